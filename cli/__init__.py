@@ -1,0 +1,1 @@
+"""The `pni-fast` command."""
