@@ -16,7 +16,7 @@ def as_matrix(value: ArrayLike, name: str) -> NDArray[Any]:
     Parameters
     ----------
     value
-        Anything NumPy makes an array of, a ``numpy.memmap`` (worked on in place) or a torch tensor on the CPU.
+        Anything NumPy makes an array of, a ``numpy.memmap`` (worked on in place) or a torch CPU tensor.
     name
         The argument's name in error messages.
 
@@ -40,9 +40,7 @@ def as_matrix(value: ArrayLike, name: str) -> NDArray[Any]:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     dtype = np.float16 if array.dtype == np.float16 else np.float32
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # the core refuses what became infinite, naming the row
+    with np.errstate(over="ignore", invalid="ignore"):  # the core refuses what became infinite
         return np.ascontiguousarray(array, dtype=dtype)
 
 
@@ -68,12 +66,11 @@ def as_array(value: ArrayLike, name: str) -> NDArray[Any]:
     """Return `value` as an array; torch is looked at only where the caller has imported it."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
-        if value.device.type != "cpu":
-            raise ValueError(f"{name} must be on the CPU, got a tensor on {value.device}; use .cpu()")
-        value = value.detach()
-        if value.dtype == torch.bfloat16:
-            value = value.float()
-        value = value.numpy()
+        tensor: Any = value
+        if tensor.device.type != "cpu":
+            raise ValueError(f"{name} must be on the CPU, got a tensor on {tensor.device}; use .cpu()")
+        tensor = tensor.detach()
+        value = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     try:
         return np.asarray(value)
     except (ValueError, TypeError) as error:
@@ -82,7 +79,7 @@ def as_array(value: ArrayLike, name: str) -> NDArray[Any]:
         ) from error
 
 
-def as_count(value: Any, name: str, low: int, high: int | None = None) -> int:
+def as_count(value: object, name: str, low: int, high: int | None = None) -> int:
     """Return `value` as an int from `low` to `high`.
 
     Raises
@@ -94,14 +91,15 @@ def as_count(value: Any, name: str, low: int, high: int | None = None) -> int:
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an int, got {value!r}")
-    if value < low or (high is not None and value > high):
+    number = int(value)
+    if number < low or (high is not None and number > high):
         span = f"at least {low}" if high is None else f"in [{low}, {high}]"
         raise ValueError(f"{name} must be an int {span}, got {value}")
-    return int(value)
+    return number
 
 
 def as_threads(value: int | None) -> int | None:
-    """Return the thread count to hand to the core: 1 inside a torch DataLoader worker unless told otherwise."""
+    """Return the thread count to hand to the core: 1 in a torch DataLoader worker unless told otherwise."""
     if value is not None:
         return as_count(value, "num_threads", 1)
     loader = sys.modules.get("torch.utils.data")

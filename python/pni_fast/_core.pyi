@@ -4,6 +4,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__: list[str]
 version: Final[str]
 
 def simd_level() -> str: ...

@@ -1,7 +1,7 @@
 """Plain NumPy oracle of every kernel: the definition of a right answer, written to be read.
 
-Distances are float64 of the float32 (or float16) values, summed in the order the core fixes: element i into lane
-i % 16, the lanes in a tree. With it the oracle and the kernels agree to the last bit, exact ties included.
+Distances are float64 of the float32 (or float16) values, summed in the order the core fixes: element i into
+lane i % 16, the lanes in a tree. So the oracle and the kernels agree to the last bit, exact ties included.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def greedy_coreset(
     initial: NDArray[np.floating] | None = None,
     assign: int | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64] | None, NDArray[np.float32] | None]:
-    """Return indices, radii, and labels and distances to the first `assign` centres; see `pni_fast.greedy_coreset`."""
+    """Return indices, radii, and labels and distances; see `pni_fast.greedy_coreset`."""
     best = np.full(len(features), np.inf)
     nearest_center = np.zeros(len(features), dtype=np.int64)
     picked = np.zeros(len(features), dtype=bool)
@@ -74,7 +74,7 @@ def nearest(
 
 
 def position_histogram(labels: NDArray[np.int64], n_classes: int, *, patch: int = 9) -> NDArray[np.float32]:
-    """Return the share of each class in the window around each position; see `pni_fast.position_histogram`."""
+    """Return the share of each class around each position; see `pni_fast.position_histogram`."""
     _, height, width = labels.shape
     histogram = np.empty((height, width, n_classes), dtype=np.float32)
     radius = patch // 2

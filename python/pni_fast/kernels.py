@@ -1,13 +1,14 @@
 """The exact, multithreaded kernels: search and counting in Rust, arrays in and arrays out.
 
 Every kernel gives the same result for any number of threads, any SIMD level and any machine. They release the
-GIL, can be stopped with Ctrl-C, and may be used after a fork. ``num_threads=None`` means the environment variable
-``PNI_FAST_NUM_THREADS`` if set, else every core this process may use (1 in a forked child or DataLoader worker).
+GIL, can be stopped with Ctrl-C, and may be used after a fork. ``num_threads=None`` means the environment
+variable ``PNI_FAST_NUM_THREADS`` if set, else every core this process may use (1 in a forked child or a
+DataLoader worker).
 
-Features are matrices of shape (rows, dimensions). float32 and float16 in C order, read-only ``numpy.memmap`` of
-those included, are worked on in place; anything else is converted to float32 once; torch tensors on the CPU are
-accepted. *Exact* means: as the plain algorithm decides in float64 on the float32 values, ties going to the lowest
-index.
+Features are matrices of shape (rows, dimensions). float32 and float16 in C order, read-only ``numpy.memmap``
+of those included, are worked on in place; anything else is converted to float32 once; torch tensors on the
+CPU are accepted. *Exact* means: as the plain algorithm decides in float64 on the float32 values, ties going to
+the lowest index.
 """
 
 from __future__ import annotations
@@ -57,20 +58,21 @@ def greedy_coreset(
     num_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Coreset:
-    """Pick rows one by one, each the farthest from those before it: exact greedy k-center, in Euclidean distance.
+    """Pick rows one by one, each the farthest from those before it: exact greedy k-center (Euclidean).
 
     Parameters
     ----------
     features
         (n, d) points.
     size
-        How many to pick: an int in [1, n], or a float in (0, 1] for that share of n, rounded down, at least 1.
+        How many to pick: an int in [1, n], or a float in (0, 1] for that share of n (rounded down, at
+        least 1).
     start
         The row picked first. Not used with `initial`.
     initial
-        (m, d) centres already chosen: the picks grow that coreset, beginning with the row farthest from it.
+        (m, d) centres already chosen: the picks grow that coreset, first the row farthest from it.
     assign
-        Also find, for every row, the nearest of the first `assign` centres. Centres are numbered in the order of
+        Also find, for every row, the nearest of the first `assign` centres. Centres are numbered in order of
         selection: the picks, or with `initial` its rows and then the picks.
     num_threads
         Threads to use; see the module.
@@ -80,8 +82,8 @@ def greedy_coreset(
     Returns
     -------
     Coreset
-        Always k different rows: when the features hold fewer distinct points, the rest are the lowest rows not yet
-        picked, at radius 0. With float16 features every distance is that of the values as stored.
+        Always k different rows: when there are fewer distinct points, the rest are the lowest rows not yet
+        picked, at radius 0.
 
     Raises
     ------
@@ -215,8 +217,8 @@ def max_likelihood(
     groups
         (m,) integers: the distribution coreset index of each coreset vector.
     allowed
-        Which groups each row may use: bool (n, K), or the same packed as ``numpy.packbits(…, bitorder="little")``:
-        uint8 (n, ceil(K / 8)). Packed, K is 8 times its columns.
+        Which groups each row may use: bool (n, K), or the same packed by
+        ``numpy.packbits(…, axis=1, bitorder="little")``: uint8 (n, ceil(K / 8)); K is then 8 times that.
     num_threads
         Threads to use; see the module.
 

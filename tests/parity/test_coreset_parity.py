@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from kernel_data import adversarial, check_coreset
 from pni_fast import _core
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from pni_fast import _core, kernels
 
 RNG = np.random.default_rng(0)
@@ -213,7 +212,7 @@ def test_an_error_in_progress_stops_the_run() -> None:
     def fail(done: int, total: int) -> None:
         raise RuntimeError(f"stop at {done} of {total}")
 
-    with pytest.raises(RuntimeError, match="stop at .* of 50"):
+    with pytest.raises(RuntimeError, match=r"stop at .* of 50"):
         kernels.greedy_coreset(FEATURES, 50, progress=fail)
 
 
@@ -229,7 +228,7 @@ def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PNI_FAST_SIMD", level)
         assert _core.simd_level() == level
     monkeypatch.setenv("PNI_FAST_SIMD", "mmx")
-    with pytest.raises(ValueError, match="PNI_FAST_SIMD must be one of scalar.* got mmx"):
+    with pytest.raises(ValueError, match=r"PNI_FAST_SIMD must be one of scalar.* got mmx"):
         kernels.greedy_coreset(FEATURES, 3)
 
 
@@ -244,7 +243,8 @@ def test_kernels_work_after_a_fork() -> None:
         before = kernels.greedy_coreset(features, 50, num_threads=3).indices
         child = os.fork()
         if child == 0:
-            same = all((kernels.greedy_coreset(features, 50, num_threads=t).indices == before).all() for t in (None, 3))
+            found = [kernels.greedy_coreset(features, 50, num_threads=t).indices for t in (None, 3)]
+            same = all((indices == before).all() for indices in found)
             os._exit(0 if same and _core.num_threads() == 1 else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert _core.num_threads() >= 1

@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import pni_fast
+import pytest
 
 
 def test_stub_matches_the_compiled_module() -> None:

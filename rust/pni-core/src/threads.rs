@@ -178,9 +178,9 @@ impl Team<'_> {
             }
         };
         if count > 1 {
-            self.run(&job)
+            self.run(&job);
         } else {
-            job()
+            job();
         }
         self.control.check()
     }
