@@ -91,7 +91,7 @@ def compute_metrics(
     known = [index for index, mask in enumerate(masks) if mask is not None or not truth[index]]
     if len(known) < len(masks):
         missing = len(masks) - len(known)
-        notes.append(f"{_count(missing, 'defective image')} without a mask left out of the pixel metrics.")
+        notes.append(f"{counted(missing, 'defective image')} without a mask left out of the pixel metrics.")
     normal, defective, weights = _split_pixels(known, masks, maps)
     if len(normal) == 0 or len(defective) == 0:
         lacking = "defective" if len(defective) == 0 else "normal"
@@ -231,5 +231,6 @@ def _check(
             )
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return the number and the noun, in the plural but for one."""
     return f"{number} {noun}{'s' if number != 1 else ''}"
