@@ -51,7 +51,7 @@ def evaluate(
     if as_json:
         print_json(
             {
-                **metrics.as_dict(),
+                **{name: metrics.as_dict()[name] for name in METRIC_NAMES},
                 "metrics": output / "metrics.json",
                 "report": output / "report.html",
                 "seconds": round(time.monotonic() - began, 3),
@@ -70,17 +70,15 @@ def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = Fa
     PniError
         `output` cannot be written, or the category's test set cannot be used.
     """
-    import json
-
-    from pni_fast import evaluation
     from pni_fast.data import open_category
+    from pni_fast.evaluation import evaluate as evaluate_category
+    from pni_fast.evaluation import write_metrics
     from pni_fast.report import write_report
 
     with staged_folder(output) as folder, shown(quiet=quiet) as progress:
-        result = evaluation.evaluate(model, open_category(category), progress=progress)
+        result = evaluate_category(model, open_category(category), progress=progress)
         write_report(result, folder / "report.html")
-        text = json.dumps(result.metrics.as_dict(), indent=2, allow_nan=False)
-        (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        write_metrics(result, folder / "metrics.json")
     return result.metrics
 
 

@@ -41,7 +41,7 @@ def describe_installation() -> dict[str, Any]:
 
     import timm
     import torch
-    from pni_fast import kernels
+    from pni_fast import _core
 
     from .application import installed_version
 
@@ -50,8 +50,8 @@ def describe_installation() -> dict[str, Any]:
         "version": installed_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "simd": kernels.simd_level(),
-        "threads": kernels.default_threads(),
+        "simd": _core.simd_level(),
+        "threads": _core.num_threads(),
         "torch": torch.__version__,
         "timm": timm.__version__,
         "device": "cpu" if gpu is None else f"cuda ({gpu})",
@@ -61,7 +61,24 @@ def describe_installation() -> dict[str, Any]:
 
 def found_weights() -> dict[str, str]:
     """Return, for each preset, where its backbone weights lie, without asking any network."""
-    raise NotImplementedError
+    from pni_fast.presets import PRESETS
+
+    return {name: f"{config.backbone}: {_whereabouts(config.backbone)}" for name, config in PRESETS.items()}
+
+
+def _whereabouts(backbone: str) -> str:
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+    from pni_fast.backbone import EMBEDDED
+
+    if backbone == EMBEDDED:
+        return "embedded"
+    pretrained = timm.get_pretrained_cfg(backbone)
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        cached = try_to_load_from_cache(pretrained.hf_hub_id, name) if pretrained else None
+        if isinstance(cached, str):
+            return cached
+    return "not on this machine; fetched from the hub when first used, or give --weights"
 
 
 def _print_lines(described: Mapping[str, Any], indent: str = "") -> None:

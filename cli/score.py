@@ -121,18 +121,21 @@ def score_images(
             value_range=model.normalization_,
         ) as writer,
     ):
-        paths = (path for path, _ in found)
+        left_out: list[str] = []
+        paths = [path for path, _ in found]
         predictions = model.predict(paths, skip_broken=skip_broken, progress=progress)
-        for name, prediction in _named(predictions, found, run):
+        for name, prediction in _named(predictions, found, left_out):
             writer.write(name, prediction)
             run.images += 1
+        reasons = (reason for _, reason in model.skipped_)
+        run.skipped = list(zip(left_out, reasons, strict=True))
         if not run.images:
             raise DataError(f"no image could be read, of {len(found)}; the first: {run.skipped[0][1]}")
     return run
 
 
 def _named(
-    predictions: Iterator[Prediction], found: Sequence[tuple[Path, str]], run: ScoreRun
+    predictions: Iterator[Prediction], found: Sequence[tuple[Path, str]], left_out: list[str]
 ) -> Iterator[tuple[str, Prediction]]:
     """Give each prediction its relative name; predictions come in input order, broken files leave gaps."""
     rest = iter(found)
@@ -141,18 +144,8 @@ def _named(
             if path == prediction.path:
                 yield name, prediction
                 break
-            run.skipped.append((name, _reason(path)))
-    run.skipped.extend((name, _reason(path)) for path, name in rest)
-
-
-def _reason(path: Path) -> str:
-    from pni_fast.data import read_image
-
-    try:
-        read_image(path)
-    except DataError as error:
-        return str(error)
-    return f"{path}: was not readable"
+            left_out.append(name)
+    left_out.extend(name for _, name in rest)
 
 
 def _without_own_overlays(found: list[tuple[Path, str]], output: Path) -> list[tuple[Path, str]]:
