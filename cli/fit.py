@@ -37,23 +37,23 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
     began = time.monotonic()
     model = fit_model(data, output, quiet=quiet, **choices)
     warn_skipped(model.skipped_)
-    rows, dimensions = model.coreset_.shape
+    rows, dimension = model.coreset_.shape
     seconds = time.monotonic() - began
     if as_json:
         print_json(
             {
                 "model": output,
-                "images": model.n_images_,
+                "n_images": model.n_images_,
                 "skipped": skipped_records(model.skipped_),
-                "coreset_size": rows,
-                "dimensions": dimensions,
+                "coreset": rows,
+                "dimension": dimension,
                 "seconds": round(seconds, 3),
             }
         )
     elif not quiet:
         click.echo(
             f"Fitted on {model.n_images_} images in {seconds:.1f} s: "
-            f"a coreset of {rows} vectors of {dimensions} dimensions. Model: {output}"
+            f"a coreset of {rows} vectors of {dimension} dimensions. Model: {output}"
         )
 
 

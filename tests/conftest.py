@@ -68,7 +68,7 @@ def model_file(shared_category: Path, tmp_path_factory: pytest.TempPathFactory) 
     from pni_fast.cli.fit import fit_model
 
     target = tmp_path_factory.mktemp("model") / "plates.safetensors"
-    fit_model(shared_category, target, device="cpu", quiet=True)
+    fit_model(shared_category, target, device="cpu", threads=2, quiet=True)
     return target
 
 

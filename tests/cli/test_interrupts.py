@@ -11,8 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 
-# Presses Ctrl-C at the moment a module is first imported: no moment is easier to miss, and none less reproducible
-# by waiting.
+# Presses Ctrl-C at the moment a module is first imported, a moment that waiting would not hit twice.
 TRAP = """
 import os, signal, sys
 
@@ -67,7 +66,7 @@ def test_ctrl_c_while_modules_load(environment, category, tmp_path, entries, mod
 
 
 def interrupt_at(environment, arguments, marker, delay=0.0):
-    """Start the command, press Ctrl-C `delay` seconds after `marker` appears on standard error, await the end."""
+    """Start the command, press Ctrl-C `delay` seconds after `marker` appears, and wait for its end."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pni_fast.cli", *map(str, arguments)],
         env=environment,
