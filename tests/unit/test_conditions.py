@@ -47,3 +47,10 @@ def test_one_condition_alone_is_its_threshold(probabilities, rule):
 
 def test_without_conditions_everything_is_allowed():
     assert Conditions(None, 0.01, "average").allowed(None) is None
+
+
+def test_where_the_two_share_no_class_position_decides():
+    position = np.array([[0.9, 0.1, 0.0], [0.5, 0.5, 0.0]], np.float32)
+    neighborhood = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]], np.float32)
+    bits = Conditions(position, 0.01, "both").allowed(neighborhood)
+    assert unpack(bits, 3).tolist() == [[True, True, False], [True, False, False]]
