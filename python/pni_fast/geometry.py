@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .errors import PniError
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -23,7 +25,7 @@ class Geometry:
 
     Raises
     ------
-    ValueError
+    PniError
         The sizes are not in that order.
     """
 
@@ -32,7 +34,7 @@ class Geometry:
 
     def __post_init__(self) -> None:
         if not 1 <= self.crop <= self.resize:
-            raise ValueError(f"crop must be between 1 and resize = {self.resize}, got {self.crop}")
+            raise PniError(f"crop must be between 1 and resize = {self.resize}, got {self.crop}")
 
     def image(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the crop of an RGB image, uint8 of shape (crop, crop, 3); bilinear with antialiasing."""

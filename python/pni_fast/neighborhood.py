@@ -91,7 +91,7 @@ class NeighborhoodMLP(nn.Module):
             & (x[:, None] + dx < width)
         )
         index = torch.where(inside, positions[:, None] + dy * width + dx, positions[:, None])
-        neighbors = rows[index] * inside[..., None]
+        neighbors: Tensor = rows[index] * inside[..., None]
         return neighbors.flatten(1)
 
     def forward(self, neighbors: Tensor) -> Tensor:
