@@ -15,14 +15,15 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows sends n
 TRAP = """
 import os, signal, sys
 
+module = sys.argv.pop(1)
+
 class Trap:
     def find_spec(self, name, path=None, target=None):
-        if name == sys.argv[1]:
+        if name == module:
             sys.meta_path.remove(self)
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Trap())
-target = sys.argv.pop(1)
 from pni_fast.cli import main
 main()
 """
@@ -36,10 +37,7 @@ def assert_aborted(returncode, stdout, stderr):
     assert stdout == ""
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["click", "numpy", "numpy._core.multiarray", "torch", "torch.nn", "timm", "tqdm.std", "PIL.Image"],
-)
+@pytest.mark.parametrize("module", ["click", "numpy", "numpy._core.multiarray", "torch", "torch.nn", "timm"])
 def test_ctrl_c_while_modules_load(environment, category, tmp_path, entries, module):
     before = entries(tmp_path)
     done = subprocess.run(
