@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from .defects import KINDS, Kind, synthesize
 from .dataset import SyntheticDefect, SyntheticDefects
+from .defects import KINDS, SMALLEST_SIDE, Kind, synthesize
 from .drawing import read_drawn_masks
+from .sheet import contact_sheet
 from .textures import Textures
 
-__all__ = ["KINDS", "Kind", "SyntheticDefect", "SyntheticDefects", "Textures", "read_drawn_masks", "synthesize"]
+__all__ = [
+    "KINDS",
+    "SMALLEST_SIDE",
+    "Kind",
+    "SyntheticDefect",
+    "SyntheticDefects",
+    "Textures",
+    "contact_sheet",
+    "read_drawn_masks",
+    "synthesize",
+]

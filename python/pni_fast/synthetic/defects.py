@@ -94,7 +94,9 @@ def _propose(
     return drawing(image, rng, textures, masks)
 
 
-def _opposite(image: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _opposite(
+    image: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Shift a rectangle's grey levels by half the range.
 
     The last resort for an image without any structure: pieces of it pasted into it cannot be seen.

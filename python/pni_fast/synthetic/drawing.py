@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
-from ..errors import DataError
-from .folders import image_files, open_image
+from pni_fast.data import list_images, read_mask
+from pni_fast.errors import DataError
+
 from .noise import fractal
 from .proposal import Proposal, blend
 from .textures import Textures
@@ -21,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 
 def read_drawn_masks(folder: Path) -> list[Mask]:
-    """Read a folder of drawn masks: what is brighter than middle grey is the defect.
+    """Read a folder of drawn masks, the defect bright on black.
 
     Raises
     ------
@@ -29,10 +30,11 @@ def read_drawn_masks(folder: Path) -> list[Mask]:
         The folder is missing or empty, or a mask is broken, all defect or without any.
     """
     masks = []
-    for path in image_files(folder, "drawn mask"):
-        mask = open_image(path).max(axis=2) >= 128
+    for path in list_images(folder):
+        mask = read_mask(path)
         if mask.all() or not mask.any():
-            raise DataError(f"{path}: a drawn mask must be bright on a dark ground, got one value only")
+            got = "no black pixel" if mask.all() else "only black ones"
+            raise DataError(f"{path}: a drawn mask must be bright on black, got {got}")
         masks.append(mask)
     return masks
 

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-VISIBLE = 10.0
-"""Least smoothed difference, in grey levels of the most changed channel, that counts as a change."""
+VISIBLE = 10
+"""A pixel counts as changed when its most changed channel differs by more grey levels than this."""
+SHARE = 0.4
+"""A place is part of a defect when at least this share of the altered pixels around it are changed ones."""
 
 
 class Proposal(NamedTuple):
@@ -29,9 +31,9 @@ def exact(image: NDArray[np.uint8], proposal: Proposal) -> Proposal:
     """Keep the part of a defect that can be seen and put the original pixels back everywhere else.
 
     A piece of plain background pasted onto plain background changes nothing: a mask that called it a defect
-    would teach the network to see what is not there. The difference is smoothed before it is compared with
-    `VISIBLE`, so that single pixels that happen to agree do not become holes; gaps narrower than about a fiftieth of the image are closed, and
-    specks that only noise left over are dropped.
+    would teach the network to see what is not there. Changed pixels are counted over a small neighbourhood,
+    so that single ones that happen to agree do not become holes; gaps narrower than about a fiftieth of the
+    image are closed, and specks that only noise left over are dropped.
 
     Parameters
     ----------
@@ -54,9 +56,10 @@ def exact(image: NDArray[np.uint8], proposal: Proposal) -> Proposal:
     difference = np.abs(proposal.image[box].astype(np.int16) - image[box]).max(axis=2) * inside
     # Divided by the smoothed region, so that edges and thin strokes are not faded by their surroundings.
     sigma = max(0.7, min(image.shape[:2]) / 320.0)
-    smoothed = ndimage.gaussian_filter(difference.astype(np.float32), sigma, mode="constant")
+    changed = (difference > VISIBLE).astype(np.float32)
+    smoothed = ndimage.gaussian_filter(changed, sigma, mode="constant")
     weight = ndimage.gaussian_filter(inside.astype(np.float32), sigma, mode="constant")
-    mask[box] = _whole(inside & (smoothed > VISIBLE * weight), inside, image.shape[:2])
+    mask[box] = _whole(inside & (smoothed > SHARE * weight), inside, image.shape[:2])
     return Proposal(np.where(mask[..., None], proposal.image, image), mask)
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from ..errors import DataError
-from .folders import image_files, open_image
+from pni_fast.data import list_images, read_image
+
 from .noise import fractal
 
 Rgb = NDArray[np.uint8]
@@ -34,12 +34,12 @@ class Textures:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._files = image_files(folder, "texture") if folder is not None else []
+        self._files = list_images(folder) if folder is not None else []
 
     def sample(self, shape: tuple[int, int], rng: np.random.Generator) -> Rgb:
         """Return a random texture, uint8 of shape (H, W, 3)."""
         if self._files:
-            return _cut(open_image(self._files[rng.integers(len(self._files))]), shape, rng)
+            return _cut(np.asarray(read_image(self._files[rng.integers(len(self._files))])), shape, rng)
         if rng.random() < 0.5:
             photograph = _photographs()[rng.integers(len(_photographs()))]
             grey = _cut(np.repeat(photograph[..., None], 3, axis=2), shape, rng)[..., 0]
