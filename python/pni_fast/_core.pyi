@@ -1,0 +1,38 @@
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__: list[str]
+version: Final[str]
+
+def simd_level() -> str: ...
+def simd_levels() -> list[str]: ...
+def num_threads(num_threads: int | None = None) -> int: ...
+def greedy_coreset(
+    features: NDArray[Any],
+    size: int,
+    start: int = 0,
+    initial: NDArray[Any] | None = None,
+    assign: int | None = None,
+    num_threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64] | None, NDArray[np.float32] | None]: ...
+def _scan_coreset(
+    features: NDArray[Any], size: int, start: int = 0, num_threads: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32], None, None]: ...
+def nearest(
+    features: NDArray[Any], centers: NDArray[Any], num_threads: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+def position_histogram(
+    labels: NDArray[np.int64], n_classes: int, patch: int = 9, num_threads: int | None = None
+) -> NDArray[np.float32]: ...
+def max_likelihood(
+    features: NDArray[Any],
+    coreset: NDArray[Any],
+    groups: NDArray[np.int64],
+    allowed: NDArray[np.uint8],
+    n_groups: int,
+    num_threads: int | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...

@@ -1,0 +1,263 @@
+"""PNI: fit on good images, then score any image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import fitting, model_file
+from .geometry import Geometry
+from .parallel import resolve_device, resolve_threads
+from .presets import preset as preset_config
+from .progress import Progress, silent
+from .sources import ImagesLike, prediction_sources, training_sources
+from .state import Fitted
+from .stream import stream
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one image.
+
+    Parameters
+    ----------
+    name
+        File name, path relative to the folder given, or position in the iterable.
+    path
+        The file, None for images handed over in memory.
+    score
+        Anomaly score of the image: the maximum of its map.
+    anomaly_map
+        float32 (crop, crop), distance to the nearest normal patch that position and surroundings allow.
+    image
+        uint8 (crop, crop, 3), the part of the image that the map covers.
+    """
+
+    name: str
+    path: Path | None
+    score: float
+    anomaly_map: NDArray[np.float32]
+    image: NDArray[np.uint8]
+
+
+class PNI:
+    """Anomaly detection with position and neighborhood information (Bae, Lee & Kim, ICCV 2023).
+
+    Parameters
+    ----------
+    preset
+        ``"lite"``: embedded weights, sized for a CPU. ``"paper"``: section 4.1 of the paper.
+    backbone
+        Any timm model with ``features_only`` and levels at strides 8 and 16, instead of the preset's.
+    weights
+        A state dict of the backbone (.safetensors or .pth, names of timm or torchvision).
+    coreset_ratio
+        |C_emb| as a share of all features, in (0, 1].
+    position, neighborhood, refinement
+        Switch parts on or off; with neither of the first two the model is PatchCore.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+    seed
+        Seed of everything that is random.
+    num_threads
+        CPU threads; None takes PNI_FAST_NUM_THREADS or all cores. Results do not depend on it.
+    **settings
+        Any other field of :class:`pni_fast.presets.Config`.
+
+    Attributes
+    ----------
+    config_ : Config
+        All settings.
+    coreset_ : ndarray of shape (m, d), float32
+        C_emb in greedy order; its first rows are C_dist.
+    groups_ : ndarray of shape (m,), int64
+        Index of the nearest C_dist vector of each row.
+    position_ : ndarray of shape (h, w, K), float32, or None
+        p(c_dist | x).
+    neighborhood_ : NeighborhoodMLP or None
+        The model of p(c_dist | N_p(x)).
+    normalization_ : tuple of float
+        Lowest and highest map value seen on normal images at fit time.
+    n_images_ : int
+        Images fitted on.
+    skipped_ : list of (str, str)
+        Images left out by the last ``fit`` or ``predict`` with ``skip_broken``, and why.
+
+    Raises
+    ------
+    PniError
+        An option is out of its range; the message names it, the value and what is allowed.
+
+    Examples
+    --------
+    >>> model = PNI().fit("parts/train/good")          # doctest: +SKIP
+    >>> for result in model.predict("parts/new"):      # doctest: +SKIP
+    ...     print(result.name, result.score)
+    """
+
+    def __init__(
+        self,
+        preset: str = "lite",
+        *,
+        backbone: str | None = None,
+        weights: str | os.PathLike[str] | None = None,
+        coreset_ratio: float | None = None,
+        position: bool | None = None,
+        neighborhood: bool | None = None,
+        refinement: bool | None = None,
+        device: str = "auto",
+        seed: int | None = None,
+        num_threads: int | None = None,
+        **settings: Any,
+    ) -> None:
+        self.config = preset_config(
+            preset,
+            backbone=backbone,
+            coreset_ratio=coreset_ratio,
+            position=position,
+            neighborhood=neighborhood,
+            refinement=refinement,
+            seed=seed,
+            **settings,
+        )
+        self.weights = None if weights is None else Path(weights)
+        self.device = resolve_device(device)
+        self.num_threads = resolve_threads(num_threads)
+        self.skipped_: list[tuple[str, str]] = []
+        self._fitted: Fitted | None = None
+
+    @property
+    def geometry(self) -> Geometry:
+        """How images and masks are cropped."""
+        return Geometry(self.config.resize, self.config.crop)
+
+    def fit(self, images: ImagesLike, *, skip_broken: bool = False, progress: Progress = silent) -> PNI:
+        """Learn what good images look like.
+
+        Parameters
+        ----------
+        images
+            A folder, a category in MVTec layout (then its ``train/good``), paths, PIL images, uint8 arrays
+            (H, W) or (H, W, 3), or an array (n, H, W, 3).
+        skip_broken
+            Leave unreadable images out and list them in ``skipped_`` instead of raising.
+        progress
+            Called with (stage, done, total).
+
+        Raises
+        ------
+        DataError
+            A path is missing, a folder is empty, an image cannot be read.
+        WeightsError
+            The backbone or its weights cannot be found or do not fit.
+        """
+        sources = training_sources(images)
+        self.skipped_ = []
+        self._fitted = fitting.fit(
+            sources,
+            self.config,
+            self.weights,
+            device=self.device,
+            num_threads=self.num_threads,
+            on_broken=self._skip if skip_broken else None,
+            progress=progress,
+        )
+        return self
+
+    def predict(
+        self, images: ImagesLike, *, skip_broken: bool = False, progress: Progress = silent
+    ) -> Iterator[Prediction]:
+        """Yield a :class:`Prediction` for every image, in order, reading as it goes.
+
+        Parameters
+        ----------
+        images, skip_broken, progress
+            As for :meth:`fit`; a folder gives every image below it.
+
+        Raises
+        ------
+        PniError
+            The model is not fitted, or an image cannot be read.
+        """
+        fitted = self._require_fitted()
+        self.skipped_ = []
+        sources = list(prediction_sources(images)) if _has_length(images) else prediction_sources(images)
+        total = len(sources) if isinstance(sources, list) else 0
+        scorer = fitted.scorer(self.device)
+        # On a CPU the threads are spread over images; on a GPU each image's search may use them all.
+        inner = 1 if self.device.type == "cpu" else self.num_threads
+        results = stream(
+            sources,
+            self.geometry,
+            lambda crops: scorer.maps(crops, num_threads=inner),
+            device=self.device,
+            workers=self.num_threads,
+            on_broken=self._skip if skip_broken else None,
+        )
+        for done, item in enumerate(results, 1):
+            yield Prediction(item.source.name, item.source.path, float(item.result.max()), item.result, item.image)
+            progress("score", done + len(self.skipped_), total)
+
+    def score_samples(self, images: ImagesLike) -> NDArray[np.float32]:
+        """Return the anomaly scores of the images, float32 (n,); higher is more anomalous."""
+        return np.array([result.score for result in self.predict(images)], dtype=np.float32)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole model, backbone included, as one ``.safetensors`` file, by rename.
+
+        Raises
+        ------
+        PniError
+            The model is not fitted, or the file cannot be written.
+        """
+        model_file.save(self._require_fitted(), path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: str = "auto", num_threads: int | None = None) -> PNI:
+        """Read a model that :meth:`save` wrote; nothing is unpickled and no hub is asked.
+
+        Raises
+        ------
+        ModelFileError
+            The file is missing, truncated, not a model of this package, or of a newer format.
+        """
+        fitted = model_file.load(path)
+        model = cls(device=device, num_threads=num_threads)
+        model.config = fitted.config
+        model._fitted = fitted
+        return model
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the model holds, as plain values for JSON."""
+        return self._require_fitted().summary()
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the fitted attributes, whose names end in an underscore."""
+        fitted = self.__dict__.get("_fitted")
+        if name.endswith("_") and not name.startswith("_") and hasattr(Fitted, "__dataclass_fields__"):
+            if fitted is None:
+                raise AttributeError(f"{name!r} is there after fit() or load()")
+            if name[:-1] in Fitted.__dataclass_fields__:
+                return getattr(fitted, name[:-1])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _require_fitted(self) -> Fitted:
+        if self._fitted is None:
+            from .errors import PniError
+
+            raise PniError("this PNI is not fitted yet; call fit() or PNI.load() first")
+        return self._fitted
+
+    def _skip(self, name: str, reason: str) -> None:
+        self.skipped_.append((name, reason))
+
+
+def _has_length(images: ImagesLike) -> bool:
+    """Whether the images can be counted before they are read; a generator is left to stream."""
+    return isinstance(images, (str, os.PathLike)) or hasattr(images, "__len__")

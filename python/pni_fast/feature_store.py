@@ -1,0 +1,39 @@
+"""Room for the features of a whole training set, in memory while they are few and on disk beyond."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import PniError
+
+IN_MEMORY = 4 << 30
+"""Bytes of features held in memory; more go to an unnamed file in the temporary folder (TMPDIR)."""
+
+
+def allocate_features(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return a writable float32 array of `shape`; a memory map of a temporary file when it is large.
+
+    Raises
+    ------
+    PniError
+        The temporary folder has no room for it.
+    """
+    size = int(np.prod(shape, dtype=np.int64)) * 4
+    if size <= IN_MEMORY:
+        return np.empty(shape, dtype=np.float32)
+    try:
+        with tempfile.TemporaryFile(prefix="pni-fast-features-") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)  # a sparse file would fail later, with a signal
+            else:
+                file.truncate(size)
+            return np.memmap(file, dtype=np.float32, mode="r+", shape=shape)
+    except OSError as error:
+        raise PniError(
+            f"{tempfile.gettempdir()}: must hold {size / 2**30:.1f} GiB of features for this fit: "
+            f"{error.strerror}; point TMPDIR to a larger disk or fit on fewer images"
+        ) from error

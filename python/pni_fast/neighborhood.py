@@ -1,0 +1,109 @@
+"""What each kind of patch is surrounded by: the MLP for p(c_dist | N_p(x)) (paper section 3.2, equation 7)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .presets import MLPConfig
+
+
+class NeighborhoodMLP(nn.Module):
+    """Predict the class of a patch from its p·p − 1 neighbours, the centre left out, zeros outside the map.
+
+    Parameters
+    ----------
+    dimension
+        d, length of a feature vector.
+    n_classes
+        |C_dist|.
+    size
+        p, odd.
+    config
+        Layers, width and the number of principal components used.
+    """
+
+    center: Tensor
+    projection: Tensor
+
+    def __init__(self, dimension: int, n_classes: int, size: int, config: MLPConfig) -> None:
+        super().__init__()
+        self.size = size
+        self.temperature = config.temperature
+        self.inputs = min(config.reduce, dimension) or dimension
+        half = size // 2
+        # (dy, dx) of N_p(x) in the order of the first layer's inputs: rows, then columns, centre skipped.
+        self.offsets = [
+            (dy, dx) for dy in range(-half, half + 1) for dx in range(-half, half + 1) if (dy, dx) != (0, 0)
+        ]
+        if self.inputs < dimension:
+            self.register_buffer("center", torch.zeros(dimension))
+            self.register_buffer("projection", torch.zeros(dimension, self.inputs))
+        self.first = nn.Linear(len(self.offsets) * self.inputs, config.width, bias=False)
+        layers: list[nn.Module] = [nn.BatchNorm1d(config.width), nn.ReLU()]
+        for _ in range(config.layers - 2):
+            layers += [nn.Linear(config.width, config.width, bias=False), nn.BatchNorm1d(config.width), nn.ReLU()]
+        self.rest = nn.Sequential(*layers, nn.Linear(config.width, n_classes))
+
+    def set_projection(self, sample: Tensor) -> None:
+        """Fix the principal components from a (m, d) sample of training features, scaled to unit variance."""
+        if not hasattr(self, "projection"):
+            return
+        center = sample.mean(0)
+        centered = (sample - center).double()
+        values, vectors = torch.linalg.eigh(centered.T @ centered / max(len(sample) - 1, 1))
+        # eigh leaves the sign of each vector open; the largest entry is made positive.
+        vectors = vectors[:, -self.inputs :].flip(1)
+        signs = torch.sign(vectors[vectors.abs().argmax(0), torch.arange(self.inputs)])
+        scale = values.mean().clamp_min(1e-12).sqrt()
+        self.center.copy_(center)
+        self.projection.copy_(vectors * signs / scale)
+
+    def reduce(self, features: Tensor) -> Tensor:
+        """Return the (…, r) inputs of the MLP for (…, d) features."""
+        if hasattr(self, "projection"):
+            return (features - self.center) @ self.projection
+        return features
+
+    def gather(self, rows: Tensor, positions: Tensor, height: int, width: int) -> Tensor:
+        """Return the concatenated neighbours, (b, (p·p − 1)·r), of positions in a stack of maps.
+
+        Parameters
+        ----------
+        rows
+            (n·height·width, r): all maps, row by row.
+        positions
+            (b,) int64 indices into `rows`.
+        height, width
+            Size of one map.
+        """
+        y, x = positions // width % height, positions % width
+        dy, dx = torch.tensor(self.offsets, device=positions.device).T
+        inside = (
+            (y[:, None] + dy >= 0) & (y[:, None] + dy < height) & (x[:, None] + dx >= 0) & (x[:, None] + dx < width)
+        )
+        index = torch.where(inside, positions[:, None] + dy * width + dx, positions[:, None])
+        neighbors = rows[index] * inside[..., None]
+        return neighbors.flatten(1)
+
+    def forward(self, neighbors: Tensor) -> Tensor:
+        """Return logits (b, |C_dist|) of gathered neighbours."""
+        logits: Tensor = self.rest(self.first(neighbors))
+        return logits
+
+    def kernel(self) -> Tensor:
+        """Return the first layer as a convolution kernel, (width, r, p, p), zero at the centre."""
+        width = self.first.weight.shape[0]
+        flat = self.first.weight.view(width, len(self.offsets), self.inputs)
+        middle = len(self.offsets) // 2
+        full = torch.cat([flat[:, :middle], torch.zeros_like(flat[:, :1]), flat[:, middle:]], dim=1)
+        return full.transpose(1, 2).reshape(width, self.inputs, self.size, self.size)
+
+    @torch.inference_mode()
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Return p(c_dist | N_p(x)), (b, h·w, |C_dist|), of feature maps (b, h, w, d), at temperature T."""
+        maps = self.reduce(features).permute(0, 3, 1, 2)
+        hidden = F.conv2d(maps, self.kernel(), padding=self.size // 2)
+        logits: Tensor = self.rest(hidden.permute(0, 2, 3, 1).flatten(0, 2))
+        return F.softmax(logits / self.temperature, dim=1).view(len(features), -1, logits.shape[1])

@@ -1,0 +1,124 @@
+"""Train the neighborhood MLP on the labels of normal features (paper section 4.1)."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .neighborhood import NeighborhoodMLP
+from .parallel import thread_pool
+from .presets import MLPConfig
+from .progress import Progress, silent
+
+SAMPLE = 20_000
+"""Features the principal components are estimated from."""
+
+
+def train_neighborhood(
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    n_classes: int,
+    size: int,
+    config: MLPConfig,
+    *,
+    device: torch.device,
+    seed: int,
+    workers: int,
+    progress: Progress = silent,
+) -> NeighborhoodMLP:
+    """Return the trained MLP in eval mode, on `device`.
+
+    A batch is cut into ``config.shards`` equal parts; each goes through a replica with its own batch-norm
+    statistics, and the gradients are added in the order of the parts. The result therefore does not depend
+    on how many of the parts run at the same time.
+
+    Parameters
+    ----------
+    features
+        (n, h, w, d) normal features.
+    labels
+        (n, h, w) index of the nearest C_dist vector.
+    n_classes
+        |C_dist|.
+    size
+        p of N_p(x).
+    config
+        Shape and schedule.
+    device, seed, workers
+        Where to train; the seed of weights and batches; threads for the parts of a batch on a CPU.
+    progress
+        Reports optimiser steps.
+    """
+    count, height, width, dimension = features.shape
+    random = np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = NeighborhoodMLP(dimension, n_classes, size, config)
+    flat = features.reshape(-1, dimension)
+    sample = np.sort(random.choice(len(flat), min(SAMPLE, len(flat)), replace=False))
+    model.set_projection(torch.from_numpy(flat[sample]))
+    model.to(device).train()
+    rows = _inputs(model, flat, device)
+    targets = torch.from_numpy(labels.reshape(-1)).to(device)
+
+    per_epoch = min(config.positions or len(flat), len(flat))
+    batch = min(config.batch, per_epoch)
+    steps = max(per_epoch // batch, 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=device.type == "cuda")
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, config.step, config.gamma)
+    replicas = _replicas(model, config.shards if batch >= 64 * config.shards else 1)
+
+    def part(replica: NeighborhoodMLP, positions: Tensor) -> None:
+        replica.zero_grad(set_to_none=True)
+        logits = replica(replica.gather(rows, positions, height, width))
+        F.cross_entropy(logits, targets[positions]).backward()
+
+    with thread_pool(min(workers, len(replicas))) as pool:
+        for epoch in range(config.epochs):
+            order = torch.from_numpy(random.permutation(len(flat))[: steps * batch]).to(device)
+            for step, positions in enumerate(order.view(steps, batch)):
+                list(pool.map(part, replicas, positions.chunk(len(replicas))))
+                _sum_gradients(model, replicas)
+                optimizer.step()
+                progress("neighborhood", epoch * steps + step + 1, config.epochs * steps)
+            schedule.step()
+    _mean_statistics(model, replicas)
+    return model.eval().requires_grad_(False)
+
+
+def _inputs(model: NeighborhoodMLP, flat: NDArray[np.float32], device: torch.device) -> Tensor:
+    """Return what the MLP sees of every feature, (n, r), on the device; half precision on a GPU."""
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    rows = torch.empty((len(flat), model.inputs), dtype=dtype, device=device)
+    for start in range(0, len(flat), 1 << 16):
+        block = torch.from_numpy(flat[start : start + (1 << 16)]).to(device)
+        rows[start : start + len(block)] = model.reduce(block)
+    return rows
+
+
+def _replicas(model: NeighborhoodMLP, count: int) -> list[NeighborhoodMLP]:
+    """Return copies that share the parameters' storage but have gradients and statistics of their own."""
+    replicas = [copy.deepcopy(model) for _ in range(count)]
+    for replica in replicas:
+        for mine, shared in zip(replica.parameters(), model.parameters(), strict=True):
+            mine.data = shared.data
+    return replicas
+
+
+def _sum_gradients(model: nn.Module, replicas: list[NeighborhoodMLP]) -> None:
+    for shared, *mine in zip(model.parameters(), *(replica.parameters() for replica in replicas), strict=True):
+        total = mine[0].grad
+        for other in mine[1:]:
+            total = total + other.grad
+        shared.grad = total / len(mine)
+
+
+def _mean_statistics(model: nn.Module, replicas: list[NeighborhoodMLP]) -> None:
+    for shared, *mine in zip(model.buffers(), *(replica.buffers() for replica in replicas), strict=True):
+        if shared.dtype.is_floating_point:
+            shared.copy_(torch.stack(list(mine)).mean(0))

@@ -1,0 +1,75 @@
+"""Score patch features against a fitted normal distribution (paper section 3.1, equations 2 to 8)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .anomaly_map import Upsampler
+from .conditions import Conditions
+from .features import FeatureExtractor
+from .kernels import max_likelihood, nearest
+from .neighborhood import NeighborhoodMLP
+
+
+class Scorer:
+    """S(x) = −log max_c p(Φ(x)|c) T_τ(p(c|Ω)) = distance to the nearest allowed c_emb, as an anomaly map.
+
+    Parameters
+    ----------
+    extractor
+        Backbone and patch aggregation.
+    coreset
+        C_emb, float32 (m, d), in the greedy order.
+    groups
+        Index of the nearest C_dist vector of each row of C_emb, int64 (m,).
+    conditions
+        The allowed classes.
+    neighborhood
+        The MLP, or None where it is switched off.
+    upsampler
+        From the grid of scores to the map.
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        coreset: NDArray[np.float32],
+        groups: NDArray[np.int64],
+        conditions: Conditions,
+        neighborhood: NeighborhoodMLP | None,
+        upsampler: Upsampler,
+    ) -> None:
+        self.extractor = extractor
+        self.coreset = coreset
+        self.groups = groups
+        self.conditions = conditions
+        self.neighborhood = neighborhood
+        self.upsampler = upsampler
+
+    def maps(self, crops: torch.Tensor, num_threads: int) -> list[NDArray[np.float32]]:
+        """Return the anomaly maps, float32 (crop, crop) each, of uint8 crops (b, crop, crop, 3)."""
+        return self.feature_maps(self.extractor(crops), num_threads)
+
+    def feature_maps(self, features: torch.Tensor, num_threads: int) -> list[NDArray[np.float32]]:
+        """Return the anomaly maps of patch features (b, h, w, d) on any device."""
+        probabilities: list[NDArray[np.float32] | None] = [None] * len(features)
+        if self.neighborhood is not None:
+            probabilities = list(self.neighborhood.probabilities(features).cpu().numpy())
+        grids = features.cpu().numpy()
+        return [
+            self._map(grid, probability, num_threads) for grid, probability in zip(grids, probabilities, strict=True)
+        ]
+
+    def _map(
+        self, grid: NDArray[np.float32], probability: NDArray[np.float32] | None, num_threads: int
+    ) -> NDArray[np.float32]:
+        height, width, dimension = grid.shape
+        rows = grid.reshape(-1, dimension)
+        allowed = self.conditions.allowed(probability)
+        if allowed is None:
+            _, distances = nearest(rows, self.coreset, num_threads=num_threads)
+        else:
+            distances, _ = max_likelihood(rows, self.coreset, self.groups, allowed, num_threads=num_threads)
+        return self.upsampler(distances.reshape(height, width))

@@ -1,0 +1,113 @@
+"""Stream images through a computation: read and crop in threads, in bounded memory, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .errors import DataError
+from .geometry import Geometry
+from .parallel import ordered_map
+from .sources import Source
+
+R = TypeVar("R")
+
+GPU_BATCH = 16
+"""Images in one forward pass on a GPU. On a CPU every thread takes one image at a time."""
+
+GPU_IN_FLIGHT = 3
+"""Batches in work at once on a GPU: one in the networks while others are scored on the CPU."""
+
+Broken = Callable[[str, str], None]
+"""Called with the name of an unreadable image and the reason, when such images are to be skipped."""
+
+
+@dataclass(frozen=True)
+class Streamed(Generic[R]):
+    """One image's crop, uint8 (crop, crop, 3), and what was computed from it."""
+
+    source: Source
+    image: NDArray[np.uint8]
+    result: R
+
+
+def stream(
+    sources: Iterable[Source],
+    geometry: Geometry,
+    compute: Callable[[torch.Tensor], list[R]],
+    *,
+    device: torch.device,
+    workers: int,
+    on_broken: Broken | None = None,
+) -> Iterator[Streamed[R]]:
+    """Yield ``compute(crops)`` of every readable source, in order.
+
+    Parameters
+    ----------
+    sources
+        The images; read in `workers` threads.
+    geometry
+        How they are cropped.
+    compute
+        Takes uint8 crops (b, crop, crop, 3) on `device` and returns b results. On a CPU it is called from
+        the reading threads with b = 1, which makes results independent of the number of threads.
+    device, workers
+        Where the networks run; the number of threads.
+    on_broken
+        Told about unreadable images, which are then left out; without it they raise.
+
+    Raises
+    ------
+    DataError
+        A source cannot be read and `on_broken` is None.
+    """
+    on_cpu = device.type == "cpu"
+
+    def load(source: Source) -> tuple[Source, NDArray[np.uint8] | DataError, list[R]]:
+        try:
+            image = geometry.image(source.read())
+        except DataError as error:
+            return source, error, []
+        return source, image, compute(torch.from_numpy(image)[None]) if on_cpu else []
+
+    def loaded() -> Iterator[tuple[Source, NDArray[np.uint8], list[R]]]:
+        for source, image, results in ordered_map(load, sources, workers):
+            if not isinstance(image, DataError):
+                yield source, image, results
+            elif on_broken is None:
+                raise image
+            else:
+                on_broken(source.name, str(image))
+
+    if on_cpu:
+        for source, image, results in loaded():
+            yield Streamed(source, image, results[0])
+        return
+
+    def run(batch: list[tuple[Source, NDArray[np.uint8]]]) -> list[Streamed[R]]:
+        crops = torch.from_numpy(np.stack([image for _, image in batch])).to(device, non_blocking=True)
+        return [Streamed(source, image, result)
+                for (source, image), result in zip(batch, compute(crops), strict=True)]
+
+    pairs = ((source, image) for source, image, _ in loaded())
+    for results_of_batch in ordered_map(run, _batches(pairs, GPU_BATCH), GPU_IN_FLIGHT):
+        yield from results_of_batch
+
+
+T = TypeVar("T")
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,90 @@
+//! The canonical squared distance, on which alone anything is decided.
+//!
+//! Differences, squares and sums are float64 of the float32 input. Element `i` is added to lane `i % 16`, the
+//! lanes are added in one fixed tree, and nothing is fused; so every SIMD level gives the same bits, and
+//! `d(a, b)` and `d(b, a)` are equal. float32 differences square to less than 5e77, so nothing overflows.
+
+use crate::simd::multiversion;
+
+/// Lanes of the accumulator.
+pub const LANES: usize = 16;
+
+#[inline(always)]
+fn reduce(mut lanes: [f64; LANES]) -> f64 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+#[inline(always)]
+pub(crate) fn squared_body<const FMA: bool>(a: &[f32], b: &[f32]) -> f64 {
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    let mut lanes = [0.0f64; LANES];
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        for i in 0..LANES {
+            let difference = f64::from(x[i]) - f64::from(y[i]);
+            lanes[i] += difference * difference;
+        }
+    }
+    for (i, (x, y)) in a_rest.iter().zip(b_rest).enumerate() {
+        let difference = f64::from(*x) - f64::from(*y);
+        lanes[i] += difference * difference;
+    }
+    reduce(lanes)
+}
+
+multiversion! {
+    /// The canonical squared distance of two rows of equal length.
+    pub fn squared(a: &[f32], b: &[f32]) -> f64 = squared_body
+}
+
+#[inline(always)]
+fn closest_body<const FMA: bool>(row: &[f32], centers: &[f32], first: usize, best: &mut (f64, usize)) {
+    for (i, center) in centers.chunks_exact(row.len()).enumerate() {
+        let distance = squared_body::<FMA>(row, center);
+        if distance < best.0 {
+            *best = (distance, first + i);
+        }
+    }
+}
+
+multiversion! {
+    /// Lowers `best` = (squared distance, index) to the nearest of `centers` (whole rows, numbered from `first`).
+    /// An equal distance leaves it: ascending calls keep the lowest index.
+    pub fn closest(row: &[f32], centers: &[f32], first: usize, best: &mut (f64, usize)) = closest_body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Simd;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_level_gives_the_same_bits(
+            pairs in prop::collection::vec((any::<f32>(), any::<f32>()), 1..70)
+        ) {
+            let clean = |x: f32| if x.is_finite() { x } else { 1.0 };
+            let a: Vec<f32> = pairs.iter().map(|p| clean(p.0)).collect();
+            let b: Vec<f32> = pairs.iter().map(|p| clean(p.1)).collect();
+            let expected = squared_body::<false>(&a, &b).to_bits();
+            for simd in Simd::available() {
+                prop_assert_eq!(squared(simd, &a, &b).to_bits(), expected);
+                prop_assert_eq!(squared(simd, &b, &a).to_bits(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_float32_do_not_overflow() {
+        let (a, b) = ([f32::MAX; 40], [-f32::MAX; 40]);
+        assert!(squared(Simd::best(), &a, &b).is_finite());
+    }
+}

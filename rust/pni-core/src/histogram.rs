@@ -1,0 +1,88 @@
+//! The position histogram p(c|x): how often each class occurs near each position (Algorithm 1 of the paper).
+
+use crate::threads::Team;
+use crate::{Context, Error, Result};
+
+/// Class labels of a stack of images, in C order.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels<'a> {
+    /// `images`·`height`·`width` labels.
+    pub values: &'a [i64],
+    /// Images in the stack.
+    pub images: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+}
+
+/// For every position the share of each of `classes` among the labels of all images within the `patch`×`patch`
+/// window around it, clipped at the border: `height`·`width`·`classes` values, each position summing to 1.
+pub fn position_histogram(
+    labels: &Labels<'_>,
+    classes: usize,
+    patch: usize,
+    context: &Context<'_>,
+) -> Result<Vec<f32>> {
+    let Labels {
+        values,
+        images,
+        height,
+        width,
+    } = *labels;
+    let shape = format!("({images}, {height}, {width})");
+    if values.is_empty() || values.len() != images * height * width {
+        return Err(Error::invalid(
+            "labels",
+            "an array (images, height, width) with no empty side",
+            shape,
+        ));
+    }
+    if patch.is_multiple_of(2) {
+        return Err(Error::invalid("patch", "an odd integer of at least 1", patch));
+    }
+    if let Some(bad) = values
+        .iter()
+        .find(|label| usize::try_from(**label).map_or(true, |c| c >= classes))
+    {
+        let allowed = format!("labels from 0 to n_classes - 1 = {}", classes as i64 - 1);
+        return Err(Error::invalid("labels", allowed, bad));
+    }
+    let radius = patch / 2;
+    let window = |i: usize, end: usize| i.saturating_sub(radius)..(i.saturating_add(radius + 1)).min(end);
+    let mut histogram = vec![0.0f32; height * width * classes];
+    Team::with(context, |team| {
+        team.each_chunk(&mut histogram, width * classes, |y, out| {
+            let rows = window(y, height);
+            // Counts of each column over the window's rows, then a sum over columns that moves along the row.
+            let mut columns = vec![0u32; width * classes];
+            for image in 0..images {
+                for row in rows.clone() {
+                    let start = (image * height + row) * width;
+                    for (x, label) in values[start..start + width].iter().enumerate() {
+                        columns[x * classes + *label as usize] += 1;
+                    }
+                }
+            }
+            let mut counts = vec![0u32; classes];
+            let mut inside = 0..0;
+            for (x, out) in out.chunks_exact_mut(classes).enumerate() {
+                let span = window(x, width);
+                for entering in inside.end..span.end {
+                    let column = &columns[entering * classes..][..classes];
+                    counts.iter_mut().zip(column).for_each(|(count, more)| *count += more);
+                }
+                for leaving in inside.start..span.start {
+                    let column = &columns[leaving * classes..][..classes];
+                    counts.iter_mut().zip(column).for_each(|(count, less)| *count -= less);
+                }
+                let total = (images * rows.len() * span.len()) as f64;
+                out.iter_mut()
+                    .zip(&counts)
+                    .for_each(|(out, count)| *out = (f64::from(*count) / total) as f32);
+                inside = span;
+            }
+        })
+    })?;
+    Ok(histogram)
+}

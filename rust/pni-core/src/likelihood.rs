@@ -1,0 +1,74 @@
+//! Masked nearest neighbour: `−log max_c p(Φ|c) T_τ(c|Ω)` up to λ (equations (1) to (5) of the paper).
+
+use crate::distance::squared;
+use crate::nearest::same_width;
+use crate::threads::Team;
+use crate::{Context, Error, Matrix, Result};
+
+/// Which groups each row may use: a row of bits per feature, lowest bit first.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowed<'a> {
+    /// `features.rows()` rows of `groups.div_ceil(8)` bytes.
+    pub bits: &'a [u8],
+    /// Number of groups.
+    pub groups: usize,
+}
+
+/// For every row of `features` the distance to, and the index of, the nearest coreset row whose group is allowed;
+/// infinity and −1 where none is.
+pub fn max_likelihood(
+    features: &Matrix<'_>,
+    coreset: &Matrix<'_>,
+    groups: &[i64],
+    allowed: Allowed<'_>,
+    context: &Context<'_>,
+) -> Result<(Vec<f32>, Vec<i64>)> {
+    same_width(coreset, features)?;
+    if groups.len() != coreset.rows() {
+        let expected = format!("one group per coreset row ({})", coreset.rows());
+        return Err(Error::invalid("groups", expected, groups.len()));
+    }
+    if let Some(bad) = groups
+        .iter()
+        .find(|g| usize::try_from(**g).map_or(true, |g| g >= allowed.groups))
+    {
+        return Err(Error::invalid(
+            "groups",
+            format!("integers from 0 to {}", allowed.groups as i64 - 1),
+            bad,
+        ));
+    }
+    let stride = allowed.groups.div_ceil(8);
+    if allowed.bits.len() != features.rows() * stride {
+        let expected = format!("{} rows of {stride} bytes", features.rows());
+        return Err(Error::invalid(
+            "allowed",
+            expected,
+            format!("{} bytes", allowed.bits.len()),
+        ));
+    }
+    Team::with(context, |team| {
+        features.check_finite(team)?;
+        coreset.check_finite(team)?;
+        let targets = coreset.to_vec();
+        let cols = features.cols();
+        let mut found = vec![(f64::INFINITY, -1i64); features.rows()];
+        team.each_chunk(&mut found, 1, |row, best| {
+            let mut buffer = Vec::new();
+            let query = features.row(row, &mut buffer);
+            let bits = &allowed.bits[row * stride..][..stride];
+            for (index, (center, group)) in targets.chunks_exact(cols).zip(groups).enumerate() {
+                if bits[*group as usize / 8] >> (*group % 8) & 1 == 1 {
+                    let distance = squared(context.simd, query, center);
+                    if distance < best[0].0 {
+                        best[0] = (distance, index as i64);
+                    }
+                }
+            }
+        })?;
+        Ok(found
+            .into_iter()
+            .map(|(squared, index)| (squared.sqrt() as f32, index))
+            .unzip())
+    })
+}

@@ -1,0 +1,152 @@
+//! The one place that asks the CPU what it can do, and the one way to compile a kernel for each answer.
+
+use crate::{Error, Result};
+use std::fmt;
+
+/// The environment variable that forces a level.
+pub const SETTING: &str = "PNI_FAST_SIMD";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Scalar,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// A SIMD level that this CPU is known to have: there is no way to make one without asking the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Simd(Level);
+
+impl Simd {
+    /// Every level this CPU can run, the fastest last.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        let mut levels = vec![Self(Level::Scalar)];
+        #[cfg(target_arch = "aarch64")]
+        levels.push(Self(Level::Neon));
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                levels.push(Self(Level::Avx2));
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                {
+                    levels.push(Self(Level::Avx512));
+                }
+            }
+        }
+        levels
+    }
+
+    /// The fastest level this CPU has.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::available()[Self::available().len() - 1]
+    }
+
+    /// The level named by `setting`, or the fastest one when it is absent or empty.
+    pub fn from_setting(setting: Option<&str>) -> Result<Self> {
+        let Some(name) = setting.filter(|name| !name.is_empty()) else {
+            return Ok(Self::best());
+        };
+        let levels = Self::available();
+        levels
+            .iter()
+            .copied()
+            .find(|level| level.name() == name)
+            .ok_or_else(|| {
+                let names: Vec<_> = levels.iter().map(|level| level.name()).collect();
+                Error::invalid(SETTING, format!("one of {} on this CPU", names.join(", ")), name)
+            })
+    }
+
+    /// `scalar`, `neon`, `avx2` or `avx512`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Level::Scalar => "scalar",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
+        }
+    }
+
+    pub(crate) fn level(self) -> Level {
+        self.0
+    }
+}
+
+impl fmt::Display for Simd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// `fused::<FMA>(a, b, c)` is a·b + c; fused only where the level has the instruction. For bounds only: a
+/// canonical distance never fuses.
+#[inline(always)]
+pub(crate) fn fused<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// Compiles one portable body (`#[inline(always)]`, generic over `const FMA: bool`) for every SIMD level and
+/// picks by a [`Simd`] at run time.
+macro_rules! multiversion {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
+        $(#[$doc])*
+        #[inline]
+        #[allow(clippy::too_many_arguments)]
+        $vis fn $name(simd: $crate::simd::Simd, $($arg: $type),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $type),*) $(-> $ret)? {
+                    $body::<true>($($arg),*)
+                }
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                fn avx512($($arg: $type),*) $(-> $ret)? {
+                    $body::<true>($($arg),*)
+                }
+                match simd.level() {
+                    // SAFETY: a `Simd` of this level exists only where the CPU was found to have its features.
+                    $crate::simd::Level::Avx512 => return unsafe { avx512($($arg),*) },
+                    // SAFETY: as above.
+                    $crate::simd::Level::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::simd::Level::Scalar => {}
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            if simd.level() == $crate::simd::Level::Neon {
+                return $body::<true>($($arg),*);
+            }
+            $body::<false>($($arg),*)
+        }
+    };
+}
+pub(crate) use multiversion;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_honoured_or_refused() {
+        for level in Simd::available() {
+            assert_eq!(Simd::from_setting(Some(level.name())), Ok(level));
+        }
+        assert_eq!(Simd::from_setting(None), Ok(Simd::best()));
+        assert_eq!(Simd::from_setting(Some("")), Ok(Simd::best()));
+        let message = Simd::from_setting(Some("mmx")).unwrap_err().to_string();
+        assert!(message.starts_with("PNI_FAST_SIMD must be one of scalar"), "{message}");
+        assert!(message.ends_with("got mmx"), "{message}");
+    }
+}

@@ -1,0 +1,62 @@
+//! Arrays as the core's views, without a copy.
+
+use half::f16;
+use numpy::{PyArrayDescrMethods, PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods};
+use pni_core::Matrix;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+use crate::leave::to_py;
+
+/// A C-ordered matrix that Python holds for the length of the call.
+pub enum Rows<'py> {
+    /// float32.
+    F32(PyReadonlyArray2<'py, f32>),
+    /// float16.
+    F16(PyReadonlyArray2<'py, f16>),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Rows<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(array) = object.extract() {
+            return Ok(Self::F32(array));
+        }
+        if let Ok(array) = object.extract() {
+            return Ok(Self::F16(array));
+        }
+        let found = match object.cast::<PyUntypedArray>() {
+            Ok(array) => format!(
+                "a {}-dimensional array of {}",
+                array.ndim(),
+                array.dtype().typeobj().name()?
+            ),
+            Err(_) => object.get_type().name()?.to_string(),
+        };
+        Err(PyTypeError::new_err(format!(
+            "expected a 2-dimensional float32 or float16 array, got {found}"
+        )))
+    }
+}
+
+impl Rows<'_> {
+    /// The view; `what` names the argument in errors.
+    pub fn view(&self, what: &'static str) -> PyResult<Matrix<'_>> {
+        match self {
+            Self::F32(array) => {
+                let (rows, cols) = (array.shape()[0], array.shape()[1]);
+                Matrix::from_f32(what, array.as_slice().map_err(not_contiguous)?, rows, cols).map_err(to_py)
+            }
+            Self::F16(array) => {
+                let (rows, cols) = (array.shape()[0], array.shape()[1]);
+                Matrix::from_f16(what, array.as_slice().map_err(not_contiguous)?, rows, cols).map_err(to_py)
+            }
+        }
+    }
+}
+
+/// The error for an array that is not in C order.
+pub fn not_contiguous(error: impl std::fmt::Display) -> PyErr {
+    PyTypeError::new_err(format!("expected an array in C order: {error}"))
+}

@@ -1,0 +1,26 @@
+//! `pni_fast._core`: arrays in, the interpreter left, errors and interrupts mapped. The public functions with
+//! their checks and conversions are in `pni_fast.kernels`.
+
+mod arrays;
+mod coreset;
+mod histogram;
+mod info;
+mod leave;
+mod likelihood;
+mod nearest;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    info::watch_forks();
+    module.add("version", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(info::simd_level, module)?)?;
+    module.add_function(wrap_pyfunction!(info::simd_levels, module)?)?;
+    module.add_function(wrap_pyfunction!(info::num_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(coreset::greedy_coreset, module)?)?;
+    module.add_function(wrap_pyfunction!(coreset::_scan_coreset, module)?)?;
+    module.add_function(wrap_pyfunction!(nearest::nearest, module)?)?;
+    module.add_function(wrap_pyfunction!(histogram::position_histogram, module)?)?;
+    module.add_function(wrap_pyfunction!(likelihood::max_likelihood, module)?)
+}

@@ -1,0 +1,59 @@
+"""nearest, max_likelihood and position_histogram equal their oracles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kernel_data import adversarial
+from pni_fast import _core, _reference, kernels
+
+DATA = adversarial(1)
+
+
+@pytest.mark.parametrize("level", _core.simd_levels())
+@pytest.mark.parametrize("name", DATA)
+def test_nearest(name: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PNI_FAST_SIMD", level)
+    features = DATA[name]
+    centers = features[:: max(1, len(features) // 37)]
+    for num_threads in (1, 3):
+        indices, distances = kernels.nearest(features, centers, num_threads=num_threads)
+        expected = _reference.nearest(features, centers)
+        np.testing.assert_array_equal(indices, expected[0])
+        np.testing.assert_array_equal(distances, expected[1])
+
+
+@pytest.mark.parametrize("level", _core.simd_levels())
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("groups", [1, 8, 13])
+def test_max_likelihood(name: str, groups: int, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PNI_FAST_SIMD", level)
+    rng = np.random.default_rng(2)
+    features = DATA[name]
+    coreset = features[:: max(1, len(features) // 53)]
+    members = rng.integers(0, groups, len(coreset))
+    allowed = rng.random((len(features), groups)) < rng.choice([0.1, 0.5, 1.0], size=(len(features), 1))
+    allowed[::7] = False
+    expected = _reference.max_likelihood(features, coreset, members, allowed)
+    packed = np.packbits(allowed, axis=1, bitorder="little")
+    for num_threads, mask in ((1, allowed), (3, allowed), (2, packed)):
+        distances, indices = kernels.max_likelihood(features, coreset, members, mask, num_threads=num_threads)
+        np.testing.assert_array_equal(indices, expected[1])
+        np.testing.assert_array_equal(distances, expected[0])
+    assert (indices[::7] == -1).all()
+    assert np.isinf(distances[::7]).all()
+
+
+@pytest.mark.parametrize("level", _core.simd_levels())
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 5), (2, 12, 1), (4, 9, 20)])
+@pytest.mark.parametrize("patch", [1, 3, 9, 99])
+def test_position_histogram(
+    shape: tuple[int, int, int], patch: int, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PNI_FAST_SIMD", level)
+    labels = np.random.default_rng(3).integers(0, 11, size=shape)
+    expected = _reference.position_histogram(labels, 13, patch=patch)
+    for num_threads in (1, 3):
+        found = kernels.position_histogram(labels, 13, patch=patch, num_threads=num_threads)
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found.sum(axis=2), 1, rtol=1e-6)

@@ -1,0 +1,104 @@
+"""Properties of the kernels on whatever hypothesis comes up with."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from kernel_data import check_coreset
+from pni_fast import _core, _reference, kernels
+
+SHAPES = st.one_of(
+    st.tuples(st.integers(1, 60), st.integers(1, 20)),
+    st.tuples(st.integers(1, 12), st.integers(60, 90)),
+)
+VALUES = st.one_of(
+    st.integers(-2, 2).map(float),
+    st.sampled_from([1e30, -1e30, 1e-40, 1e4, 10001.0, 3.4e38, -0.0]),
+    st.floats(-10, 10, width=16),
+    st.floats(width=32, allow_nan=False, allow_infinity=False),
+)
+
+
+@st.composite
+def matrices(draw: st.DrawFn) -> np.ndarray:
+    shape = draw(SHAPES)
+    dtype = draw(st.sampled_from([np.float32, np.float32, np.float16]))
+    elements = st.floats(-100, 100, width=16) if dtype == np.float16 else VALUES
+    array = draw(hnp.arrays(dtype, shape, elements=elements, fill=st.just(1.0)))
+    return array[draw(hnp.arrays(np.int64, draw(st.integers(1, 80)), elements=st.integers(0, shape[0] - 1)))]
+
+
+COMMON = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@COMMON
+@given(matrices(), st.data())
+def test_greedy_coreset(features: np.ndarray, data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, len(features)))
+    options: dict[str, object] = {"num_threads": data.draw(st.integers(1, 3))}
+    before = 0
+    if data.draw(st.booleans()):
+        before = data.draw(st.integers(1, 4))
+        options["initial"] = features[
+            data.draw(hnp.arrays(np.int64, before, elements=st.integers(0, len(features) - 1)))
+        ]
+    else:
+        options["start"] = data.draw(st.integers(0, len(features) - 1))
+    options["assign"] = data.draw(st.none() | st.integers(1, before + size))
+    found = check_coreset(features, size, **options)
+    assert len(set(found.indices.tolist())) == size
+    assert (np.diff(found.radii) <= 0).all() or np.isinf(found.radii).any()
+
+
+@COMMON
+@given(matrices(), st.data())
+def test_bits_do_not_depend_on_threads_or_simd(features: np.ndarray, data: st.DataObject) -> None:
+    import os
+
+    size = data.draw(st.integers(1, len(features)))
+    results = []
+    before = os.environ.get("PNI_FAST_SIMD")
+    try:
+        for level in _core.simd_levels():
+            os.environ["PNI_FAST_SIMD"] = level
+            for num_threads in (1, 2):
+                found = kernels.greedy_coreset(features, size, assign=size, num_threads=num_threads)
+                results.append([found.indices.tobytes(), found.radii.tobytes(), found.distances.tobytes()])
+    finally:
+        os.environ.pop("PNI_FAST_SIMD", None)
+        if before is not None:
+            os.environ["PNI_FAST_SIMD"] = before
+    assert all(result == results[0] for result in results)
+
+
+@COMMON
+@given(matrices(), st.data())
+def test_nearest_and_max_likelihood(features: np.ndarray, data: st.DataObject) -> None:
+    centers = features[
+        data.draw(
+            hnp.arrays(np.int64, data.draw(st.integers(1, 20)), elements=st.integers(0, len(features) - 1))
+        )
+    ]
+    indices, distances = kernels.nearest(features, centers)
+    expected = _reference.nearest(features, centers)
+    np.testing.assert_array_equal(indices, expected[0])
+    np.testing.assert_array_equal(distances, expected[1])
+    n_groups = data.draw(st.integers(1, 20))
+    groups = data.draw(hnp.arrays(np.int64, len(centers), elements=st.integers(0, n_groups - 1)))
+    allowed = data.draw(hnp.arrays(np.bool_, (len(features), n_groups)))
+    found = kernels.max_likelihood(features, centers, groups, allowed)
+    masked = _reference.max_likelihood(features, centers, groups, allowed)
+    np.testing.assert_array_equal(found[0], masked[0])
+    np.testing.assert_array_equal(found[1], masked[1])
+
+
+@COMMON
+@given(st.data())
+def test_position_histogram(data: st.DataObject) -> None:
+    shape = data.draw(hnp.array_shapes(min_dims=3, max_dims=3, max_side=8))
+    labels = data.draw(hnp.arrays(np.int64, shape, elements=st.integers(0, 5)))
+    patch = 2 * data.draw(st.integers(0, 6)) + 1
+    found = kernels.position_histogram(labels, 6, patch=patch)
+    np.testing.assert_array_equal(found, _reference.position_histogram(labels, 6, patch=patch))

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from pni_fast.conditions import Conditions, pack
+
+
+def unpack(bits, classes):
+    return np.unpackbits(bits, axis=1, count=classes, bitorder="little").astype(bool)
+
+
+@pytest.fixture
+def probabilities():
+    random = np.random.default_rng(0)
+    position, neighborhood = random.dirichlet(np.full(13, 0.1), (2, 50)).astype(np.float32)
+    return position, neighborhood
+
+
+def test_packing_is_low_bit_first():
+    allowed = np.zeros((1, 10), bool)
+    allowed[0, [0, 9]] = True
+    assert pack(allowed).tolist() == [[1, 2]]
+
+
+def test_equation_6_averages_probabilities_before_the_threshold(probabilities):
+    position, neighborhood = probabilities
+    bits = Conditions(position, 0.01, "average").allowed(neighborhood)
+    np.testing.assert_array_equal(unpack(bits, 13), (position + neighborhood) / 2 > np.float32(0.01))
+
+
+def test_both_needs_each_condition(probabilities):
+    position, neighborhood = probabilities
+    bits = Conditions(position, 0.01, "both").allowed(neighborhood)
+    np.testing.assert_array_equal(unpack(bits, 13), (position > np.float32(0.01)) & (neighborhood > np.float32(0.01)))
+
+
+@pytest.mark.parametrize("rule", ["average", "both"])
+def test_one_condition_alone_is_its_threshold(probabilities, rule):
+    position, neighborhood = probabilities
+    np.testing.assert_array_equal(
+        unpack(Conditions(position, 0.01, rule).allowed(None), 13), position > np.float32(0.01)
+    )
+    np.testing.assert_array_equal(
+        unpack(Conditions(None, 0.01, rule).allowed(neighborhood), 13), neighborhood > np.float32(0.01)
+    )
+
+
+def test_without_conditions_everything_is_allowed():
+    assert Conditions(None, 0.01, "average").allowed(None) is None
