@@ -6,7 +6,8 @@ from .config import REFINERS, RefinerConfig
 from .fusion import fuse
 from .loss import gradient_loss, refinement_loss, regression_loss
 from .network import RefinementNetwork
-from .train import RefinementTask, train_refiner, train_shared_refiner
+from .samples import RefinementTask
+from .train import train_refiner, train_shared_refiner
 
 __all__ = [
     "REFINERS",

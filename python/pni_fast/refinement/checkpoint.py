@@ -28,7 +28,7 @@ def fingerprint(config: RefinerConfig, seed: int, images: Iterable[NDArray[np.ui
     """Return a digest of everything a run's result follows from, apart from the detector's maps."""
     digest = hashlib.sha256(json.dumps([asdict(config), seed], sort_keys=True).encode())
     for image in images:
-        digest.update(np.ascontiguousarray(image))
+        digest.update(image.tobytes())
     return digest.hexdigest()
 
 

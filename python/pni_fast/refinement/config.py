@@ -58,7 +58,7 @@ class RefinerConfig:
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.levels) or not self.levels:
             raise ValueError(
-                f"widths must name one block for each of the {len(self.levels)} levels, got {len(self.widths)}"
+                f"widths must name {len(self.levels)} blocks, one for each level, got {len(self.widths)}"
             )
         lowest = {"side": 16, "bank": 0, "iterations": 1, "batch": 1, "checkpoint_every": 1}
         for name, least in lowest.items():
@@ -77,7 +77,9 @@ class RefinerConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RefinerConfig:
         """Rebuild settings from `as_dict`, tuples having become lists; TypeError when they do not fit."""
-        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
         return cls(**plain)
 
 

@@ -66,7 +66,8 @@ def refinement_loss(refined: Tensor, truth: Tensor) -> Tensor:
 
 def _norm(values: Tensor) -> Tensor:
     """L2 norm of each image; its gradient is 0 where the norm is."""
-    return torch.linalg.vector_norm(values.flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(values.flatten(1), dim=1)
+    return norms
 
 
 def _pixels(maps: Tensor) -> int:

@@ -102,7 +102,7 @@ class RefinementNetwork(nn.Module):
         self._stem_name, convolution = _first_convolution(encoder)
         _replace(encoder, self._stem_name, FusedStem(convolution))
         self.encoder = encoder
-        channels: list[int] = encoder.feature_info.channels()
+        channels: list[int] = encoder.feature_info.channels()  # type: ignore[operator, union-attr]
         skips = [*channels[-2::-1], 4]
         below = [channels[-1], *config.widths[:-1]]
         self.decoder = nn.ModuleList(

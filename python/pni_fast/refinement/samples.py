@@ -75,7 +75,7 @@ def check_images(images: Sequence[NDArray[np.uint8]], expected: tuple[int, ...] 
         image = images[index]
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise DataError(
-                f"refinement image {index} must be uint8 of shape (H, W, 3), got {image.dtype} of {image.shape}"
+                f"refinement image {index} must be uint8 (H, W, 3), got {image.dtype} of shape {image.shape}"
             )
         expected = expected or image.shape
         if image.shape != expected:
@@ -177,7 +177,7 @@ class Online:
         return to_samples(items, task.anomaly_map, self._config.side)
 
     def _draw(self, iteration: int) -> list[Future[SyntheticDefect]]:
-        """A step's defects come from one task, so that one detector maps them all; tasks take turns."""
+        """Draw a step's defects from one task, so that one detector maps them all; tasks take turns."""
         turn, number = divmod(iteration, len(self._tasks))
         items = self._defects[number]
         places = range(turn * self._config.batch, (turn + 1) * self._config.batch)

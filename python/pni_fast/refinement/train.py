@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pni_fast.parallel import thread_pool
+from pni_fast.parallel import resolve_threads, thread_pool
 from pni_fast.progress import Progress, silent
 
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
@@ -22,7 +22,7 @@ from .network import RefinementNetwork
 from .samples import AnomalyMap, Bank, Online, RefinementTask, Sample, Source, augment, check_images
 
 ADAM_EPSILON = 1e-15
-"""Equations (10) and (11) divide an unsquared norm by the number of pixels: gradients come out near 1e-8 where
+"""Equations (10) and (11) divide an unsquared norm by the number of pixels: many gradients are near 1e-8, where
 Adam's usual epsilon of 1e-8 would hold the steps back."""
 
 
@@ -57,7 +57,7 @@ def train_refiner(
     weights
         Pretrained weights of the encoder. None: the embedded ones, or timm's hub.
     num_threads
-        Threads on a CPU; the result does not depend on it. None: as many as torch uses.
+        Threads on a CPU; the result does not depend on it. None: PNI_FAST_NUM_THREADS or all cores.
     progress
         Called with stages "synthetic maps" and "refinement".
     checkpoint
@@ -120,7 +120,7 @@ def train_shared_refiner(
     if checkpoint is not None and checkpoint.exists():
         first = load_checkpoint(checkpoint, run, network, optimizer)
     if first < config.iterations:
-        with thread_pool(num_threads or torch.get_num_threads()) as pool:
+        with thread_pool(resolve_threads(num_threads)) as pool:
             source: Source = (
                 Bank(tasks, config, seed, pool, progress)
                 if config.bank
@@ -128,7 +128,7 @@ def train_shared_refiner(
             )
             progress("refinement", first, config.iterations)
             for iteration in range(first, config.iterations):
-                _step(network, optimizer, source.batch(iteration), iteration, seed, pool)
+                _step(network, optimizer, source.batch(iteration), iteration=iteration, seed=seed, pool=pool)
                 done = iteration + 1
                 if checkpoint is not None and (
                     done % config.checkpoint_every == 0 or done == config.iterations
@@ -143,7 +143,7 @@ def _start(config: RefinerConfig, seed: int, weights: Path | None) -> Refinement
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = RefinementNetwork(config)
-    network.load_pretrained(weights)
+        network.load_pretrained(weights)
     return network.train()
 
 
@@ -151,6 +151,7 @@ def _step(
     network: RefinementNetwork,
     optimizer: torch.optim.Adam,
     samples: Sequence[Sample],
+    *,
     iteration: int,
     seed: int,
     pool: ThreadPoolExecutor,

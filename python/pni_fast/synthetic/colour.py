@@ -33,7 +33,8 @@ def jitter(pixels: NDArray[np.uint8], strength: float, rng: np.random.Generator)
     grey = luma.mean()
     values = grey + (luma + (values - luma) * np.float32(saturation) - grey) * np.float32(contrast)
     values = values @ _hue_rotation(turn).T
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    changed: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return changed
 
 
 def _hue_rotation(turn: float) -> NDArray[np.float32]:

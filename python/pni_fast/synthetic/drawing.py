@@ -63,7 +63,7 @@ def drawing(
     """
     shape = image.shape[:2]
     if masks:
-        drawn = _place(masks[rng.integers(len(masks))], shape, rng)
+        drawn = _place(masks[int(rng.integers(len(masks)))], shape, rng)
     else:
         drawn = SHAPES[rng.integers(len(SHAPES))](shape, rng)
     # A pen or a stain fades over about a pixel: the mask is where anything of it is left.
@@ -126,7 +126,7 @@ def _stroke(shape: tuple[int, int], rng: np.random.Generator) -> Mask:
 
 
 def _scratches(shape: tuple[int, int], rng: np.random.Generator) -> Mask:
-    """A bundle of thin lines side by side, each with its own start and end."""
+    """Draw a bundle of thin lines side by side, each with its own start and end."""
     sheet, canvas = _canvas(shape)
     side = min(shape)
     x, y, along = _path(shape, side * rng.uniform(0.15, 0.5), rng)
@@ -140,7 +140,7 @@ def _scratches(shape: tuple[int, int], rng: np.random.Generator) -> Mask:
 
 
 def _blobs(shape: tuple[int, int], rng: np.random.Generator) -> Mask:
-    """A stain with up to five drops around it."""
+    """Draw a stain with up to five drops around it."""
     sheet, canvas = _canvas(shape)
     side = min(shape)
     size = side * rng.uniform(0.015, 0.16)
@@ -166,7 +166,8 @@ def _colour(image: NDArray[np.uint8], rng: np.random.Generator, _: Textures) -> 
     own = image[rng.integers(height), rng.integers(width)].astype(np.float32)
     base = own if rng.random() < 0.4 else rng.uniform(0.0, 255.0, 3).astype(np.float32)
     uneven = (fractal((height, width), 6, 3, rng) - 0.5) * np.float32(rng.uniform(0.0, 60.0))
-    return np.clip(base + uneven[..., None], 0, 255).astype(np.uint8)
+    ink: NDArray[np.uint8] = np.clip(base + uneven[..., None], 0, 255).astype(np.uint8)
+    return ink
 
 
 def _texture(image: NDArray[np.uint8], rng: np.random.Generator, textures: Textures) -> NDArray[np.uint8]:
@@ -175,10 +176,11 @@ def _texture(image: NDArray[np.uint8], rng: np.random.Generator, textures: Textu
 
 
 def _shade(image: NDArray[np.uint8], rng: np.random.Generator, _: Textures) -> NDArray[np.uint8]:
-    """The image itself, clearly darker or lighter: burns, damp patches, worn spots."""
+    """Return the image itself, clearly darker or lighter: burns, damp patches, worn spots."""
     amount = np.float32(rng.uniform(0.35, 0.9))
     target = np.float32(0.0 if rng.random() < 0.6 else 255.0)
-    return np.rint(image + amount * (target - image)).astype(np.uint8)
+    shaded: NDArray[np.uint8] = np.rint(image + amount * (target - image)).astype(np.uint8)
+    return shaded
 
 
 SHAPES: tuple[Callable[[tuple[int, int], np.random.Generator], Mask], ...] = (_stroke, _scratches, _blobs)

@@ -44,7 +44,8 @@ def fractal(shape: tuple[int, int], cells: int, octaves: int, rng: np.random.Gen
         count = cells << octave
         total += perlin(shape, (count, count), rng) * np.float32(0.5**octave)
     low, high = float(total.min()), float(total.max())
-    return (total - np.float32(low)) / np.float32(max(high - low, 1e-6))
+    noise: Array = (total - np.float32(low)) / np.float32(max(high - low, 1e-6))
+    return noise
 
 
 def _axis(pixels: int, cells: int) -> tuple[Array, NDArray[np.intp], Array]:

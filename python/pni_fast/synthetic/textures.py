@@ -52,7 +52,8 @@ class Textures:
 def _photographs() -> tuple[NDArray[np.uint8], ...]:
     from skimage import data
 
-    return (data.brick(), data.gravel(), data.grass())
+    brick, gravel, grass = (np.asarray(getattr(data, name)()) for name in ("brick", "gravel", "grass"))
+    return brick, gravel, grass
 
 
 def _cut(image: Rgb, shape: tuple[int, int], rng: np.random.Generator) -> Rgb:
@@ -109,7 +110,8 @@ def _cells(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float
     count = int(rng.integers(8, 80))
     points[rng.integers(shape[0], size=count), rng.integers(shape[1], size=count)] = False
     distance = ndimage.distance_transform_edt(points)
-    return (distance / max(float(distance.max()), 1.0)).astype(np.float32)
+    cells: NDArray[np.float32] = (distance / max(float(distance.max()), 1.0)).astype(np.float32)
+    return cells
 
 
 PATTERNS: tuple[Callable[[tuple[int, int], np.random.Generator], NDArray[np.float32]], ...] = (
