@@ -1,7 +1,7 @@
 """Find defects from good images alone: PNI (ICCV 2023) on an exact, multithreaded Rust core.
 
-The kernels (`greedy_coreset`, `nearest`, `position_histogram`, `max_likelihood`) need NumPy alone and are imported
-at once; :class:`PNI` brings torch with it and is imported on first use.
+The kernels (`greedy_coreset`, `nearest`, `position_histogram`, `max_likelihood`) need NumPy alone and are
+imported at once; :class:`PNI` brings torch with it and is imported on first use.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -37,26 +38,31 @@ def build_backbone(name: str) -> nn.Module:
         hint = f"; close names: {', '.join(close)}" if close else ""
         raise WeightsError(f"backbone must be the name of a timm model, got {name!r}{hint}")
     try:
-        strides: list[int] = timm.create_model(architecture, features_only=True).feature_info.reduction()
+        pyramid: Any = timm.create_model(architecture, features_only=True)
+        strides = pyramid.feature_info.reduction()
         indices = [strides.index(stride) for stride in STRIDES]
     except (ValueError, RuntimeError, AttributeError) as error:
         raise WeightsError(
-            f"backbone must offer feature maps at strides {STRIDES[0]} and {STRIDES[1]}, got {name!r}: {error}"
+            f"backbone must offer feature maps at strides 8 and 16, got {name!r}: {error}"
         ) from error
     network: nn.Module = timm.create_model(architecture, features_only=True, out_indices=indices)
     return network
 
 
-def channels(network: nn.Module) -> int:
+def channels(network: Any) -> int:
     """Return the channels of the concatenated levels, Σ c_j."""
-    return sum(network.feature_info.channels())  # type: ignore[operator, union-attr]
+    return sum(network.feature_info.channels())
 
 
 def build_extractor(name: str, patch: int, dimension: int) -> FeatureExtractor:
     """Return an extractor with untrained weights; d is `dimension` or all channels where there are fewer."""
     network = build_backbone(name)
     config = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(name.partition(".")[0])
-    mean, std = (config.mean, config.std) if config else (timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD)
+    mean, std = (
+        (config.mean, config.std)
+        if config
+        else (timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD)
+    )
     return FeatureExtractor(network, mean, std, patch, min(dimension, channels(network)))
 
 
@@ -123,7 +129,9 @@ def assign_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -
     """
     given = {_canonical(name.removeprefix("module.")): tensor for name, tensor in state.items()}
     target = network.state_dict()
-    missing = [name for name in target if _canonical(name) not in given and not name.endswith("num_batches_tracked")]
+    missing = [
+        name for name in target if _canonical(name) not in given and not name.endswith("num_batches_tracked")
+    ]
     if missing:
         raise WeightsError(
             f"{source}: weights must hold every layer the extractor needs; {len(missing)} of {len(target)} "

@@ -36,13 +36,15 @@ class Geometry:
 
     def image(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the crop of an RGB image, uint8 of shape (crop, crop, 3); bilinear with antialiasing."""
-        return self._cut(np.asarray(image.resize((self.resize, self.resize), Image.Resampling.BILINEAR)))
+        resized = image.resize((self.resize, self.resize), Image.Resampling.BILINEAR)
+        return np.ascontiguousarray(np.asarray(resized)[self._cut])
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the crop of a (H, W) mask, bool of shape (crop, crop); nearest neighbour."""
         resized = Image.fromarray(mask).resize((self.resize, self.resize), Image.Resampling.NEAREST)
-        return self._cut(np.asarray(resized, dtype=np.bool_))
+        return np.ascontiguousarray(np.asarray(resized, dtype=np.bool_)[self._cut])
 
-    def _cut(self, array: NDArray[np.generic]) -> NDArray[np.generic]:  # type: ignore[type-arg]
+    @property
+    def _cut(self) -> tuple[slice, slice]:
         start = (self.resize - self.crop) // 2
-        return np.ascontiguousarray(array[start : start + self.crop, start : start + self.crop])
+        return slice(start, start + self.crop), slice(start, start + self.crop)

@@ -40,4 +40,4 @@ def test_the_built_set_is_whole_and_kept(tmp_path):
     stamps = [path.stat().st_mtime_ns for path in category.train]
     assert build_data(target) == built
     assert [path.stat().st_mtime_ns for path in open_category(built).train] == stamps
-    assert not [path for path in target.parent.rglob(".*")]
+    assert not list(target.parent.rglob(".*"))

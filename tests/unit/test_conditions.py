@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from pni_fast.conditions import Conditions, pack
 
 
@@ -30,7 +29,9 @@ def test_equation_6_averages_probabilities_before_the_threshold(probabilities):
 def test_both_needs_each_condition(probabilities):
     position, neighborhood = probabilities
     bits = Conditions(position, 0.01, "both").allowed(neighborhood)
-    np.testing.assert_array_equal(unpack(bits, 13), (position > np.float32(0.01)) & (neighborhood > np.float32(0.01)))
+    np.testing.assert_array_equal(
+        unpack(bits, 13), (position > np.float32(0.01)) & (neighborhood > np.float32(0.01))
+    )
 
 
 @pytest.mark.parametrize("rule", ["average", "both"])
