@@ -2,7 +2,6 @@
 
 import pytest
 from PIL import Image
-
 from pni_fast.data import collect_inputs, open_category, training_images
 from pni_fast.errors import DataError
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from PIL import Image
-
 from pni_fast import demo
 from pni_fast.data import open_category, read_mask
 from pni_fast.demo import WINDOW, build_demo_set

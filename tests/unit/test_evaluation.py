@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from PIL import Image
-
 from pni_fast.data import open_category, read_image
 from pni_fast.errors import DataError, PniError
 from pni_fast.evaluation import evaluate, write_metrics
