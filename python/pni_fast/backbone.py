@@ -40,12 +40,13 @@ def build_backbone(name: str) -> nn.Module:
     try:
         with torch.device("meta"):  # shapes only: nothing is allocated
             pyramid: Any = timm.create_model(architecture, features_only=True)
-        strides = pyramid.feature_info.reduction()
-        indices = [strides.index(stride) for stride in STRIDES]
-    except (ValueError, RuntimeError, AttributeError) as error:
-        raise WeightsError(
-            f"backbone must offer feature maps at strides 8 and 16, got {name!r}: {error}"
-        ) from error
+    except (RuntimeError, AttributeError) as error:
+        raise WeightsError(f"backbone must support timm's features_only, got {name!r}: {error}") from error
+    strides = pyramid.feature_info.reduction()
+    if not set(STRIDES) <= set(strides):
+        found = ", ".join(str(stride) for stride in sorted(set(strides)))
+        raise WeightsError(f"backbone must offer feature maps at strides 8 and 16, got {name!r} with {found}")
+    indices = [strides.index(stride) for stride in STRIDES]
     network: nn.Module = timm.create_model(architecture, features_only=True, out_indices=indices)
     return network
 

@@ -115,3 +115,8 @@ def test_statistics_of_the_backbones_own_training_are_used():
     assert lite.mean.flatten().tolist() == [0.5, 0.5, 0.5]
     dense = build_extractor("densenet121", 3, 1024)
     assert dense.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+
+
+def test_a_network_without_the_levels_names_those_it_has():
+    with pytest.raises(WeightsError, match=r"at strides 8 and 16, got 'vit_tiny_patch16_224' with 16"):
+        build_backbone("vit_tiny_patch16_224")

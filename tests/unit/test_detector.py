@@ -84,6 +84,8 @@ def test_the_map_is_equation_4_word_for_word(good, preset, position, neighborhoo
     else:
         for probabilities in filter(lambda p: p is not None, (by_position, by_neighborhood)):
             allowed &= probabilities > tau
+        if position:  # where the two share no class
+            allowed = np.where(allowed.any(1, keepdims=True), allowed, by_position > tau)
     rows = features[0].reshape(64, -1).double().numpy()
     distances = np.linalg.norm(rows[:, None] - model.coreset_[None].astype(float), axis=2)
     score = np.where(allowed[:, model.groups_], distances, np.inf).min(1).reshape(8, 8)
