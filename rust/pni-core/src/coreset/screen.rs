@@ -1,11 +1,9 @@
 //! Which of the centres that might be nearer to a cell's points the sketches cannot rule out.
 
-use super::bounds::{BLOCK, beyond, difference_squared};
+use super::bounds::{ABSOLUTE, BLOCK, LEAD, RELATIVE, compare, decisive, difference_squared};
 use super::centers::Centers;
-use crate::simd::{fused, multiversion};
-
-/// Leading components that are compared first, 16 candidates at a time.
-const LEAD: usize = 16;
+use crate::simd::lanes::Isa;
+use crate::simd::multiversion;
 
 /// A later centre that may be nearer to the points of a cell than the cell's own.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +70,8 @@ impl Cell {
 }
 
 #[inline(always)]
-fn screen_body<const FMA: bool>(
+fn screen_body<I: Isa>(
+    isa: I,
     probe: &Probe<'_>,
     candidates: &[Candidate],
     lanes: &[f32],
@@ -89,17 +88,12 @@ fn screen_body<const FMA: bool>(
         if candidates[first].bound > probe.horizon {
             break;
         }
-        let mut sums = [0.0f32; BLOCK];
-        for (value, row) in probe.sketch[..lead].iter().zip(rows) {
-            for i in 0..BLOCK {
-                let difference = value - row[i];
-                sums[i] = fused::<FMA>(difference, difference, sums[i]);
-            }
-        }
-        let mut open = 0u32;
-        for i in 0..BLOCK {
-            open |= u32::from(!beyond(sums[i], probe.reach + rows[lead][i])) << i;
-        }
+        let sums = compare(isa, &probe.sketch[..lead], rows);
+        let reach = isa.add(isa.splat(probe.reach), isa.load(&rows[lead]));
+        // As `decisive`, for all lanes: reach·(1 + 8·RELATIVE) · reach + ABSOLUTE.
+        let wide = isa.mul_add(reach, isa.splat(8.0 * RELATIVE), reach);
+        let squared = isa.mul_add(wide, reach, isa.splat(ABSOLUTE));
+        let mut open = !isa.above(sums, squared) & 0xffff;
         if block == start {
             open &= u32::MAX << (from % BLOCK);
         }
@@ -118,10 +112,12 @@ fn screen_body<const FMA: bool>(
             if lead == width {
                 return place;
             }
-            let squared = difference_squared::<FMA>(probe.sketch, &sketches[index * width..][..width]);
-            if !beyond(squared, probe.reach + slack[index]) {
-                return place;
+            let squared = difference_squared(isa, probe.sketch, &sketches[index * width..][..width]);
+            // Written so that NaN leaves the candidate in.
+            if squared > decisive(probe.reach + slack[index]) {
+                continue;
             }
+            return place;
         }
     }
     candidates.len()
