@@ -9,7 +9,6 @@ import click
 from . import options
 from .evaluate import evaluate_model, print_metrics
 from .fit import fit_model
-from .outputs import staged_folder
 from .score import score_images
 
 
@@ -39,12 +38,13 @@ def demo(
     defects synthesised into its test half; nothing is downloaded.
 
     \b
-    DIR/data                 the set that was built
+    DIR/data/paving          the set that was built
     DIR/model.safetensors    the fitted model
     DIR/scores               scores.csv, maps and overlays of the test images
     DIR/metrics.json, DIR/report.html
     """  # noqa: D301  click's mark against rewrapping
     from pni_fast.data import open_category
+    from pni_fast.demo import build_demo_set
 
     def say(line: str) -> None:
         if not quiet:
@@ -52,7 +52,7 @@ def demo(
 
     if data is None:
         say("Building the demo set")
-        data = build_data(output / "data")
+        data = build_demo_set(output / "data")
     category = open_category(data)
     model_file = output / "model.safetensors"
     say(f"Fitting on {len(category.train)} good images")
@@ -65,14 +65,3 @@ def demo(
     if not quiet:
         print_metrics(metrics)
     click.echo(str((output / "report.html").absolute()))
-
-
-def build_data(target: Path) -> Path:
-    """Build the demo set at `target`, whole or not at all; an existing one, always the same, is kept."""
-    from pni_fast.demo import build_demo_set
-
-    if (target / "train").is_dir():
-        return target
-    with staged_folder(target) as folder:
-        built = build_demo_set(folder)
-        return target / built.relative_to(folder)

@@ -32,7 +32,7 @@ def describe(error: Exception) -> str | None:
 class Application(click.Group):
     """A command group that reports the library's errors and interrupts."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own signature
+    def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command.
 
         Raises

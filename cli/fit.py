@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @options.skip_broken
 @options.quiet
 @options.as_json
-def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any) -> None:  # noqa: ANN401
+def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any) -> None:
     """Fit a model on the good images of DATA and write it to one file.
 
     DATA is a folder of good images, or a category in the MVTec AD layout, whose train/good is then used.

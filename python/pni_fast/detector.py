@@ -201,7 +201,9 @@ class PNI:
             on_broken=self._skip if skip_broken else None,
         )
         for done, item in enumerate(results, 1):
-            yield Prediction(item.source.name, item.source.path, float(item.result.max()), item.result, item.image)
+            yield Prediction(
+                item.source.name, item.source.path, float(item.result.max()), item.result, item.image
+            )
             progress("score", done + len(self.skipped_), total)
 
     def score_samples(self, images: ImagesLike) -> NDArray[np.float32]:
@@ -219,7 +221,9 @@ class PNI:
         model_file.save(self._require_fitted(), path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, device: str = "auto", num_threads: int | None = None) -> PNI:
+    def load(
+        cls, path: str | os.PathLike[str], *, device: str = "auto", num_threads: int | None = None
+    ) -> PNI:
         """Read a model that :meth:`save` wrote; nothing is unpickled and no hub is asked.
 
         Raises

@@ -61,7 +61,9 @@ def fit(
 
     position = neighborhood = None
     if config.position:
-        position = position_histogram(labels, n_classes, patch=config.neighborhood_size, num_threads=num_threads)
+        position = position_histogram(
+            labels, n_classes, patch=config.neighborhood_size, num_threads=num_threads
+        )
     if config.neighborhood:
         neighborhood = train_neighborhood(
             features,
@@ -75,7 +77,16 @@ def fit(
             progress=progress,
         )
     fitted = Fitted(
-        config, weights_source, extractor, (height, width), vectors, groups, position, neighborhood, (0.0, 1.0), count
+        config,
+        weights_source,
+        extractor,
+        (height, width),
+        vectors,
+        groups,
+        position,
+        neighborhood,
+        (0.0, 1.0),
+        count,
     )
     return fitted.with_normalization(_map_range(fitted, features, device, num_threads))
 

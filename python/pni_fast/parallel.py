@@ -44,7 +44,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_threads(count: int | None) -> int:
-    """Return the threads to use: the argument, else PNI_FAST_NUM_THREADS, else every core this process has."""
+    """Return the threads to use: the argument, else PNI_FAST_NUM_THREADS, else every core."""
     from . import _core
 
     return _core.num_threads(count)
@@ -57,7 +57,9 @@ def thread_pool(workers: int) -> Iterator[ThreadPoolExecutor]:
     On leaving, what has not started is dropped and what runs is waited for.
     """
     before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="pni-fast", initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(
+        workers, thread_name_prefix="pni-fast", initializer=torch.set_num_threads, initargs=(1,)
+    )
     try:
         yield pool
     finally:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from .errors import PniError
+from .geometry import Geometry
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ def preset(name: str, **overrides: Any) -> Config:
     if unknown:
         raise TypeError(f"unknown setting {unknown[0]!r}; settings are {', '.join(sorted(known))}")
     config = replace(PRESETS[name], **changes)
+    Geometry(config.resize, config.crop)  # checks both
     if not 0 < config.coreset_ratio <= 1:
         raise PniError(f"coreset_ratio must be in (0, 1], got {config.coreset_ratio}")
     if config.neighborhood_size < 1 or config.neighborhood_size % 2 == 0:

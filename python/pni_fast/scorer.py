@@ -59,7 +59,8 @@ class Scorer:
             probabilities = list(self.neighborhood.probabilities(features).cpu().numpy())
         grids = features.cpu().numpy()
         return [
-            self._map(grid, probability, num_threads) for grid, probability in zip(grids, probabilities, strict=True)
+            self._map(grid, probability, num_threads)
+            for grid, probability in zip(grids, probabilities, strict=True)
         ]
 
     def _map(

@@ -67,7 +67,7 @@ def newer(metadata):
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("kept", [0, 4, 100, 100_000])
-def test_a_truncated_model(refused, model_file, category, tmp_path, command, kept):
+def test_a_truncated_model(refused, model_file, category, tmp_path, *, command, kept):
     model = tmp_path / "model.safetensors"
     model.write_bytes(model_file.read_bytes()[:kept])
     line = refused(*arguments(command, model, category, tmp_path))

@@ -15,14 +15,15 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows sends n
 TRAP = """
 import os, signal, sys
 
+module = sys.argv.pop(1)
+
 class Trap:
     def find_spec(self, name, path=None, target=None):
-        if name == sys.argv[1]:
+        if name == module:
             sys.meta_path.remove(self)
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Trap())
-target = sys.argv.pop(1)
 from pni_fast.cli import main
 main()
 """
@@ -36,10 +37,7 @@ def assert_aborted(returncode, stdout, stderr):
     assert stdout == ""
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["click", "numpy", "numpy._core.multiarray", "torch", "torch.nn", "timm", "tqdm.std", "PIL.Image"],
-)
+@pytest.mark.parametrize("module", ["click", "numpy", "numpy._core.multiarray", "torch", "torch.nn", "timm"])
 def test_ctrl_c_while_modules_load(environment, category, tmp_path, entries, module):
     before = entries(tmp_path)
     done = subprocess.run(
@@ -92,14 +90,11 @@ def interrupt_at(environment, arguments, marker, delay=0.0):
         process.stderr.close()
 
 
-@pytest.mark.parametrize("stage", ["features", "coreset", "neighborhood"])
-def test_ctrl_c_in_each_stage_of_fit(environment, category, tmp_path, entries, stage):
-    good = category / "train" / "good"
-    for index in range(4, 12):  # long enough for every stage to be met in its middle
-        (good / f"{index:03}.png").write_bytes((good / "000.png").read_bytes())
+@pytest.mark.parametrize(("stage", "ratio"), [("features", 0.01), ("coreset", 0.5), ("neighborhood", 0.01)])
+def test_ctrl_c_in_each_stage_of_fit(environment, category, tmp_path, entries, stage, ratio):
     before = entries(tmp_path)
-    arguments = ("fit", category, "-o", tmp_path / "model", "--device", "cpu", "--coreset-ratio", 0.2)
-    assert_aborted(*interrupt_at(environment, arguments, f"{stage}"))
+    arguments = ("fit", category, "-o", tmp_path / "model", "--device", "cpu", "--coreset-ratio", ratio)
+    assert_aborted(*interrupt_at(environment, arguments, stage))
     assert entries(tmp_path) == before
 
 

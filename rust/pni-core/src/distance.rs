@@ -45,6 +45,37 @@ multiversion! {
 }
 
 #[inline(always)]
+fn squared_within_body<const FMA: bool>(a: &[f32], b: &[f32], limit: f64) -> f64 {
+    const PART: usize = 8;
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    let mut lanes = [0.0f64; LANES];
+    for (x_part, y_part) in a_blocks.chunks(PART).zip(b_blocks.chunks(PART)) {
+        for (x, y) in x_part.iter().zip(y_part) {
+            for i in 0..LANES {
+                let difference = f64::from(x[i]) - f64::from(y[i]);
+                lanes[i] += difference * difference;
+            }
+        }
+        // Adding what is not negative never lowers a rounded sum, so a part beyond the limit decides.
+        let so_far = reduce(lanes);
+        if so_far > limit {
+            return so_far;
+        }
+    }
+    for (i, (x, y)) in a_rest.iter().zip(b_rest).enumerate() {
+        let difference = f64::from(*x) - f64::from(*y);
+        lanes[i] += difference * difference;
+    }
+    reduce(lanes)
+}
+
+multiversion! {
+    /// The canonical squared distance where it is at most `limit`; else some value above `limit`.
+    pub fn squared_within(a: &[f32], b: &[f32], limit: f64) -> f64 = squared_within_body
+}
+
+#[inline(always)]
 fn closest_body<const FMA: bool>(row: &[f32], centers: &[f32], first: usize, best: &mut (f64, usize)) {
     for (i, center) in centers.chunks_exact(row.len()).enumerate() {
         let distance = squared_body::<FMA>(row, center);
@@ -69,7 +100,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_level_gives_the_same_bits(
-            pairs in prop::collection::vec((any::<f32>(), any::<f32>()), 1..70)
+            pairs in prop::collection::vec((any::<f32>(), any::<f32>()), 1..400)
         ) {
             let clean = |x: f32| if x.is_finite() { x } else { 1.0 };
             let a: Vec<f32> = pairs.iter().map(|p| clean(p.0)).collect();
@@ -78,6 +109,10 @@ mod tests {
             for simd in Simd::available() {
                 prop_assert_eq!(squared(simd, &a, &b).to_bits(), expected);
                 prop_assert_eq!(squared(simd, &b, &a).to_bits(), expected);
+                let distance = f64::from_bits(expected);
+                prop_assert_eq!(squared_within(simd, &a, &b, distance).to_bits(), expected);
+                let limit = distance / 2.0;
+                prop_assert!(distance <= limit || squared_within(simd, &a, &b, limit) > limit);
             }
         }
     }
