@@ -181,7 +181,9 @@ def _decoding(path: Path) -> Iterator[None]:
 def _load(path: Path) -> Image.Image:
     with _decoding(path), Image.open(path) as image:
         image.load()
-        upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image.copy()
+        if _orientation(image) == 1:
+            return image  # closing the file leaves decoded pixels
+        upright: Image.Image = ImageOps.exif_transpose(image)
         upright.format = image.format
         return upright
 
