@@ -181,10 +181,10 @@ def _decoding(path: Path) -> Iterator[None]:
 def _load(path: Path) -> Image.Image:
     with _decoding(path), Image.open(path) as image:
         image.load()
-        if _orientation(image) == 1:
-            return image  # closing the file leaves decoded pixels
-        upright: Image.Image = ImageOps.exif_transpose(image)
-        upright.format = image.format
+        upright: Image.Image = image  # closing the file leaves decoded pixels
+        if _orientation(image) != 1:
+            upright = ImageOps.exif_transpose(image)
+            upright.format = image.format
         return upright
 
 
