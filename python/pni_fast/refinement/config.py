@@ -18,6 +18,9 @@ class RefinerConfig:
         Which of its pyramid levels the decoder uses, finest first.
     widths
         Channels of the decoder's blocks, coarsest first: one for each level but the last, one for full size.
+    residual
+        Add what the decoder finds to a logistic curve of the map itself, so that training starts from the map.
+        False: the map comes out of the decoder alone, as in the paper.
     side
         Longer side, in pixels, that images are reduced to for the network. None: they are not reduced.
     bank
@@ -44,12 +47,13 @@ class RefinerConfig:
 
     encoder: str = "tf_efficientnet_lite0"
     levels: tuple[int, ...] = (0, 1, 2, 3)
-    widths: tuple[int, ...] = (64, 32, 24, 16)
-    side: int | None = 240
+    widths: tuple[int, ...] = (48, 32, 24, 16)
+    residual: bool = True
+    side: int | None = 160
     bank: int = 400
     iterations: int = 300
     batch: int = 8
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-4
     anneal: bool = True
     rotation: float = 10.0
     colour: float = 0.1
@@ -89,6 +93,7 @@ REFINERS: dict[str, RefinerConfig] = {
         encoder="densenet161",
         levels=(0, 1, 2, 3, 4),
         widths=(1104, 552, 276, 138, 69),
+        residual=False,
         side=None,
         bank=0,
         iterations=55_000,

@@ -17,6 +17,10 @@ from pni_fast.backbone import load_weights
 from .config import RefinerConfig
 
 
+STEEPNESS = 6.0
+"""Of the logistic curve a residual network starts from: 1, the highest value a normal map reached, gives ½."""
+
+
 class FusedStem(nn.Module):
     """First convolution of image and of map, averaged: early fusion (Imran et al., CVPR 2019).
 
@@ -55,14 +59,20 @@ class FusedStem(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Bilinear upsampling to a skip connection's size, then two convolutions over both."""
+    """Bilinear upsampling to a skip connection's size, then two convolutions over both.
+
+    An encoder's features are an order of magnitude larger than what the decoder starts from; each convolution
+    is followed by a group norm, whose statistics are the image's own.
+    """
 
     def __init__(self, below: int, skip: int, width: int) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(
-            nn.Conv2d(below + skip, width, 3, padding=1),
+            nn.Conv2d(below + skip, width, 3, padding=1, bias=False),
+            nn.GroupNorm(_groups(width), width),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(width, width, 3, padding=1),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.GroupNorm(_groups(width), width),
             nn.LeakyReLU(0.2, inplace=True),
         )
 
@@ -109,8 +119,12 @@ class RefinementNetwork(nn.Module):
             UpBlock(*sizes) for sizes in zip(below, skips, config.widths, strict=True)
         )
         self.head = nn.Conv2d(config.widths[-1], 1, 3, padding=1)
-        # Defects are rare: start near "no defect" instead of at one half everywhere.
-        nn.init.constant_(self.head.bias, -3.0)  # type: ignore[arg-type]
+        with torch.no_grad():
+            if config.residual:
+                self.head.weight.zero_()
+                self.gain = nn.Parameter(torch.tensor(STEEPNESS))
+            # Where the map says nothing, start near "no defect": defects are rare.
+            self.head.bias.fill_(-STEEPNESS if config.residual else -3.0)  # type: ignore[union-attr]
         statistics = timm.get_pretrained_cfg(config.encoder)
         mean, std = (statistics.mean, statistics.std) if statistics else (_IMAGENET_MEAN, _IMAGENET_STD)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -164,7 +178,10 @@ class RefinementNetwork(nn.Module):
         features = levels[-1]
         for block, skip in zip(self.decoder, [*levels[-2::-1], pixels], strict=True):
             features = block(features, skip)
-        refined: Tensor = torch.sigmoid(self.head(features)).squeeze(1)
+        logits = self.head(features)
+        if self.config.residual:
+            logits = logits + self.gain * maps
+        refined: Tensor = torch.sigmoid(logits).squeeze(1)
         return refined
 
     @torch.inference_mode()
@@ -216,6 +233,11 @@ def working_size(size: Sequence[int], side: int | None) -> tuple[int, int]:
 def reduce_to(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Average (B, C, H, W) over areas down to `size`."""
     return maps if tuple(maps.shape[2:]) == size else F.adaptive_avg_pool2d(maps, size)
+
+
+def _groups(width: int) -> int:
+    """Return the largest number of groups up to 8 that divides `width`."""
+    return next(count for count in range(8, 0, -1) if width % count == 0)
 
 
 def _first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:

@@ -80,7 +80,7 @@ def check_images(images: Sequence[NDArray[np.uint8]], expected: tuple[int, ...] 
         expected = expected or image.shape
         if image.shape != expected:
             raise DataError(
-                f"refinement images must all have one size: image {index} is {image.shape[0]}×{image.shape[1]} "
+                f"refinement images must have one size: image {index} is {image.shape[0]}×{image.shape[1]} "
                 f"(H×W), those before it are {expected[0]}×{expected[1]}"
             )
     assert expected is not None

@@ -21,9 +21,9 @@ from .loss import refinement_loss
 from .network import RefinementNetwork
 from .samples import AnomalyMap, Bank, Online, RefinementTask, Sample, Source, augment, check_images
 
-ADAM_EPSILON = 1e-15
-"""Equations (10) and (11) divide an unsquared norm by the number of pixels: many gradients are near 1e-8, where
-Adam's usual epsilon of 1e-8 would hold the steps back."""
+ADAM_EPSILON = 1e-12
+"""Equations (10) and (11) divide an unsquared norm by the number of pixels: many gradients are near 1e-8,
+where Adam's usual epsilon of 1e-8 would hold the steps back."""
 
 
 def train_refiner(
