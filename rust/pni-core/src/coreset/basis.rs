@@ -1,6 +1,7 @@
 //! Principal directions of the data, from a fixed sample of its rows by subspace iteration.
 
-use crate::simd::{fused, multiversion};
+use crate::simd::lanes::{Isa, LANES};
+use crate::simd::multiversion;
 use crate::threads::Team;
 use crate::{Matrix, Result, Simd};
 
@@ -28,9 +29,10 @@ pub struct Basis {
 }
 
 #[inline(always)]
-fn project_body<const FMA: bool>(rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) {
-    const LANES: usize = 32;
-    const TILE: usize = 3;
+fn project_body<I: Isa>(isa: I, rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) {
+    /// Vectors of lanes that are summed together, of those in a sketch.
+    const GROUP: usize = 2;
+    const TILE: usize = 4;
     out.fill(0.0);
     let (weights, _) = vectors.as_chunks::<LANES>();
     for start in (0..cols).step_by(RUN) {
@@ -38,25 +40,23 @@ fn project_body<const FMA: bool>(rows: &[f32], cols: usize, vectors: &[f32], out
         for (tile, out) in rows.chunks(cols * TILE).zip(out.chunks_mut(WIDTH * TILE)) {
             // A short last tile computes its last row more than once.
             let height = tile.len() / cols;
-            let row = |r: usize| &tile[r.min(height - 1) * cols..][start..end];
-            let (a, b, c) = (row(0), row(1), row(2));
-            for half in 0..WIDTH / LANES {
-                let mut sums = [[0.0f32; LANES]; TILE];
-                for (k, ((x, y), z)) in a.iter().zip(b).zip(c).enumerate() {
-                    let weight = &weights[(start + k) * (WIDTH / LANES) + half];
-                    for i in 0..LANES {
-                        sums[0][i] = fused::<FMA>(*x, weight[i], sums[0][i]);
-                    }
-                    for i in 0..LANES {
-                        sums[1][i] = fused::<FMA>(*y, weight[i], sums[1][i]);
-                    }
-                    for i in 0..LANES {
-                        sums[2][i] = fused::<FMA>(*z, weight[i], sums[2][i]);
+            let row = [0, 1, 2, 3].map(|r: usize| &tile[r.min(height - 1) * cols..][start..end]);
+            for group in 0..WIDTH / LANES / GROUP {
+                let mut sums = [[isa.splat(0.0); GROUP]; TILE];
+                let columns = weights[start * (WIDTH / LANES)..].chunks_exact(WIDTH / LANES);
+                let values = row[0].iter().zip(row[1]).zip(row[2].iter().zip(row[3]));
+                for (((a, b), (c, d)), column) in values.zip(columns) {
+                    let weight = [isa.load(&column[group * GROUP]), isa.load(&column[group * GROUP + 1])];
+                    for (sums, value) in sums.iter_mut().zip([a, b, c, d]) {
+                        let value = isa.splat(*value);
+                        sums[0] = isa.mul_add(value, weight[0], sums[0]);
+                        sums[1] = isa.mul_add(value, weight[1], sums[1]);
                     }
                 }
-                for (r, sums) in sums.iter().enumerate().take(height) {
-                    for (out, sum) in out[r * WIDTH + half * LANES..].iter_mut().zip(sums) {
-                        *out += sum;
+                for (out, sums) in out.chunks_exact_mut(WIDTH).zip(sums) {
+                    let (out, _) = out.as_chunks_mut::<LANES>();
+                    for (out, sum) in out[group * GROUP..].iter_mut().zip(sums) {
+                        isa.store(isa.add(isa.load(out), sum), out);
                     }
                 }
             }
@@ -70,12 +70,14 @@ multiversion! {
 }
 
 #[inline(always)]
-fn spread_body<const FMA: bool>(rows: &[f32], cols: usize, first: usize, components: &[f32], out: &mut [f32]) {
+fn spread_body<I: Isa>(isa: I, rows: &[f32], cols: usize, first: usize, components: &[f32], out: &mut [f32]) {
     out.fill(0.0);
-    for (row, parts) in rows.chunks_exact(cols).zip(components.chunks_exact(WIDTH)) {
-        for (value, out) in row[first..].iter().zip(out.chunks_exact_mut(WIDTH)) {
+    let (out, _) = out.as_chunks_mut::<LANES>();
+    let (components, _) = components.as_chunks::<LANES>();
+    for (row, parts) in rows.chunks_exact(cols).zip(components.chunks_exact(WIDTH / LANES)) {
+        for (value, out) in row[first..].iter().zip(out.chunks_exact_mut(WIDTH / LANES)) {
             for (out, part) in out.iter_mut().zip(parts) {
-                *out = fused::<FMA>(*value, *part, *out);
+                isa.store(isa.mul_add(isa.splat(*value), isa.load(part), isa.load(out)), out);
             }
         }
     }

@@ -1,9 +1,13 @@
 //! float32 arithmetic on sketches: it bounds distances, and never decides.
 
-use crate::simd::{fused, multiversion};
+use crate::simd::lanes::{Isa, LANES};
+use crate::simd::multiversion;
 
 /// Centres in a block: one lane each.
-pub const BLOCK: usize = 16;
+pub const BLOCK: usize = LANES;
+
+/// Leading components that are compared before the others.
+pub const LEAD: usize = 16;
 
 /// A relative error no sum of squares below exceeds: up to 64 terms, each rounded three times.
 pub const RELATIVE: f32 = 1e-5;
@@ -12,43 +16,32 @@ pub const RELATIVE: f32 = 1e-5;
 pub const ABSOLUTE: f32 = 1e-30;
 
 #[inline(always)]
-pub fn difference_squared<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
+pub fn difference_squared<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f32 {
     let (a_blocks, a_rest) = a.as_chunks::<BLOCK>();
     let (b_blocks, b_rest) = b.as_chunks::<BLOCK>();
-    let mut sum = 0.0;
-    for (x, y) in a_rest.iter().zip(b_rest) {
-        let difference = x - y;
-        sum = fused::<FMA>(difference, difference, sum);
-    }
-    if a_blocks.is_empty() {
-        return sum;
-    }
-    let mut lanes = [0.0f32; BLOCK];
+    let mut sums = isa.splat(0.0);
     for (x, y) in a_blocks.iter().zip(b_blocks) {
-        for i in 0..BLOCK {
-            let difference = x[i] - y[i];
-            lanes[i] = fused::<FMA>(difference, difference, lanes[i]);
-        }
+        let difference = isa.sub(isa.load(x), isa.load(y));
+        sums = isa.mul_add(difference, difference, sums);
     }
-    let mut half = BLOCK / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-        half /= 2;
+    if !a_rest.is_empty() {
+        let difference = isa.sub(isa.load_part(a_rest), isa.load_part(b_rest));
+        sums = isa.mul_add(difference, difference, sums);
     }
-    sum + lanes[0]
+    isa.sum(sums)
 }
 
-/// Whether sketches this far apart (squared) prove the points to be farther apart than `reach`. False for NaN.
+/// What the squared distance of two sketches must exceed to prove the points farther apart than `reach`.
 #[inline(always)]
-pub fn beyond(squared: f32, reach: f32) -> bool {
-    squared > fused::<false>(reach * reach, 1.0 + 4.0 * RELATIVE, ABSOLUTE)
+pub fn decisive(reach: f32) -> f32 {
+    reach * reach * (1.0 + 4.0 * RELATIVE) + ABSOLUTE
 }
 
 #[inline(always)]
-fn near_body<const FMA: bool>(sketch: &[f32], other: &[f32], reach: f32) -> bool {
-    !beyond(difference_squared::<FMA>(sketch, other), reach)
+fn near_body<I: Isa>(isa: I, sketch: &[f32], other: &[f32], reach: f32) -> bool {
+    // False for NaN, which proves nothing.
+    let apart = difference_squared(isa, sketch, other) > decisive(reach);
+    !apart
 }
 
 multiversion! {
@@ -57,43 +50,40 @@ multiversion! {
 }
 
 #[inline(always)]
-fn blocks_body<const FMA: bool>(sketch: &[f32], blocks: &[f32], limit: f32, out: &mut [f32]) {
-    /// Leading components after which a block may be given up.
-    const LEAD: usize = 16;
+fn blocks_body<I: Isa>(isa: I, sketch: &[f32], blocks: &[f32], limit: f32, out: &mut [f32]) {
     let width = sketch.len();
-    for (block, out) in blocks.chunks_exact(width * BLOCK).zip(out.chunks_exact_mut(BLOCK)) {
-        let mut even = [0.0f32; BLOCK];
-        let mut odd = [0.0f32; BLOCK];
-        let (lanes, _) = block.as_chunks::<BLOCK>();
-        let mut done = 0;
-        for end in [LEAD.min(width), width] {
-            let mut pairs = done;
-            while pairs + 1 < end {
-                for i in 0..BLOCK {
-                    let difference = sketch[pairs] - lanes[pairs][i];
-                    even[i] = fused::<FMA>(difference, difference, even[i]);
-                    let difference = sketch[pairs + 1] - lanes[pairs + 1][i];
-                    odd[i] = fused::<FMA>(difference, difference, odd[i]);
-                }
-                pairs += 2;
-            }
-            if pairs < end {
-                for i in 0..BLOCK {
-                    let difference = sketch[pairs] - lanes[pairs][i];
-                    even[i] = fused::<FMA>(difference, difference, even[i]);
-                }
-            }
-            done = end;
-            let mut least = f32::INFINITY;
-            for i in 0..BLOCK {
-                out[i] = even[i] + odd[i];
-                least = least.min(out[i]);
-            }
-            if least > limit {
+    let (rows, _) = blocks.as_chunks::<BLOCK>();
+    let (out, _) = out.as_chunks_mut::<BLOCK>();
+    let limit = isa.splat(limit);
+    for (block, out) in rows.chunks_exact(width).zip(out) {
+        let mut sums = isa.splat(0.0);
+        for (values, rows) in sketch.chunks(LEAD).zip(block.chunks(LEAD)) {
+            sums = isa.add(sums, compare(isa, values, rows));
+            if isa.above(sums, limit) == 0xffff {
                 break;
             }
         }
+        isa.store(sums, out);
     }
+}
+
+/// Squared distances of some components to those of 16 centres, a row each.
+#[inline(always)]
+pub fn compare<I: Isa>(isa: I, values: &[f32], rows: &[[f32; BLOCK]]) -> I::F {
+    let (mut even, mut odd) = (isa.splat(0.0), isa.splat(0.0));
+    let (pairs, last) = values.as_chunks::<2>();
+    let (row_pairs, last_row) = rows.as_chunks::<2>();
+    for (values, rows) in pairs.iter().zip(row_pairs) {
+        let difference = isa.sub(isa.splat(values[0]), isa.load(&rows[0]));
+        even = isa.mul_add(difference, difference, even);
+        let difference = isa.sub(isa.splat(values[1]), isa.load(&rows[1]));
+        odd = isa.mul_add(difference, difference, odd);
+    }
+    if let ([value], [row]) = (last, last_row) {
+        let difference = isa.sub(isa.splat(*value), isa.load(row));
+        even = isa.mul_add(difference, difference, even);
+    }
+    isa.add(even, odd)
 }
 
 multiversion! {
@@ -103,7 +93,7 @@ multiversion! {
 }
 
 #[inline(always)]
-fn affected_body<const FMA: bool>(apart: &[f32], nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize {
+fn affected_body<I: Isa>(_isa: I, apart: &[f32], nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize {
     let mut count = 0;
     for (i, (center, horizon)) in nearest.iter().zip(horizon).enumerate() {
         out[count] = i as u32;

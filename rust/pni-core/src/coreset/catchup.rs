@@ -89,32 +89,31 @@ fn update(entry: &mut Entry, cell: &Cell, points: &Points<'_>, centers: &Centers
         reach: 0.0,
         horizon: 0.0,
         seen: state.seen,
+        center: state.center,
     };
-    let (mut from, mut aim) = (0, true);
+    let narrow = |probe: &mut Probe<'_>, state: &State| {
+        let root = root_above(state.best);
+        probe.reach = (root + slack) * (1.0 + RELATIVE);
+        probe.horizon = (home + root) * (1.0 + RELATIVE);
+        probe.center = state.center;
+    };
+    narrow(&mut probe, state);
+    // The likeliest candidate first: what it leaves of the distance rules out most others.
+    let mut place = cell.aim(simd, &probe);
+    if place == cell.candidates.len() {
+        return;
+    }
     // The row itself is read only where the sketch leaves a doubt.
-    let mut row: Option<&[f32]> = None;
-    let mut buffer = Some(buffer);
-    while from < cell.candidates.len() {
-        if aim {
-            let root = root_above(state.best);
-            probe.reach = (root + slack) * (1.0 + RELATIVE);
-            probe.horizon = (home + root) * (1.0 + RELATIVE);
-            aim = false;
-        }
-        from = cell.screen(simd, &probe, from, centers);
-        let Some(candidate) = cell.candidates.get(from) else {
-            break;
-        };
-        from += 1;
+    let row = points.matrix.row(point, buffer);
+    let mut from = 0;
+    while let Some(candidate) = cell.candidates.get(place) {
         let index = candidate.index;
-        if let Some(buffer) = buffer.take() {
-            row = Some(points.matrix.row(point, buffer));
-        }
-        let Some(row) = row else { break };
         let distance = squared_within(simd, row, centers.row(index as usize), state.best);
         if distance < state.best || (distance == state.best && index < state.center) {
             (state.best, state.center) = (distance, index);
-            aim = true;
+            narrow(&mut probe, state);
         }
+        place = cell.screen(simd, &probe, from, centers);
+        from = place + 1;
     }
 }

@@ -135,7 +135,7 @@ impl Run<'_> {
     fn refill(&mut self) -> Result<bool> {
         self.hot.leave(&mut self.points, self.centers.len());
         let states = &self.points.states;
-        let wanted = (states.len() / 16).max(HOT);
+        let wanted = (states.len() / 8).max(HOT);
         let most = states.iter().map(|state| state.best).fold(0.0, f64::max);
         if most == 0.0 {
             return Ok(false);
@@ -152,7 +152,7 @@ impl Run<'_> {
             .filter(|point| states[*point as usize].best >= threshold)
             .collect();
         catch_up(&mut self.points, &list, &self.centers, self.simd, self.team)?;
-        self.hot.fill(&self.points, &list, threshold, HOT);
+        self.hot.fill(&self.points, &list, threshold, (wanted / 4).max(HOT));
         Ok(true)
     }
 
