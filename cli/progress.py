@@ -58,7 +58,7 @@ class Bars:
 
 
 def _knows_its_width(stream: TextIO) -> bool:
-    """Whether the terminal tells its columns; some that are no window say 0 by 0, where tqdm draws nothing."""
+    """Whether the terminal tells its columns; some say 0 by 0, where tqdm draws nothing."""
     try:
         return os.get_terminal_size(stream.fileno()).columns > 0
     except (OSError, ValueError):
