@@ -211,8 +211,8 @@ class RefinementNetwork(nn.Module):
                 f"got {images.shape} and {maps.shape}"
             )
         device = self.mean.device
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255.0
-        given = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32)).to(device)
+        pixels = torch.from_numpy(np.array(images, order="C")).to(device).permute(0, 3, 1, 2).float() / 255.0
+        given = torch.from_numpy(np.array(maps, dtype=np.float32, order="C")).to(device)
         size = working_size(images.shape[1:3], self.config.side)
         refined = self(reduce_to(pixels, size), reduce_to(given.unsqueeze(1), size).squeeze(1)).unsqueeze(1)
         if size != images.shape[1:3]:
