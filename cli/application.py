@@ -13,6 +13,7 @@ from .failures import Application
 from .fit import fit
 from .info import info
 from .score import score
+from .synthesize import synthesize
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -49,5 +50,5 @@ def application() -> None:
     """  # noqa: D301  click's mark against rewrapping
 
 
-for command in (fit, score, evaluate, coreset, info, demo):
+for command in (fit, score, evaluate, coreset, synthesize, info, demo):
     application.add_command(command)

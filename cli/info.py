@@ -74,10 +74,12 @@ def _whereabouts(backbone: str) -> str:
     if backbone == EMBEDDED:
         return "embedded"
     pretrained = timm.get_pretrained_cfg(backbone)
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        cached = try_to_load_from_cache(pretrained.hf_hub_id, name) if pretrained else None
-        if isinstance(cached, str):
-            return cached
+    repository = pretrained.hf_hub_id if pretrained else None
+    if repository:
+        for name in ("model.safetensors", "pytorch_model.bin"):
+            cached = try_to_load_from_cache(repository, name)
+            if isinstance(cached, str):
+                return cached
     return "not on this machine; fetched from the hub when first used, or give --weights"
 
 

@@ -66,6 +66,7 @@ class Lines:
         if stage != self._stage:
             self.close()
             self._stage, self._began, self._spoke = stage, now, now
+            self._done, self._total = done, total
             self._say(f"{stage}: {total} to do" if total else f"{stage}: started")
         self._done, self._total = done, total
         if done and done != total and now - self._spoke >= LINE_INTERVAL:

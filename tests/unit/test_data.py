@@ -53,6 +53,13 @@ def test_a_category_with_ok_and_ko(tmp_path):
     assert masks == ["2.BMP", "3.png", None]
 
 
+def test_good_folders_are_known_in_any_case(tmp_path):
+    touch(tmp_path, "train/Good/0.png", "test/OK/1.png", "test/Bad/2.png", "ground_truth/Bad/2.png")
+    category = open_category(tmp_path)
+    assert training_images(tmp_path) == category.train == [tmp_path / "train/Good/0.png"]
+    assert [(s.name, s.defect) for s in category.test] == [("Bad/2.png", "Bad"), ("OK/1.png", None)]
+
+
 def test_category_without_train_still_opens(tmp_path):
     touch(tmp_path, "test/good/0.png")
     assert open_category(tmp_path).train == []

@@ -215,3 +215,25 @@ def test_no_images_is_an_error(tmp_path):
 def test_arrays_that_are_no_images_are_named(model, array):
     with pytest.raises(DataError, match=r"image 0: an array must be uint8"):
         model.score_samples([array])
+
+
+def test_refinement_is_trained_fused_and_saved(good, tmp_path):
+    from pni_fast.refinement import RefinerConfig, fuse
+
+    config = RefinerConfig(side=32, bank=8, iterations=3, batch=4, levels=(0, 1), widths=(8, 8))
+    stages = []
+    model = PNI(**TINY, neighborhood=False, refinement=True, refiner=config).fit(
+        good, progress=lambda stage, *_: stages.append(stage) if stage not in stages else None
+    )
+    assert stages == ["features", "coreset", "synthetic maps", "refinement"]
+    plain = PNI(**TINY, neighborhood=False).fit(good)
+    test = texture(51, defect=True)
+    (refined,), (base,) = model.predict(test), plain.predict(test)
+    low, high = model.refiner_range_
+    normalised = (base.anomaly_map - np.float32(low)) / np.float32(high - low)
+    expected = fuse(model.refiner_.refine(refined.image[None], normalised[None])[0], normalised)
+    np.testing.assert_array_equal(refined.anomaly_map, expected)
+    model.save(tmp_path / "m.safetensors")
+    loaded = PNI.load(tmp_path / "m.safetensors", device="cpu")
+    assert loaded.score_samples(test).tobytes() == model.score_samples(test).tobytes()
+    assert loaded.summary()["parts"] == ["position", "refinement"]

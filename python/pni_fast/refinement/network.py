@@ -16,7 +16,6 @@ from pni_fast.backbone import load_weights
 
 from .config import RefinerConfig
 
-
 STEEPNESS = 6.0
 """Of the logistic curve a residual network starts from: 1, the highest value a normal map reached, gives ½."""
 

@@ -177,7 +177,7 @@ def _gallery(
     yield f"<section><h2>Images <small>{_order(evaluation, wrong, len(verdicts) - len(shown))}</small></h2>\n"
     yield _filters(len(shown), sum(v.wrong for v in shown), bad, len(shown) - bad)
     colours = display_range(evaluation)
-    yield _legend(evaluation, colours)
+    yield _legend(evaluation, colours, score_format(verdicts))
     scores = [verdict.result.score for verdict in verdicts]
     ends = (min(scores), max(scores))
     form = score_format(verdicts)
@@ -215,14 +215,14 @@ def _filters(everything: int, wrong: int, bad: int, good: int) -> str:
     return f'{inputs}<div class="filters">{labels}</div>\n'
 
 
-def _legend(evaluation: Evaluation, colours: tuple[float, float]) -> str:
+def _legend(evaluation: Evaluation, colours: tuple[float, float], form: str) -> str:
     low, high = colours
     pixel = evaluation.metrics.pixel_threshold
-    cut = f" The best pixel threshold is {pixel:.4g}." if pixel is not None else ""
+    cut = f" The best pixel threshold is {pixel:{form}}." if pixel is not None else ""
+    ramp = f'<span class="ramp" style="background-image:{scale_css()}"></span>'
     return (
-        f'<div class="legend"><span class="scale">map {low:.4g} <span class="ramp" style="background-image:'
-        f'{scale_css()}"></span> {high:.4g} and above</span><span><i class="contour"></i>ground truth</span>'
-        f"<span>One scale for all images.{cut}</span></div>\n"
+        f'<div class="legend"><span class="scale">map {low:{form}} {ramp} {high:{form}} and above</span>'
+        f'<span><i class="contour"></i>ground truth</span><span>One scale for all images.{cut}</span></div>\n'
     )
 
 

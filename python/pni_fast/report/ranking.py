@@ -9,6 +9,8 @@ import numpy as np
 
 from pni_fast.evaluation import Evaluation, Result
 
+from .heatmap import colour_scale
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -105,23 +107,15 @@ def score_format(verdicts: list[Verdict]) -> str:
 
 
 def display_range(evaluation: Evaluation) -> tuple[float, float]:
-    """Colour scale of a report: clear up to what 97 % of normal pixels stay below, hottest where defects are.
+    """Colour scale of a report: clear up to what 98 % of good images' pixels stay below, hottest at defects.
 
-    One scale for the whole page. Its upper end is what a quarter of the defective images reach; without such
-    images, or where that is not above the lower end, the scale follows the normal images seen at fit time
-    (`colour_scale`).
+    One scale for the whole page. Its upper end is what half of the defective images reach; without good or
+    defective images, or where that is not above the lower end, the scale follows the normal images seen at
+    fit time (`colour_scale`).
     """
-    from .heatmap import colour_scale
-
-    normal = [_normal_pixels(result) for result in evaluation.results if result.mask is not None]
+    calm = [result.anomaly_map[::4, ::4].ravel() for result in evaluation.results if not result.defective]
     peaks = [float(result.anomaly_map.max()) for result in evaluation.results if result.defective]
-    if not normal or not peaks:
+    if not calm or not peaks:
         return colour_scale(evaluation.map_range)
-    low, high = float(np.percentile(np.concatenate(normal), 97)), float(np.percentile(peaks, 75))
+    low, high = float(np.percentile(np.concatenate(calm), 98)), float(np.median(peaks))
     return (low, high) if high > low else colour_scale(evaluation.map_range)
-
-
-def _normal_pixels(result: Result) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    mask = result.mask
-    assert mask is not None
-    return result.anomaly_map[::4, ::4][~mask[::4, ::4]]

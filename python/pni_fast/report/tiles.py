@@ -48,14 +48,18 @@ def card(verdict: Verdict, colours: tuple[float, float], scores: tuple[float, fl
     """
     result = verdict.result
     name = escape(result.name)
-    heat = overlay(result.image, result.anomaly_map, *colours, mask=result.mask)
+    photo = Image.fromarray(np.ascontiguousarray(result.image))
+    # Over a grey photograph no colour of the product can be taken for heat; the colours are next to it.
+    heat = overlay(
+        np.asarray(photo.convert("L").convert("RGB")), result.anomaly_map, *colours, mask=result.mask
+    )
     classes = ["card", "bad" if result.defective else "good", *(["wrong"] if verdict.wrong else [])]
     kind = escape(result.sample.defect) if result.sample.defect is not None else "good"
     unmarked = '<span class="chip">no mask</span>' if result.mask is None else ""
     return (
         f'<article class="{" ".join(classes)}">'
         '<div class="pictures">'
-        f'<img src="{data_uri(Image.fromarray(np.ascontiguousarray(result.image)))}" '
+        f'<img src="{data_uri(photo)}" '
         f'alt="Photograph {name}" width="{TILE}" height="{TILE}">'
         f'<img src="{data_uri(heat)}" alt="Anomaly map over {name}" width="{TILE}" height="{TILE}">'
         "</div>"
