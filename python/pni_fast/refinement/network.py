@@ -17,7 +17,7 @@ from pni_fast.backbone import load_weights
 from .config import RefinerConfig
 
 STEEPNESS = 6.0
-"""Of the logistic curve a residual network starts from: 1, the highest value a normal map reached, gives ½."""
+"""Of the logistic curve a residual network starts from: 1, the highest value of a normal map, gives ½."""
 
 
 class FusedStem(nn.Module):
