@@ -54,12 +54,22 @@ def test_stems_are_averaged():
     torch.testing.assert_close(stem(inputs), wanted)
 
 
+def test_a_residual_network_starts_from_the_map(network):
+    maps = torch.rand(1, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(torch.rand(1, 3, 32, 32), maps), torch.sigmoid(6 * maps - 6))
+
+
 def test_both_inputs_are_learnt_from(network):
+    state = {name: value.clone() for name, value in network.state_dict().items()}
     network.train()
+    with torch.no_grad():
+        network.head.weight.fill_(0.1)
     refined = network(torch.rand(1, 3, 32, 32), torch.rand(1, 32, 32))
     refined.sum().backward()
     missing = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum()]
     network.zero_grad()
+    network.load_state_dict(state)
     network.eval()
     assert missing == []
 

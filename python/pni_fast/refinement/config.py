@@ -19,8 +19,8 @@ class RefinerConfig:
     widths
         Channels of the decoder's blocks, coarsest first: one for each level but the last, one for full size.
     residual
-        Add what the decoder finds to a logistic curve of the map itself, so that training starts from the map.
-        False: the map comes out of the decoder alone, as in the paper.
+        Add what the decoder finds to a logistic curve of the map itself: training then starts from the map.
+        False: the refined map comes out of the decoder alone, as in the paper.
     side
         Longer side, in pixels, that images are reduced to for the network. None: they are not reduced.
     bank

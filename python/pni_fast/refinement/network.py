@@ -17,7 +17,7 @@ from pni_fast.backbone import load_weights
 from .config import RefinerConfig
 
 STEEPNESS = 6.0
-"""Of the logistic curve a residual network starts from: 1, the highest value a normal map reached, gives ½."""
+"""Of the logistic curve a residual network starts from: 1, the highest value of a normal map, gives ½."""
 
 
 class FusedStem(nn.Module):
@@ -210,8 +210,8 @@ class RefinementNetwork(nn.Module):
                 f"got {images.shape} and {maps.shape}"
             )
         device = self.mean.device
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255.0
-        given = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32)).to(device)
+        pixels = torch.from_numpy(np.array(images, order="C")).to(device).permute(0, 3, 1, 2).float() / 255.0
+        given = torch.from_numpy(np.array(maps, dtype=np.float32, order="C")).to(device)
         size = working_size(images.shape[1:3], self.config.side)
         refined = self(reduce_to(pixels, size), reduce_to(given.unsqueeze(1), size).squeeze(1)).unsqueeze(1)
         if size != images.shape[1:3]:
