@@ -47,34 +47,32 @@ pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: 
     Ok(())
 }
 
-/// The points of `list` that have not seen all `centers`, ordered by their nearest centre.
+/// The points of `list` that have not seen all `centers`, ordered by their nearest centre, then by what they have
+/// seen: neighbours in this order share candidates.
 fn by_cell(points: &Points<'_>, list: &[u32], centers: usize) -> Vec<Entry> {
-    let mut starts = vec![0usize; centers + 1];
-    let behind = |point: u32| {
-        let state = points.states[point as usize];
-        ((state.seen as usize) < centers).then_some(Entry { state, point })
-    };
-    for entry in list.iter().filter_map(|point| behind(*point)) {
-        starts[entry.state.center as usize + 1] += 1;
+    let entries: Vec<Entry> = list
+        .iter()
+        .map(|point| Entry { state: points.states[*point as usize], point: *point })
+        .filter(|entry| (entry.state.seen as usize) < centers)
+        .collect();
+    let entries = counting_sort(&entries, centers, |entry| entry.state.seen as usize);
+    counting_sort(&entries, centers, |entry| entry.state.center as usize)
+}
+
+/// Entries in ascending order of a key below `keys`, equal ones in the order they came.
+fn counting_sort(entries: &[Entry], keys: usize, key: impl Fn(&Entry) -> usize) -> Vec<Entry> {
+    let mut places = vec![0usize; keys + 1];
+    entries.iter().for_each(|entry| places[key(entry) + 1] += 1);
+    for i in 0..keys {
+        places[i + 1] += places[i];
     }
-    for i in 0..centers {
-        starts[i + 1] += starts[i];
-    }
-    let empty = Entry {
-        state: State {
-            best: 0.0,
-            center: 0,
-            seen: 0,
-        },
-        point: 0,
-    };
-    let mut entries = vec![empty; starts[centers]];
-    for entry in list.iter().filter_map(|point| behind(*point)) {
-        let place = &mut starts[entry.state.center as usize];
-        entries[*place] = entry;
+    let mut sorted = entries.to_vec();
+    for entry in entries {
+        let place = &mut places[key(entry)];
+        sorted[*place] = *entry;
         *place += 1;
     }
-    entries
+    sorted
 }
 
 /// Compares one point with the candidates of its cell.
