@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from PIL import Image
+from pni_fast.errors import PniError
 
 
 def test_fit_writes_a_model_and_says_what_it_holds(invoke, category, tmp_path):
@@ -188,3 +189,20 @@ def test_grey_and_palette_photographs_are_taken(invoke, category, tmp_path):
         "fit", good, "-o", tmp_path / "model", "-q", "--json", "--no-neighborhood", "--device", "cpu"
     )
     assert json.loads(result.stdout)["n_images"] == 6
+
+
+@pytest.mark.parametrize(("flag", "wanted"), [("--refine", True), ("--no-refine", False), (None, None)])
+def test_refinement_is_the_presets_unless_asked_for(invoke, category, tmp_path, monkeypatch, flag, wanted):
+    from pni_fast.detector import PNI
+
+    asked = []
+
+    def remember(self, *_arguments, **_options):
+        asked.append(self.config.refinement)
+        raise PniError("seen enough")
+
+    monkeypatch.setattr(PNI, "fit", remember)
+    for preset, default in (("lite", False), ("paper", True)):
+        flags = [flag] if flag else []
+        invoke("fit", category, "-o", tmp_path / "m", "--preset", preset, "--device", "cpu", *flags)
+        assert asked.pop() is (default if wanted is None else wanted)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from pni_fast.cli import benchmark as command
+from pni_fast.cli.options import PRESETS
+from pni_fast.data import DATASETS
+from pni_fast.presets import PRESETS as KNOWN_PRESETS
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Let the command's own call of the library work on 64-pixel crops with no trained part."""
+    import pni_fast.benchmark as library
+
+    settings = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "position": False, "neighborhood": False}
+    whole = library.run_benchmark
+    monkeypatch.setattr(library, "run_benchmark", lambda *a, **k: whole(*a, **k, settings=settings))
+
+
+@pytest.fixture
+def data(category, tmp_path):
+    shutil.copytree(category, tmp_path / "set" / "tile")
+    shutil.copytree(category, tmp_path / "set" / "wood")
+    return tmp_path / "set"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_tables_then_a_second_run_that_has_nothing_to_do(invoke, data, tmp_path):
+    arguments = ("benchmark", data, "--dataset", "mvtec", "-o", tmp_path / "out", "--device", "cpu")
+    first = invoke(*arguments)
+    assert first.exit_code == 0, first.stderr
+    assert first.stdout.startswith("2 results, 2 of them new, in ")
+    assert first.stdout.rstrip().endswith(f"Tables: {tmp_path / 'out' / 'benchmark.md'}")
+    assert "lite wood neither: score" in first.stderr
+    assert "PNI (paper)" in (tmp_path / "out" / "benchmark.md").read_text(encoding="utf-8")
+    again = invoke(*arguments)
+    assert again.stdout.startswith("2 results, 0 of them new, in ")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_broken_category_ends_in_status_1_after_the_others(invoke, data, tmp_path):
+    broken = data / "tile" / "test" / "good" / "000.png"
+    broken.write_text("not an image")
+    output = tmp_path / "out"
+    result = invoke("benchmark", data, "--dataset", "folder", "-o", output, "-q", "--json", "--device", "cpu")
+    assert result.exit_code == 1
+    failed, error = result.stderr.splitlines()
+    assert failed.startswith(f"Failed: lite tile: {broken}: ")
+    assert error == f"Error: 1 category could not be measured; the others are in {output / 'benchmark.md'}"
+    record = json.loads(result.stdout)
+    assert [(item["category"], item["image_auroc"]) for item in record["results"]] == [("wood", 1.0)]
+    assert [item["category"] for item in record["failures"]] == ["tile"]
+    assert record["measured"] == 1
+    assert record["tables"] == str(output / "benchmark.json")
+
+
+@pytest.mark.usefixtures("tiny")
+def test_categories_by_comma_or_by_repetition(invoke, data, tmp_path):
+    shutil.copytree(data / "wood", data / "grid")
+    result = invoke(
+        *("benchmark", data, "--dataset", "mvtec", "-o", tmp_path / "out", "-q", "--device", "cpu"),
+        *("--categories", "grid,tile", "--categories", "grid"),
+    )
+    assert (result.exit_code, result.output) == (0, "")
+    assert sorted(path.parent.name for path in (tmp_path / "out").glob("runs/*/*/*.json")) == ["grid", "tile"]
+
+
+def test_the_whole_command_at_full_size(run_command, data, tmp_path):
+    output = tmp_path / "out"
+    result = run_command(
+        *("benchmark", data, "--dataset", "mvtec", "-o", output, "--categories", "tile"),
+        *("--device", "cpu", "--threads", 2, "--seed", 3, "--json", "-q"),
+    )
+    assert result.returncode == 0, result.stderr
+    assert [(item["category"], item["variant"]) for item in json.loads(result.stdout)["results"]] == [
+        ("tile", "NP")
+    ]
+    settings = json.loads((output / "runs" / "lite" / "settings.json").read_text())
+    assert (settings["config"]["seed"], settings["config"]["crop"]) == (3, 480)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--categories", "screw"), "category must be one of tile, wood, got screw"),
+        (("--weights", "none.pth"), "none.pth: cannot be read: No such file or directory"),
+    ],
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(refused, data, tmp_path, options, message):
+    output = tmp_path / "out"
+    assert message in refused("benchmark", data, "--dataset", "mvtec", "-o", output, *options)
+    assert not output.exists()
+
+
+def test_a_missing_root_and_an_output_that_is_a_file(refused, data, tmp_path):
+    line = refused("benchmark", tmp_path / "no", "--dataset", "mvtec", "-o", tmp_path / "out")
+    assert line == f"{tmp_path / 'no'}: no such folder"
+    file = tmp_path / "file"
+    file.write_text("x")
+    assert "cannot write" in refused("benchmark", data, "--dataset", "mvtec", "-o", file)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--presets", "lite,large"), f"must be among {', '.join(PRESETS)}, got large"),
+        (("--presets", ","), "must name at least one preset, got none"),
+        (("--dataset", "imagenet"), "'imagenet' is not one of"),
+    ],
+)
+def test_wrong_usage(invoke, tmp_path, options, message):
+    arguments = ["benchmark", tmp_path, "-o", tmp_path / "out", *options]
+    if "--dataset" not in options:
+        arguments += ["--dataset", "folder"]
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_the_names_in_the_help_are_the_librarys():
+    assert set(command.DATASETS) == set(DATASETS)
+    assert set(PRESETS) <= set(KNOWN_PRESETS)
