@@ -276,3 +276,15 @@ def test_a_file_that_is_no_record_is_named(root, tmp_path):
 def test_unknown_backbones_end_the_run(root, tmp_path):
     with pytest.raises(WeightsError, match="must be the name of a timm model"):
         run_benchmark(root, "mvtec", tmp_path, backbone="resnet1", **COMMON)
+
+
+def test_what_on_failure_raises_ends_the_run(root, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(root, data)
+    shutil.rmtree(data / "bottle/train")
+
+    def stop(failure):
+        raise InterruptedError(failure.category)
+
+    with pytest.raises(InterruptedError, match="bottle"):
+        run_benchmark(data, "mvtec", tmp_path / "out", on_failure=stop, **COMMON)

@@ -107,7 +107,8 @@ def run_benchmark(
     progress
         Told stages named after preset, category and variant.
     on_record, on_failure
-        Called with every new record, once it is on disk, and with every failure.
+        Called with every new record, once it is on disk, and with every failure. What `on_record` or
+        `progress` raises counts as a failure of the category; what `on_failure` raises ends the run.
 
     Returns
     -------
