@@ -98,6 +98,12 @@ pub(crate) fn fused<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// As [`fused`], in float64.
+#[inline(always)]
+pub(crate) fn fused64<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
 /// Compiles one portable body (`#[inline(always)]`, generic over `const FMA: bool`) for every SIMD level and
 /// picks by a [`Simd`] at run time.
 macro_rules! multiversion {
