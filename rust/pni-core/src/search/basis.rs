@@ -5,13 +5,17 @@ use super::tile::{GROUP, LANES, Panels, Products, Rows, products};
 use crate::Simd;
 use crate::simd::{fused64, multiversion};
 
-/// Directions: one lane of a panel is left for the length of what they do not catch.
-pub const DIRECTIONS: usize = LANES - 1;
+/// Panels of directions.
+pub const PANELS: usize = 2;
+/// Directions of a panel: its last lane is left for the length of what they do not catch.
+pub const PER_PANEL: usize = LANES - 1;
+/// Directions.
+pub const DIRECTIONS: usize = PANELS * PER_PANEL;
 
 const ROUNDS: usize = 2;
 
-/// Up to [`DIRECTIONS`] orthonormal directions (the others zero) as the columns of one panel. `sample` holds whole
-/// rows of `columns` values around zero.
+/// Up to [`DIRECTIONS`] orthonormal directions (the others zero) as the columns of [`PANELS`] panels, with the last
+/// lane of each zero. `sample` holds whole rows of `columns` values around zero.
 pub fn basis(simd: Simd, sample: &[f32], columns: usize) -> Panels {
     let rows = sample.len() / columns;
     let mut padded = sample.to_vec();
@@ -31,17 +35,17 @@ pub fn basis(simd: Simd, sample: &[f32], columns: usize) -> Panels {
             .zip(&sample[row * columns..])
             .for_each(|(to, from)| *to = f64::from(*from));
     }
-    let mut panel = orthonormal(simd, &mut directions, columns);
+    let mut panels = orthonormal(simd, &mut directions, columns);
     let padded = Rows {
         values: &padded,
         stride: columns,
     };
     let (mut weights, mut sums) = (Products::default(), Products::default());
-    let mut transposed = vec![0.0; LANES * rows];
+    let mut transposed = vec![0.0; PANELS * LANES * rows];
     for _ in 0..ROUNDS {
-        products(simd, padded, &panel, 0..1, None, &mut weights);
-        for (row, weights) in weights.values.iter().enumerate().take(rows) {
-            for (lane, weight) in weights.iter().enumerate() {
+        products(simd, padded, &panels, 0..PANELS, None, &mut weights);
+        for (row, weights) in weights.values.chunks_exact(PANELS).enumerate().take(rows) {
+            for (lane, weight) in weights.as_flattened().iter().enumerate() {
                 transposed[lane * rows + row] = *weight;
             }
         }
@@ -50,20 +54,18 @@ pub fn basis(simd: Simd, sample: &[f32], columns: usize) -> Panels {
             stride: rows,
         };
         products(simd, transposed, &by_column, 0..by_column.count(), None, &mut sums);
-        for (direction, sums) in directions
-            .chunks_exact_mut(columns)
-            .zip(sums.values.chunks_exact(by_column.count()))
-        {
-            let sums = sums.as_flattened().iter();
+        for (i, direction) in directions.chunks_exact_mut(columns).enumerate() {
+            let row = i / PER_PANEL * LANES + i % PER_PANEL;
+            let sums = sums.values[row * by_column.count()..].as_flattened().iter();
             direction.iter_mut().zip(sums).for_each(|(to, from)| *to = f64::from(*from));
         }
-        panel = orthonormal(simd, &mut directions, columns);
+        panels = orthonormal(simd, &mut directions, columns);
     }
-    panel
+    panels
 }
 
 /// Makes the rows of `directions` orthonormal in float64, those that depend on others zero, and returns them as
-/// the columns of a panel.
+/// columns of panels.
 fn orthonormal(simd: Simd, directions: &mut [f64], columns: usize) -> Panels {
     for i in 0..DIRECTIONS {
         let (before, rest) = directions.split_at_mut(i * columns);
@@ -80,15 +82,15 @@ fn orthonormal(simd: Simd, directions: &mut [f64], columns: usize) -> Panels {
         let inverse = if left > length * 1e-6 { 1.0 / left } else { 0.0 };
         row.iter_mut().for_each(|value| *value *= inverse);
     }
-    let mut panel = Panels::new(columns, LANES, 0.0);
-    for (values, _) in panel.parts() {
+    let mut panels = Panels::new(columns, PANELS * LANES, 0.0);
+    for ((values, _), directions) in panels.parts().zip(directions.chunks_exact(PER_PANEL * columns)) {
         for (lane, direction) in directions.chunks_exact(columns).enumerate() {
             for (values, value) in values.iter_mut().zip(direction) {
                 values[lane] = *value as f32;
             }
         }
     }
-    panel
+    panels
 }
 
 const SUMS: usize = 16;
@@ -136,13 +138,17 @@ mod tests {
             })
             .collect();
         for simd in Simd::available() {
-            let mut panel = basis(simd, &sample, columns);
-            let values: Vec<[f32; LANES]> = panel.parts().next().unwrap().0.to_vec();
-            let column = |lane: usize| values.iter().map(move |values| f64::from(values[lane]));
+            let mut panels = basis(simd, &sample, columns);
+            let values: Vec<Vec<[f32; LANES]>> = panels.parts().map(|(values, _)| values.to_vec()).collect();
+            let column = |place: usize| {
+                let values = values[place / LANES].iter();
+                values.map(move |values| f64::from(values[place % LANES]))
+            };
             let mut caught = vec![0.0; rows];
-            for a in 0..DIRECTIONS {
+            for a in 0..PANELS * LANES {
                 let length: f64 = column(a).map(|x| x * x).sum();
                 assert!(length == 0.0 || (length - 1.0).abs() < 1e-5, "{length}");
+                assert!(length == 0.0 || a % LANES < PER_PANEL);
                 for b in 0..a {
                     let product: f64 = column(a).zip(column(b)).map(|(x, y)| x * y).sum();
                     assert!(product.abs() < 1e-5, "{product}");
@@ -152,7 +158,6 @@ mod tests {
                     *caught += along * along;
                 }
             }
-            assert!(column(LANES - 1).all(|value| value == 0.0));
             for (row, caught) in sample.chunks_exact(columns).zip(caught) {
                 let all: f64 = row.iter().map(|x| f64::from(*x).powi(2)).sum();
                 assert!((all - caught).abs() <= 1e-4 * all, "{caught} of {all}");

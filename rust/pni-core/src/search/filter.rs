@@ -126,13 +126,19 @@ fn collect_body<const FMA: bool>(
         if !any {
             continue;
         }
-        for panel in (block * 16..).zip(lowest).filter(|(_, lowest)| **lowest <= limit).map(|(panel, _)| panel) {
-            let wanted = wanted.get(panel).map_or(u32::MAX, |wanted| *wanted);
-            let mut within = 0;
-            for (lane, score) in scores[panel].iter().enumerate() {
-                within |= u32::from(*score <= limit) << lane;
+        for (i, lowest) in lowest.iter().enumerate() {
+            if *lowest > limit {
+                continue;
             }
-            within &= wanted;
+            let panel = block * 16 + i;
+            let scores = &scores[panel];
+            let mut within = 0;
+            for lane in 0..LANES {
+                within |= u32::from(scores[lane] <= limit) << lane;
+            }
+            if !wanted.is_empty() {
+                within &= wanted[panel];
+            }
             while within != 0 {
                 found.push(first + (panel * LANES) as u32 + within.trailing_zeros());
                 within &= within - 1;
@@ -152,6 +158,68 @@ multiversion! {
         first: u32,
         found: &mut Vec<u32>,
     ) = collect_body
+}
+
+/// Sketches beyond the first panel: `values` of each, and the length of what the first panel leaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Deep<'a> {
+    /// Products with the directions of the second panel, and the length of what both leave.
+    pub values: &'a [[f32; LANES]],
+    /// Length of what the first panel leaves.
+    pub rest: &'a [f32],
+}
+
+#[inline(always)]
+fn deepen_body<const FMA: bool>(
+    row: &[f32; LANES],
+    rest: f32,
+    columns: Deep<'_>,
+    scores: &[f32],
+    first: u32,
+    limit: f32,
+    found: &mut Vec<u32>,
+    deeper: &mut Vec<f32>,
+) {
+    deeper.clear();
+    let mut kept = 0;
+    for i in 0..found.len() {
+        let column = found[i];
+        let values = &columns.values[column as usize];
+        let mut sums = [0.0f32; 16];
+        for lane in 0..16 {
+            sums[lane] = fused::<FMA>(row[lane], values[lane], row[lane + 16] * values[lane + 16]);
+        }
+        let mut half = 8;
+        while half > 0 {
+            for lane in 0..half {
+                sums[lane] += sums[lane + half];
+            }
+            half /= 2;
+        }
+        let score = scores[(column - first) as usize] + (rest * columns.rest[column as usize] - sums[0]);
+        if score <= limit {
+            found[kept] = column;
+            kept += 1;
+            deeper.push(score);
+        }
+    }
+    found.truncate(kept);
+}
+
+multiversion! {
+    /// Scores, by both panels, of the columns `found` for a row of second sketch `row` and length `rest`. Leaves in
+    /// `found` those of at most `limit`, whose scores go to `deeper`. `scores` are those of the first panel,
+    /// from column `first` on.
+    pub fn deepen(
+        row: &[f32; LANES],
+        rest: f32,
+        columns: Deep<'_>,
+        scores: &[f32],
+        first: u32,
+        limit: f32,
+        found: &mut Vec<u32>,
+        deeper: &mut Vec<f32>,
+    ) = deepen_body
 }
 
 #[inline(always)]

@@ -1,7 +1,8 @@
 //! The targets, made ready for a call.
 
 use super::PIECE;
-use super::filter::Bounds;
+use super::basis::{PANELS, PER_PANEL};
+use super::filter::{Bounds, Deep};
 use super::space::{LONGEST, Space};
 use super::tile::{GROUP, LANES, Panels, Products, Rows, stride};
 use crate::threads::Team;
@@ -22,8 +23,20 @@ const MOST_VALUES: usize = 1 << 28;
 pub struct Sketches {
     /// What sketches are made with.
     pub directions: Panels,
-    /// Negated sketches as columns, half the squared lengths as addends.
+    /// The first panel of each sketch, negated, as columns; half the squared lengths as addends.
     pub panels: Panels,
+    deep: Vec<[f32; LANES]>,
+    rest: Vec<f32>,
+}
+
+impl Sketches {
+    /// The second panels.
+    pub fn deep(&self) -> Deep<'_> {
+        Deep {
+            values: &self.deep,
+            rest: &self.rest,
+        }
+    }
 }
 
 /// The targets of one call; a *column* is a target in the order of the mask.
@@ -73,12 +86,14 @@ impl<'a> Prepared<'a> {
         };
         if !prepared.direct && width > NARROW {
             let directions = prepared.space.directions(context.simd, targets, queries);
-            let mut panels = Panels::new(LANES, count, f32::INFINITY);
-            if prepared.fill_sketches(&directions, &mut panels, team)? {
-                prepared.sketches = Some(Sketches { directions, panels });
-            } else {
-                prepared.direct = true;
-            }
+            let mut sketches = Sketches {
+                directions,
+                panels: Panels::new(LANES, count, f32::INFINITY),
+                deep: vec![[0.0; LANES]; count],
+                rest: vec![0.0; count],
+            };
+            prepared.direct = !prepared.fill(&mut sketches, team)?;
+            prepared.sketches = Some(sketches);
         }
         Ok(prepared)
     }
@@ -116,11 +131,13 @@ impl<'a> Prepared<'a> {
         (panels.count() > 0).then_some(panels)
     }
 
-    /// Whether no target is too long to be bounded.
-    fn fill_sketches(&self, directions: &Panels, panels: &mut Panels, team: &Team<'_>) -> Result<bool> {
+    /// Makes the sketches; whether no target is too long to be bounded.
+    fn fill(&self, sketches: &mut Sketches, team: &Team<'_>) -> Result<bool> {
         let share = 0.5 * (1.0 - self.space.bound_error()) as f32;
         let sound = AtomicBool::new(true);
-        let parts: Vec<_> = panels.parts().map(Mutex::new).collect();
+        let directions = &sketches.directions;
+        let deep = sketches.deep.chunks_mut(LANES).zip(sketches.rest.chunks_mut(LANES));
+        let parts: Vec<_> = sketches.panels.parts().zip(deep).map(Mutex::new).collect();
         let (width, per_piece) = (self.width, PIECE / LANES);
         team.each(parts.len().div_ceil(per_piece), |piece| {
             let stride = stride(width);
@@ -144,10 +161,12 @@ impl<'a> Prepared<'a> {
                 };
                 self.space.sketch(self.simd, rows, &norms, directions, &mut sketches);
                 let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-                let (values, base) = &mut *part;
-                for lane in 0..used {
+                let ((values, base), (deep, rest)) = &mut *part;
+                for (lane, sketch) in sketches.values.chunks_exact(PANELS).enumerate().take(used) {
                     base[lane] = share * norms[lane];
-                    for (values, value) in values.iter_mut().zip(&sketches.values[lane]) {
+                    rest[lane] = sketch[0][PER_PANEL];
+                    deep[lane] = sketch[1];
+                    for (values, value) in values.iter_mut().zip(&sketch[0]) {
                         values[lane] = -value;
                     }
                 }

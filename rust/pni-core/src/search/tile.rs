@@ -39,11 +39,6 @@ impl Panels {
         self.base.len()
     }
 
-    /// Values of a column.
-    pub fn depth(&self) -> usize {
-        self.depth
-    }
-
     /// One panel after the other: its values and addends, to be filled.
     pub fn parts(&mut self) -> impl Iterator<Item = (&mut [[f32; LANES]], &mut [f32; LANES])> {
         self.values.chunks_exact_mut(self.depth).zip(&mut self.base)

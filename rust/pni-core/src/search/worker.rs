@@ -1,7 +1,8 @@
 //! The search for a few queries at a time, on one thread.
 
-use super::filter::{collect, lowest};
-use super::prepare::Prepared;
+use super::basis::{PANELS, PER_PANEL};
+use super::filter::{collect, deepen, lowest};
+use super::prepare::{Prepared, Sketches};
 use super::space::LONGEST;
 use super::tile::{GROUP, LANES, Panels, Products, Rows, products, stride};
 use super::{Mask, PIECE};
@@ -54,6 +55,7 @@ struct Scores {
     products: Products,
     wanted: Vec<bool>,
     found: Vec<u32>,
+    deeper: Vec<f32>,
 }
 
 /// What all threads share.
@@ -182,10 +184,10 @@ impl<'a> Worker<'a> {
             };
             let rows_of = Rows {
                 values: sketched.values.as_flattened(),
-                stride: LANES,
+                stride: PANELS * LANES,
             };
             self.score(rows_of, &sketches.panels, &every, range.clone(), block, scores);
-            let hard = self.narrow(rows, &every, range.clone(), Some(PAIR_COST), block, scores);
+            let hard = self.narrow(rows, &every, range.clone(), Some((sketches, &sketched.values)), block, scores);
             self.tried.fetch_add(count, Ordering::Relaxed);
             self.failed.fetch_add(hard.len(), Ordering::Relaxed);
             if !hard.is_empty() {
@@ -257,22 +259,28 @@ impl<'a> Worker<'a> {
         products(self.context.simd, rows, panels, range, wanted, &mut scores.products);
     }
 
-    /// Takes from the scores of queries `ids` what can be their answers. With a `cost` per pair, returns instead
-    /// those that are left with more pairs than products over all columns would cost.
+    /// Takes from the scores of queries `ids` what can be their answers. Where they are of sketches (those of the
+    /// targets and of all queries), returns instead those that are left with more pairs than products over all
+    /// columns would cost.
     fn narrow(
         &self,
         rows: &[f32],
         ids: &[usize],
         range: Range<usize>,
-        cost: Option<usize>,
+        sketches: Option<(&Sketches, &[[f32; LANES]])>,
         block: &mut Block,
         scores: &mut Scores,
     ) -> Vec<usize> {
         let (simd, space) = (self.context.simd, &self.prepared.space);
-        let error = if cost.is_some() { space.bound_error() } else { space.full_error() };
+        let error = if sketches.is_some() { space.bound_error() } else { space.full_error() };
         let first = range.start * LANES;
         let mut hard = Vec::new();
-        let Scores { products, found, .. } = scores;
+        let Scores {
+            products,
+            found,
+            deeper,
+            ..
+        } = scores;
         let values = products.values.chunks_exact(range.len());
         for ((id, values), lows) in ids.iter().zip(values).zip(products.lowest.chunks_exact(range.len())) {
             let norm = block.norms[*id];
@@ -299,19 +307,29 @@ impl<'a> Worker<'a> {
             let mut limit = space.limit(answer.most, norm, error);
             found.clear();
             collect(simd, values, lows, words, limit, first as u32, found);
-            if let Some(cost) = cost {
-                let panels = if words.is_empty() { values.len() } else { words.iter().filter(|word| **word != 0).count() };
-                if found.len() * cost > panels * LANES + GROUP * cost {
+            let flat = values.as_flattened();
+            deeper.clear();
+            if let Some((sketches, own)) = sketches {
+                let (low, high) = (&own[PANELS * id], &own[PANELS * id + 1]);
+                deepen(simd, high, low[PER_PANEL], sketches.deep(), flat, first as u32, limit, found, deeper);
+                let panels = match words {
+                    [] => values.len(),
+                    _ => words.iter().filter(|word| **word != 0).count(),
+                };
+                if found.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST {
                     hard.push(*id);
                     continue;
                 }
+            } else {
+                deeper.extend(found.iter().map(|column| flat[*column as usize - first]));
             }
-            let values = values.as_flattened();
-            for column in found.iter() {
-                if values[*column as usize - first] <= limit
-                    && Some(*column) != probe
-                    && self.look(row, *column, answer)
-                {
+            // The likeliest first: what it brings the bound down to spares others.
+            if let Some(likely) = (0..found.len()).min_by(|a, b| deeper[*a].total_cmp(&deeper[*b])) {
+                found.swap(0, likely);
+                deeper.swap(0, likely);
+            }
+            for (column, score) in found.iter().zip(deeper.iter()) {
+                if *score <= limit && Some(*column) != probe && self.look(row, *column, answer) {
                     limit = space.limit(answer.most, norm, error);
                 }
             }
