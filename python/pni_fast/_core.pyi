@@ -4,7 +4,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__: list[str]
+__all__ = [
+    "_scan_coreset",
+    "greedy_coreset",
+    "max_likelihood",
+    "nearest",
+    "num_threads",
+    "position_histogram",
+    "simd_level",
+    "simd_levels",
+    "version",
+]
 version: Final[str]
 
 def simd_level() -> str: ...

@@ -7,7 +7,7 @@ DataLoader worker).
 
 Features are matrices of shape (rows, dimensions). float32 and float16 in C order, read-only ``numpy.memmap``
 of those included, are worked on in place; anything else is converted to float32 once; torch tensors on the
-CPU are accepted. *Exact* means: as the plain algorithm decides in float64 on the float32 values, ties going to
+CPU are accepted. *Exact* means: as a plain algorithm decides in float64 on the float32 values; ties go to
 the lowest index.
 """
 

@@ -4,39 +4,21 @@
 //! lanes are added in one fixed tree, and nothing is fused; so every SIMD level gives the same bits, and
 //! `d(a, b)` and `d(b, a)` are equal. float32 differences square to less than 5e77, so nothing overflows.
 
+use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 
-/// Lanes of the accumulator.
-pub const LANES: usize = 16;
-
 #[inline(always)]
-fn reduce(mut lanes: [f64; LANES]) -> f64 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-#[inline(always)]
-pub(crate) fn squared_body<const FMA: bool>(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn squared_body<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f64 {
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
-    let mut lanes = [0.0f64; LANES];
+    let mut sums = isa.zero();
     for (x, y) in a_blocks.iter().zip(b_blocks) {
-        for i in 0..LANES {
-            let difference = f64::from(x[i]) - f64::from(y[i]);
-            lanes[i] += difference * difference;
-        }
+        sums = isa.add_square(sums, isa.load(x), isa.load(y));
     }
-    for (i, (x, y)) in a_rest.iter().zip(b_rest).enumerate() {
-        let difference = f64::from(*x) - f64::from(*y);
-        lanes[i] += difference * difference;
+    if !a_rest.is_empty() {
+        sums = isa.add_square(sums, isa.load_part(a_rest), isa.load_part(b_rest));
     }
-    reduce(lanes)
+    isa.fold(sums)
 }
 
 multiversion! {
@@ -45,9 +27,36 @@ multiversion! {
 }
 
 #[inline(always)]
-fn closest_body<const FMA: bool>(row: &[f32], centers: &[f32], first: usize, best: &mut (f64, usize)) {
+fn squared_within_body<I: Isa>(isa: I, a: &[f32], b: &[f32], limit: f64) -> f64 {
+    const PART: usize = 8;
+    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+    let mut sums = isa.zero();
+    for (x_part, y_part) in a_blocks.chunks(PART).zip(b_blocks.chunks(PART)) {
+        for (x, y) in x_part.iter().zip(y_part) {
+            sums = isa.add_square(sums, isa.load(x), isa.load(y));
+        }
+        // Adding what is not negative never lowers a rounded sum, so a part beyond the limit decides.
+        let so_far = isa.fold(sums);
+        if so_far > limit {
+            return so_far;
+        }
+    }
+    if !a_rest.is_empty() {
+        sums = isa.add_square(sums, isa.load_part(a_rest), isa.load_part(b_rest));
+    }
+    isa.fold(sums)
+}
+
+multiversion! {
+    /// The canonical squared distance where it is at most `limit`; else some value above `limit`.
+    pub fn squared_within(a: &[f32], b: &[f32], limit: f64) -> f64 = squared_within_body
+}
+
+#[inline(always)]
+fn closest_body<I: Isa>(isa: I, row: &[f32], centers: &[f32], first: usize, best: &mut (f64, usize)) {
     for (i, center) in centers.chunks_exact(row.len()).enumerate() {
-        let distance = squared_body::<FMA>(row, center);
+        let distance = squared_body(isa, row, center);
         if distance < best.0 {
             *best = (distance, first + i);
         }
@@ -64,20 +73,25 @@ multiversion! {
 mod tests {
     use super::*;
     use crate::Simd;
+    use crate::simd::lanes::Portable;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn every_level_gives_the_same_bits(
-            pairs in prop::collection::vec((any::<f32>(), any::<f32>()), 1..70)
+            pairs in prop::collection::vec((any::<f32>(), any::<f32>()), 1..400)
         ) {
             let clean = |x: f32| if x.is_finite() { x } else { 1.0 };
             let a: Vec<f32> = pairs.iter().map(|p| clean(p.0)).collect();
             let b: Vec<f32> = pairs.iter().map(|p| clean(p.1)).collect();
-            let expected = squared_body::<false>(&a, &b).to_bits();
+            let expected = squared_body(Portable::<false>, &a, &b).to_bits();
             for simd in Simd::available() {
                 prop_assert_eq!(squared(simd, &a, &b).to_bits(), expected);
                 prop_assert_eq!(squared(simd, &b, &a).to_bits(), expected);
+                let distance = f64::from_bits(expected);
+                prop_assert_eq!(squared_within(simd, &a, &b, distance).to_bits(), expected);
+                let limit = distance / 2.0;
+                prop_assert!(distance <= limit || squared_within(simd, &a, &b, limit) > limit);
             }
         }
     }

@@ -1,6 +1,15 @@
 //! Exact greedy k-center (farthest-first) selection.
 
+mod basis;
+mod bounds;
+mod catchup;
+mod centers;
+mod hot;
+mod lazy;
+mod points;
 mod scan;
+mod screen;
+mod sketch;
 
 use crate::nearest::same_width;
 use crate::{Context, Error, Matrix, Result};
@@ -42,7 +51,7 @@ pub struct Assignment {
 
 /// Picks `request.size` rows of `points`, each the farthest from the centres before it; the lowest row among equals.
 pub fn greedy(points: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -> Result<Coreset> {
-    scan(points, request, context)
+    lazy::lazy(points, request, context)
 }
 
 pub(crate) fn validate(points: &Matrix<'_>, request: &Request<'_>) -> Result<()> {

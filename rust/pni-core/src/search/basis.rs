@@ -3,7 +3,8 @@
 
 use super::tile::{GROUP, LANES, Panels, Products, Rows, products};
 use crate::Simd;
-use crate::simd::{fused64, multiversion};
+use crate::simd::lanes::Isa;
+use crate::simd::multiversion;
 
 /// Panels of directions.
 pub const PANELS: usize = 2;
@@ -35,14 +36,15 @@ pub fn basis(simd: Simd, sample: &[f32], columns: usize) -> Panels {
             .zip(&sample[row * columns..])
             .for_each(|(to, from)| *to = f64::from(*from));
     }
-    let mut panels = orthonormal(simd, &mut directions, columns);
+    let mut panels = orthonormal(simd, &mut directions, columns, 1);
     let padded = Rows {
         values: &padded,
         stride: columns,
     };
     let (mut weights, mut sums) = (Products::default(), Products::default());
     let mut transposed = vec![0.0; PANELS * LANES * rows];
-    for _ in 0..ROUNDS {
+    // The second pass removes what rounding left of the first; only the last directions need it.
+    for passes in 1..=ROUNDS {
         products(simd, padded, &panels, 0..PANELS, None, &mut weights);
         for (row, weights) in weights.values.chunks_exact(PANELS).enumerate().take(rows) {
             for (lane, weight) in weights.as_flattened().iter().enumerate() {
@@ -59,20 +61,19 @@ pub fn basis(simd: Simd, sample: &[f32], columns: usize) -> Panels {
             let sums = sums.values[row * by_column.count()..].as_flattened().iter();
             direction.iter_mut().zip(sums).for_each(|(to, from)| *to = f64::from(*from));
         }
-        panels = orthonormal(simd, &mut directions, columns);
+        panels = orthonormal(simd, &mut directions, columns, passes);
     }
     panels
 }
 
 /// Makes the rows of `directions` orthonormal in float64, those that depend on others zero, and returns them as
 /// columns of panels.
-fn orthonormal(simd: Simd, directions: &mut [f64], columns: usize) -> Panels {
+fn orthonormal(simd: Simd, directions: &mut [f64], columns: usize, passes: usize) -> Panels {
     for i in 0..DIRECTIONS {
         let (before, rest) = directions.split_at_mut(i * columns);
         let row = &mut rest[..columns];
         let length = dot(simd, row, row).sqrt();
-        // The second pass removes what rounding left of the first.
-        for _ in 0..2 {
+        for _ in 0..passes {
             for other in before.chunks_exact(columns) {
                 let along = dot(simd, row, other);
                 subtract(simd, row, along, other);
@@ -95,14 +96,20 @@ fn orthonormal(simd: Simd, directions: &mut [f64], columns: usize) -> Panels {
 
 const SUMS: usize = 16;
 
+/// a·b + c, fused where the level can.
 #[inline(always)]
-fn dot_body<const FMA: bool>(a: &[f64], b: &[f64]) -> f64 {
+fn fused<I: Isa>(a: f64, b: f64, c: f64) -> f64 {
+    if I::FUSED { a.mul_add(b, c) } else { a * b + c }
+}
+
+#[inline(always)]
+fn dot_body<I: Isa>(_: I, a: &[f64], b: &[f64]) -> f64 {
     let (a_blocks, a_rest) = a.as_chunks::<SUMS>();
     let (b_blocks, b_rest) = b.as_chunks::<SUMS>();
     let mut sums = [0.0; SUMS];
     for (a, b) in a_blocks.iter().zip(b_blocks) {
         for i in 0..SUMS {
-            sums[i] = fused64::<FMA>(a[i], b[i], sums[i]);
+            sums[i] = fused::<I>(a[i], b[i], sums[i]);
         }
     }
     let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
@@ -114,9 +121,9 @@ multiversion! {
 }
 
 #[inline(always)]
-fn subtract_body<const FMA: bool>(row: &mut [f64], factor: f64, other: &[f64]) {
+fn subtract_body<I: Isa>(_: I, row: &mut [f64], factor: f64, other: &[f64]) {
     for (value, other) in row.iter_mut().zip(other) {
-        *value = fused64::<FMA>(-factor, *other, *value);
+        *value = fused::<I>(-factor, *other, *value);
     }
 }
 

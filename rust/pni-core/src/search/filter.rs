@@ -2,25 +2,32 @@
 
 use super::UNIT;
 use super::tile::LANES;
-use crate::simd::{fused, multiversion};
+use crate::simd::lanes::Isa;
+use crate::simd::multiversion;
 
 /// Sums of the float32 distance.
 const SUMS: usize = 64;
 
+/// a·b + c, fused where the level can.
 #[inline(always)]
-fn difference_body<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
+fn fused<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
+    if I::FUSED { a.mul_add(b, c) } else { a * b + c }
+}
+
+#[inline(always)]
+fn difference_body<I: Isa>(_: I, a: &[f32], b: &[f32]) -> f32 {
     let (a_blocks, a_rest) = a.as_chunks::<SUMS>();
     let (b_blocks, b_rest) = b.as_chunks::<SUMS>();
     let mut sums = [0.0f32; SUMS];
     for (x, y) in a_blocks.iter().zip(b_blocks) {
         for i in 0..SUMS {
             let difference = x[i] - y[i];
-            sums[i] = fused::<FMA>(difference, difference, sums[i]);
+            sums[i] = fused::<I>(difference, difference, sums[i]);
         }
     }
     for (i, (x, y)) in a_rest.iter().zip(b_rest).enumerate() {
         let difference = x - y;
-        sums[i] = fused::<FMA>(difference, difference, sums[i]);
+        sums[i] = fused::<I>(difference, difference, sums[i]);
     }
     let mut half = SUMS / 2;
     while half > 0 {
@@ -70,7 +77,7 @@ impl Bounds {
 }
 
 #[inline(always)]
-fn lowest_body<const FMA: bool>(scores: &[[f32; LANES]], lowest: &[f32], wanted: &[u32]) -> f32 {
+fn lowest_body<I: Isa>(_: I, scores: &[[f32; LANES]], lowest: &[f32], wanted: &[u32]) -> f32 {
     if wanted.is_empty() {
         let (blocks, rest) = lowest.as_chunks::<16>();
         let mut least = [f32::INFINITY; 16];
@@ -110,7 +117,8 @@ multiversion! {
 }
 
 #[inline(always)]
-fn collect_body<const FMA: bool>(
+fn collect_body<I: Isa>(
+    _: I,
     scores: &[[f32; LANES]],
     lowest: &[f32],
     wanted: &[u32],
@@ -170,7 +178,8 @@ pub struct Deep<'a> {
 }
 
 #[inline(always)]
-fn deepen_body<const FMA: bool>(
+fn deepen_body<I: Isa>(
+    _: I,
     row: &[f32; LANES],
     rest: f32,
     columns: Deep<'_>,
@@ -187,7 +196,7 @@ fn deepen_body<const FMA: bool>(
         let values = &columns.values[column as usize];
         let mut sums = [0.0f32; 16];
         for lane in 0..16 {
-            sums[lane] = fused::<FMA>(row[lane], values[lane], row[lane + 16] * values[lane + 16]);
+            sums[lane] = fused::<I>(row[lane], values[lane], row[lane + 16] * values[lane + 16]);
         }
         let mut half = 8;
         while half > 0 {
@@ -223,7 +232,7 @@ multiversion! {
 }
 
 #[inline(always)]
-fn center_body<const FMA: bool>(row: &[f32], mean: &[f32], scale: f32, out: &mut [f32]) -> f32 {
+fn center_body<I: Isa>(_: I, row: &[f32], mean: &[f32], scale: f32, out: &mut [f32]) -> f32 {
     let (row, row_rest) = row.as_chunks::<SUMS>();
     let (mean, mean_rest) = mean.as_chunks::<SUMS>();
     let (out, out_rest) = out.as_chunks_mut::<SUMS>();
@@ -232,13 +241,13 @@ fn center_body<const FMA: bool>(row: &[f32], mean: &[f32], scale: f32, out: &mut
         for i in 0..SUMS {
             let value = row[i] * scale - mean[i];
             out[i] = value;
-            sums[i] = fused::<FMA>(value, value, sums[i]);
+            sums[i] = fused::<I>(value, value, sums[i]);
         }
     }
     for (i, ((row, mean), out)) in row_rest.iter().zip(mean_rest).zip(out_rest).enumerate() {
         let value = row * scale - mean;
         *out = value;
-        sums[i] = fused::<FMA>(value, value, sums[i]);
+        sums[i] = fused::<I>(value, value, sums[i]);
     }
     let mut half = SUMS / 2;
     while half > 0 {

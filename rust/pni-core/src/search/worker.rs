@@ -20,6 +20,8 @@ const SCORES: usize = 131_072;
 const PAIR_COST: usize = 4;
 /// Queries after which sketches are judged.
 const TRIAL: usize = 256;
+/// Queries that sketches must have failed before products over all columns are made ready.
+const FAILED: usize = 64;
 
 /// What one thread works with, kept from piece to piece.
 #[derive(Debug, Default)]
@@ -189,7 +191,6 @@ impl<'a> Worker<'a> {
             self.score(rows_of, &sketches.panels, &every, range.clone(), block, scores);
             let hard = self.narrow(rows, &every, range.clone(), Some((sketches, &sketched.values)), block, scores);
             self.tried.fetch_add(count, Ordering::Relaxed);
-            self.failed.fetch_add(hard.len(), Ordering::Relaxed);
             if !hard.is_empty() {
                 self.hard(rows, &hard, range, block, gathered, scores);
             }
@@ -316,7 +317,9 @@ impl<'a> Worker<'a> {
                     [] => values.len(),
                     _ => words.iter().filter(|word| **word != 0).count(),
                 };
-                if found.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST {
+                if found.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST
+                    && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED
+                {
                     hard.push(*id);
                     continue;
                 }

@@ -1,5 +1,9 @@
 //! The one place that asks the CPU what it can do, and the one way to compile a kernel for each answer.
 
+pub(crate) mod lanes;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86;
+
 use crate::{Error, Result};
 use std::fmt;
 
@@ -91,21 +95,8 @@ impl fmt::Display for Simd {
     }
 }
 
-/// `fused::<FMA>(a, b, c)` is a·b + c; fused only where the level has the instruction. For bounds only: a
-/// canonical distance never fuses.
-#[inline(always)]
-pub(crate) fn fused<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FMA { a.mul_add(b, c) } else { a * b + c }
-}
-
-/// As [`fused`], in float64.
-#[inline(always)]
-pub(crate) fn fused64<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
-    if FMA { a.mul_add(b, c) } else { a * b + c }
-}
-
-/// Compiles one portable body (`#[inline(always)]`, generic over `const FMA: bool`) for every SIMD level and
-/// picks by a [`Simd`] at run time.
+/// Compiles one body, generic over [`lanes::Isa`] and `#[inline(always)]`, for every SIMD level and picks by a
+/// [`Simd`] at run time.
 macro_rules! multiversion {
     ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
         $(#[$doc])*
@@ -114,13 +105,16 @@ macro_rules! multiversion {
         $vis fn $name(simd: $crate::simd::Simd, $($arg: $type),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
+                use $crate::simd::x86;
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2($($arg: $type),*) $(-> $ret)? {
-                    $body::<true>($($arg),*)
+                    // SAFETY: this function is compiled for, and only called with, the features of the token.
+                    $body(unsafe { x86::Avx2::new() }, $($arg),*)
                 }
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
                 fn avx512($($arg: $type),*) $(-> $ret)? {
-                    $body::<true>($($arg),*)
+                    // SAFETY: as above.
+                    $body(unsafe { x86::Avx512::new() }, $($arg),*)
                 }
                 match simd.level() {
                     // SAFETY: a `Simd` of this level exists only where the CPU was found to have its features.
@@ -132,9 +126,9 @@ macro_rules! multiversion {
             }
             #[cfg(target_arch = "aarch64")]
             if simd.level() == $crate::simd::Level::Neon {
-                return $body::<true>($($arg),*);
+                return $body($crate::simd::lanes::Portable::<true>, $($arg),*);
             }
-            $body::<false>($($arg),*)
+            $body($crate::simd::lanes::Portable::<false>, $($arg),*)
         }
     };
 }

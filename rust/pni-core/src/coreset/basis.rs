@@ -1,0 +1,185 @@
+//! Principal directions of the data, from a fixed sample of its rows by subspace iteration.
+
+use crate::simd::lanes::{Isa, LANES};
+use crate::simd::multiversion;
+use crate::threads::Team;
+use crate::{Matrix, Result, Simd};
+
+/// Floats of a projected sketch: 63 components and the length of what they leave out.
+pub const WIDTH: usize = 64;
+
+/// Rows of the sample, at most.
+const SAMPLE: usize = 1024;
+
+/// Rounds of subspace iteration: the directions only steer speed.
+const ROUNDS: usize = 2;
+
+/// Terms that are added up in float32 before the sum starts anew; keeps rounding errors small.
+const RUN: usize = 128;
+
+/// Orthonormal directions around a mean.
+#[derive(Debug)]
+pub struct Basis {
+    /// (d,)
+    pub mean: Vec<f32>,
+    /// (d, WIDTH): component j in column j; the last column, and those the sample does not need, are 0.
+    pub vectors: Vec<f32>,
+    /// At least the spectral norm of VᵀV − I over the columns that are not 0.
+    pub skew: f32,
+}
+
+#[inline(always)]
+fn project_body<I: Isa>(isa: I, rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) {
+    /// Vectors of lanes that are summed together, of those in a sketch.
+    const GROUP: usize = 2;
+    const TILE: usize = 4;
+    out.fill(0.0);
+    let (weights, _) = vectors.as_chunks::<LANES>();
+    for start in (0..cols).step_by(RUN) {
+        let end = (start + RUN).min(cols);
+        for (tile, out) in rows.chunks(cols * TILE).zip(out.chunks_mut(WIDTH * TILE)) {
+            // A short last tile computes its last row more than once.
+            let height = tile.len() / cols;
+            let row = [0, 1, 2, 3].map(|r: usize| &tile[r.min(height - 1) * cols..][start..end]);
+            for group in 0..WIDTH / LANES / GROUP {
+                let mut sums = [[isa.splat(0.0); GROUP]; TILE];
+                let columns = weights[start * (WIDTH / LANES)..].chunks_exact(WIDTH / LANES);
+                let values = row[0].iter().zip(row[1]).zip(row[2].iter().zip(row[3]));
+                for (((a, b), (c, d)), column) in values.zip(columns) {
+                    let weight = [isa.load(&column[group * GROUP]), isa.load(&column[group * GROUP + 1])];
+                    for (sums, value) in sums.iter_mut().zip([a, b, c, d]) {
+                        let value = isa.splat(*value);
+                        sums[0] = isa.mul_add(value, weight[0], sums[0]);
+                        sums[1] = isa.mul_add(value, weight[1], sums[1]);
+                    }
+                }
+                for (out, sums) in out.chunks_exact_mut(WIDTH).zip(sums) {
+                    let (out, _) = out.as_chunks_mut::<LANES>();
+                    for (out, sum) in out[group * GROUP..].iter_mut().zip(sums) {
+                        isa.store(isa.add(isa.load(out), sum), out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// `out` (rows, WIDTH) = centred rows times `vectors`.
+    pub fn project(rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) = project_body
+}
+
+#[inline(always)]
+fn spread_body<I: Isa>(isa: I, rows: &[f32], cols: usize, first: usize, components: &[f32], out: &mut [f32]) {
+    out.fill(0.0);
+    let (out, _) = out.as_chunks_mut::<LANES>();
+    let (components, _) = components.as_chunks::<LANES>();
+    for (row, parts) in rows.chunks_exact(cols).zip(components.chunks_exact(WIDTH / LANES)) {
+        for (value, out) in row[first..].iter().zip(out.chunks_exact_mut(WIDTH / LANES)) {
+            for (out, part) in out.iter_mut().zip(parts) {
+                isa.store(isa.mul_add(isa.splat(*value), isa.load(part), isa.load(out)), out);
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// `out` = part of rowsᵀ times `components` (rows, WIDTH): dimensions from `first`, as many as fit.
+    fn spread(rows: &[f32], cols: usize, first: usize, components: &[f32], out: &mut [f32]) = spread_body
+}
+
+impl Basis {
+    /// The leading directions of a fixed sample of `points`. Whatever the data, what comes back is finite.
+    pub fn of(points: &Matrix<'_>, simd: Simd, team: &Team<'_>) -> Result<Self> {
+        let cols = points.cols();
+        let step = points.rows().div_ceil(SAMPLE);
+        let mut sample = Vec::with_capacity(points.rows().div_ceil(step) * cols);
+        let mut buffer = Vec::new();
+        for row in (0..points.rows()).step_by(step) {
+            let row = points.row(row, &mut buffer);
+            // A row that would overflow has no part in steering.
+            if row.iter().all(|x| x.abs() < 1e12) {
+                sample.extend_from_slice(row);
+            }
+        }
+        let count = sample.len() / cols;
+        let mut mean = vec![0.0f64; cols];
+        for row in sample.chunks_exact(cols) {
+            mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(*x));
+        }
+        let mean: Vec<f32> = mean.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
+        for row in sample.chunks_exact_mut(cols) {
+            row.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= mean);
+        }
+        let mut vectors = vec![0.0f32; cols * WIDTH];
+        for (j, row) in sample
+            .chunks_exact(cols)
+            .step_by((count / (WIDTH - 1)).max(1))
+            .take(WIDTH - 1)
+            .enumerate()
+        {
+            row.iter().enumerate().for_each(|(k, x)| vectors[k * WIDTH + j] = *x);
+        }
+        let mut skew = orthonormalise(&mut vectors, team)?;
+        let mut components = vec![0.0f32; count * WIDTH];
+        for _ in 0..ROUNDS {
+            let part = 48;
+            team.each_chunk(&mut components, part * WIDTH, |chunk, out| {
+                let rows = &sample[chunk * part * cols..][..out.len() / WIDTH * cols];
+                project(simd, rows, cols, &vectors, out);
+            })?;
+            team.each_chunk(&mut vectors, 16 * WIDTH, |chunk, out| {
+                spread(simd, &sample, cols, chunk * 16, &components, out);
+            })?;
+            skew = orthonormalise(&mut vectors, team)?;
+        }
+        Ok(Self { mean, vectors, skew })
+    }
+}
+
+/// Makes the columns orthonormal by Gram-Schmidt in float64, twice; drops those that depend on others. Returns a
+/// bound on how far the rounded columns are from orthonormal.
+fn orthonormalise(vectors: &mut [f32], team: &Team<'_>) -> Result<f32> {
+    let cols = vectors.len() / WIDTH;
+    let mut kept: Vec<(usize, Vec<f64>)> = Vec::with_capacity(WIDTH);
+    for j in 0..WIDTH - 1 {
+        team.control().check()?;
+        let mut column: Vec<f64> = (0..cols).map(|k| f64::from(vectors[k * WIDTH + j])).collect();
+        let before = dot(&column, &column).sqrt();
+        for _ in 0..2 {
+            for (_, other) in &kept {
+                let along = dot(&column, other);
+                column.iter_mut().zip(other).for_each(|(x, y)| *x -= along * y);
+            }
+        }
+        let length = dot(&column, &column).sqrt();
+        if length.is_finite() && length > 1e-6 * before && length > 1e-30 {
+            column.iter_mut().for_each(|x| *x = f64::from((*x / length) as f32));
+            kept.push((j, column));
+        }
+    }
+    vectors.fill(0.0);
+    let mut worst = 0.0f64;
+    for (i, (j, column)) in kept.iter().enumerate() {
+        column
+            .iter()
+            .enumerate()
+            .for_each(|(k, x)| vectors[k * WIDTH + j] = *x as f32);
+        worst = worst.max((dot(column, column) - 1.0).abs());
+        for (_, other) in &kept[..i] {
+            worst = worst.max(dot(column, other).abs());
+        }
+    }
+    Ok((worst * WIDTH as f64) as f32 * 1.01)
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut lanes = [0.0; 8];
+    let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        for i in 0..8 {
+            lanes[i] += x[i] * y[i];
+        }
+    }
+    lanes.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f64>()
+}

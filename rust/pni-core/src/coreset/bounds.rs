@@ -1,0 +1,110 @@
+//! float32 arithmetic on sketches: it bounds distances, and never decides.
+
+use crate::simd::lanes::{Isa, LANES};
+use crate::simd::multiversion;
+
+/// Centres in a block: one lane each.
+pub const BLOCK: usize = LANES;
+
+/// Leading components that are compared before the others.
+pub const LEAD: usize = 16;
+
+/// A relative error no sum of squares below exceeds: up to 64 terms, each rounded three times.
+pub const RELATIVE: f32 = 1e-5;
+
+/// What is lost to underflow in such a sum, at most.
+pub const ABSOLUTE: f32 = 1e-30;
+
+#[inline(always)]
+pub fn difference_squared<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f32 {
+    let (a_blocks, a_rest) = a.as_chunks::<BLOCK>();
+    let (b_blocks, b_rest) = b.as_chunks::<BLOCK>();
+    let mut sums = isa.splat(0.0);
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        let difference = isa.sub(isa.load(x), isa.load(y));
+        sums = isa.mul_add(difference, difference, sums);
+    }
+    if !a_rest.is_empty() {
+        let difference = isa.sub(isa.load_part(a_rest), isa.load_part(b_rest));
+        sums = isa.mul_add(difference, difference, sums);
+    }
+    isa.sum(sums)
+}
+
+/// What the squared distance of two sketches must exceed to prove the points farther apart than `reach`.
+#[inline(always)]
+pub fn decisive(reach: f32) -> f32 {
+    reach * reach * (1.0 + 4.0 * RELATIVE) + ABSOLUTE
+}
+
+#[inline(always)]
+fn near_body<I: Isa>(isa: I, sketch: &[f32], other: &[f32], reach: f32) -> bool {
+    // False for NaN, which proves nothing.
+    let apart = difference_squared(isa, sketch, other) > decisive(reach);
+    !apart
+}
+
+multiversion! {
+    /// Whether the sketches allow the points to be within `reach` of each other.
+    pub fn near(sketch: &[f32], other: &[f32], reach: f32) -> bool = near_body
+}
+
+#[inline(always)]
+fn blocks_body<I: Isa>(isa: I, sketch: &[f32], blocks: &[f32], limit: f32, out: &mut [f32]) {
+    let width = sketch.len();
+    let (rows, _) = blocks.as_chunks::<BLOCK>();
+    let (out, _) = out.as_chunks_mut::<BLOCK>();
+    let limit = isa.splat(limit);
+    for (block, out) in rows.chunks_exact(width).zip(out) {
+        let mut sums = isa.splat(0.0);
+        for (values, rows) in sketch.chunks(LEAD).zip(block.chunks(LEAD)) {
+            sums = isa.add(sums, compare(isa, values, rows));
+            if isa.above(sums, limit) == 0xffff {
+                break;
+            }
+        }
+        isa.store(sums, out);
+    }
+}
+
+/// Squared distances of some components to those of 16 centres, a row each.
+#[inline(always)]
+pub fn compare<I: Isa>(isa: I, values: &[f32], rows: &[[f32; BLOCK]]) -> I::F {
+    let (mut even, mut odd) = (isa.splat(0.0), isa.splat(0.0));
+    let (pairs, last) = values.as_chunks::<2>();
+    let (row_pairs, last_row) = rows.as_chunks::<2>();
+    for (values, rows) in pairs.iter().zip(row_pairs) {
+        let difference = isa.sub(isa.splat(values[0]), isa.load(&rows[0]));
+        even = isa.mul_add(difference, difference, even);
+        let difference = isa.sub(isa.splat(values[1]), isa.load(&rows[1]));
+        odd = isa.mul_add(difference, difference, odd);
+    }
+    if let ([value], [row]) = (last, last_row) {
+        let difference = isa.sub(isa.splat(*value), isa.load(row));
+        even = isa.mul_add(difference, difference, even);
+    }
+    isa.add(even, odd)
+}
+
+multiversion! {
+    /// Squared distances of one sketch to those of every centre in `blocks` (each `width` rows of one lane per
+    /// centre). Where a whole block is beyond `limit`, of the leading components only: still lower bounds.
+    pub fn blocks(sketch: &[f32], blocks: &[f32], limit: f32, out: &mut [f32]) = blocks_body
+}
+
+#[inline(always)]
+fn affected_body<I: Isa>(_isa: I, apart: &[f32], nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize {
+    let mut count = 0;
+    for (i, (center, horizon)) in nearest.iter().zip(horizon).enumerate() {
+        out[count] = i as u32;
+        // NaN would count as affected; a bound is never NaN.
+        count += usize::from(apart[*center as usize] <= *horizon);
+    }
+    count
+}
+
+multiversion! {
+    /// Places of the points whose nearest centre is not proved too far (`apart`) from the new centre; `out` must
+    /// be as long as `nearest`. Returns how many.
+    pub fn affected(apart: &[f32], nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize = affected_body
+}

@@ -1,0 +1,117 @@
+//! Bringing points up to date with the centres they have not seen.
+
+use super::bounds::RELATIVE;
+use super::centers::Centers;
+use super::points::{Points, State, root_above};
+use super::screen::{Cell, Probe};
+use crate::distance::squared_within;
+use crate::threads::Team;
+use crate::{Result, Simd};
+
+/// Points at once: bounds the extra memory.
+const BATCH: usize = 1 << 17;
+
+/// Points a thread takes at a time.
+const PART: usize = 64;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    state: State,
+    point: u32,
+}
+
+/// Compares `list` (points) with every centre they have not seen.
+pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: Simd, team: &Team<'_>) -> Result<()> {
+    for list in list.chunks(BATCH) {
+        let mut entries = by_cell(points, list, centers.len());
+        let shared: &Points<'_> = points;
+        team.each_chunk(&mut entries, PART, |_, entries| {
+            let (mut apart, mut cell, mut buffer) = (Vec::new(), Cell::default(), Vec::new());
+            for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
+                let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0);
+                let most = members.iter().map(|entry| entry.state.best).fold(0.0, f64::max);
+                let horizon = 2.0 * root_above(most) * (1.0 + RELATIVE);
+                let center = members[0].state.center as usize;
+                centers.candidates(simd, center, seen as usize, horizon, &mut apart, &mut cell.candidates);
+                cell.pack(centers);
+                for entry in members {
+                    update(entry, &cell, shared, centers, simd, &mut buffer);
+                    entry.state.seen = centers.len() as u32;
+                }
+            }
+        })?;
+        for entry in entries {
+            points.states[entry.point as usize] = entry.state;
+        }
+    }
+    Ok(())
+}
+
+/// The points of `list` that have not seen all `centers`, ordered by their nearest centre, then by what they have
+/// seen: neighbours in this order share candidates.
+fn by_cell(points: &Points<'_>, list: &[u32], centers: usize) -> Vec<Entry> {
+    let entries: Vec<Entry> = list
+        .iter()
+        .map(|point| Entry { state: points.states[*point as usize], point: *point })
+        .filter(|entry| (entry.state.seen as usize) < centers)
+        .collect();
+    let entries = counting_sort(&entries, centers, |entry| entry.state.seen as usize);
+    counting_sort(&entries, centers, |entry| entry.state.center as usize)
+}
+
+/// Entries in ascending order of a key below `keys`, equal ones in the order they came.
+fn counting_sort(entries: &[Entry], keys: usize, key: impl Fn(&Entry) -> usize) -> Vec<Entry> {
+    let mut places = vec![0usize; keys + 1];
+    entries.iter().for_each(|entry| places[key(entry) + 1] += 1);
+    for i in 0..keys {
+        places[i + 1] += places[i];
+    }
+    let mut sorted = entries.to_vec();
+    for entry in entries {
+        let place = &mut places[key(entry)];
+        sorted[*place] = *entry;
+        *place += 1;
+    }
+    sorted
+}
+
+/// Compares one point with the candidates of its cell.
+fn update(entry: &mut Entry, cell: &Cell, points: &Points<'_>, centers: &Centers, simd: Simd, buffer: &mut Vec<f32>) {
+    let point = entry.point as usize;
+    let state = &mut entry.state;
+    let slack = points.slack[point];
+    // The bounds start from the cell's own centre, at this distance whatever becomes nearest later.
+    let home = root_above(state.best);
+    let mut probe = Probe {
+        sketch: points.sketch(point),
+        reach: 0.0,
+        horizon: 0.0,
+        seen: state.seen,
+        center: state.center,
+    };
+    let narrow = |probe: &mut Probe<'_>, state: &State| {
+        let root = root_above(state.best);
+        probe.reach = (root + slack) * (1.0 + RELATIVE);
+        probe.horizon = (home + root) * (1.0 + RELATIVE);
+        probe.center = state.center;
+    };
+    narrow(&mut probe, state);
+    // The likeliest candidate first: what it leaves of the distance rules out most others.
+    let mut place = cell.aim(simd, &probe);
+    if place == cell.candidates.len() {
+        return;
+    }
+    // The row itself is read only where the sketch leaves a doubt.
+    let row = points.matrix.row(point, buffer);
+    let mut from = 0;
+    while let Some(candidate) = cell.candidates.get(place) {
+        let index = candidate.index;
+        let distance = squared_within(simd, row, centers.row(index as usize), state.best);
+        if distance < state.best || (distance == state.best && index < state.center) {
+            (state.best, state.center) = (distance, index);
+            narrow(&mut probe, state);
+        }
+        place = cell.screen(simd, &probe, from, centers);
+        from = place + 1;
+    }
+}

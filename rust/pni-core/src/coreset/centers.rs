@@ -1,0 +1,183 @@
+//! The centres chosen so far: their rows, their sketches, and which of them lie near each other.
+
+use super::bounds::{BLOCK, RELATIVE, blocks};
+use super::screen::Candidate;
+use crate::Simd;
+
+/// Links kept in all; beyond, distances between centres are bounded anew where they are needed.
+const LINKS: usize = 4 << 20;
+
+/// All centres, in the order they were chosen.
+#[derive(Debug)]
+pub struct Centers {
+    cols: usize,
+    width: usize,
+    rows: Vec<f32>,
+    sketches: Vec<f32>,
+    slack: Vec<f32>,
+    /// The sketches again, in blocks of 16 centres, component by component.
+    blocks: Vec<f32>,
+    /// For each centre the later ones that may be nearer to points of its own.
+    links: Vec<Vec<Candidate>>,
+    /// Centres from here to `linked_to` are in the links wherever they matter.
+    linked_from: usize,
+    linked_to: usize,
+    stored: usize,
+}
+
+impl Centers {
+    /// No centres yet; `linked_from` come without links.
+    pub fn new(cols: usize, width: usize, linked_from: usize) -> Self {
+        Self {
+            cols,
+            width,
+            rows: Vec::new(),
+            sketches: Vec::new(),
+            slack: Vec::new(),
+            blocks: Vec::new(),
+            links: Vec::new(),
+            linked_from,
+            linked_to: linked_from,
+            stored: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.slack.len()
+    }
+
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.rows[index * self.cols..][..self.cols]
+    }
+
+    pub fn sketches(&self) -> &[f32] {
+        &self.sketches
+    }
+
+    pub fn sketch(&self, index: usize) -> &[f32] {
+        &self.sketches[index * self.width..][..self.width]
+    }
+
+    pub fn slack(&self) -> &[f32] {
+        &self.slack
+    }
+
+    /// Adds a centre.
+    pub fn push(&mut self, row: &[f32], sketch: &[f32], slack: f32) {
+        let index = self.len();
+        self.rows.extend_from_slice(row);
+        self.sketches.extend_from_slice(sketch);
+        self.slack.push(slack);
+        self.links.push(Vec::new());
+        if index.is_multiple_of(BLOCK) {
+            self.blocks.resize(self.blocks.len() + BLOCK * self.width, 0.0);
+        }
+        let block = &mut self.blocks[index / BLOCK * BLOCK * self.width..];
+        for (component, value) in sketch.iter().enumerate() {
+            block[component * BLOCK + index % BLOCK] = *value;
+        }
+    }
+
+    /// Writes to `out[i]` at most the distance of centre `index` to centre `first + i`, up to the last one; where
+    /// that is beyond `limit`, perhaps much less, but still beyond `limit`.
+    fn apart(&self, simd: Simd, index: usize, first: usize, limit: f32, out: &mut Vec<f32>) {
+        let start = first / BLOCK;
+        let own = self.slack[index];
+        // Slack differs between centres: a block is given up only beyond the largest.
+        let most = self.slack[first..].iter().copied().fold(0.0, f32::max);
+        let reach = (limit + own + most) * (1.0 + 8.0 * RELATIVE) + 1e-15;
+        out.clear();
+        out.resize((self.len().div_ceil(BLOCK) - start) * BLOCK, 0.0);
+        let lanes = &self.blocks[start * BLOCK * self.width..];
+        blocks(simd, self.sketch(index), lanes, reach * reach, out);
+        out.drain(..first - start * BLOCK);
+        out.truncate(self.len() - first);
+        for (bound, slack) in out.iter_mut().zip(&self.slack[first..]) {
+            // A sum that underflowed is too small already; the constant is for one that was rounded up.
+            *bound = ((bound.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - own - slack).max(0.0);
+        }
+    }
+
+    /// Links the newest centre, chosen at `radius`, to those before it. `out` gets, for each of those and itself,
+    /// at most the distance between them.
+    pub fn link(&mut self, simd: Simd, radius: f32, out: &mut Vec<f32>) {
+        let newest = self.len() - 1;
+        let horizon = 2.0 * radius * (1.0 + RELATIVE);
+        self.apart(simd, newest, 0, horizon, out);
+        if self.linked_to != newest || self.stored + newest > LINKS {
+            return;
+        }
+        for (center, bound) in out[..newest].iter().enumerate() {
+            if *bound <= horizon {
+                self.links[center].push(Candidate {
+                    bound: *bound,
+                    index: newest as u32,
+                });
+                self.stored += 1;
+            }
+        }
+        self.linked_to = newest + 1;
+    }
+
+    /// Centres from `seen` on that may be nearer to a point of `center`'s cell within `horizon` / 2 of it, by
+    /// ascending bound.
+    pub fn candidates(
+        &self,
+        simd: Simd,
+        center: usize,
+        seen: usize,
+        horizon: f32,
+        apart: &mut Vec<f32>,
+        out: &mut Vec<Candidate>,
+    ) {
+        out.clear();
+        let unlinked = [
+            (seen, self.linked_from.min(self.len())),
+            (seen.max(self.linked_to), self.len()),
+        ];
+        for (first, end) in unlinked {
+            if first < end {
+                self.apart(simd, center, first, horizon, apart);
+                let near = apart[..end - first]
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, bound)| **bound <= horizon);
+                out.extend(near.map(|(i, bound)| Candidate {
+                    bound: *bound,
+                    index: (first + i) as u32,
+                }));
+            }
+        }
+        let links = &self.links[center];
+        let start = links.partition_point(|link| (link.index as usize) < seen);
+        out.extend(links[start..].iter().filter(|link| link.bound <= horizon));
+        sort_roughly(out, horizon);
+    }
+}
+
+/// Orders candidates by bound, after rounding each bound (from 0 to `horizon`) down to one of a few steps: a lower
+/// bound it stays.
+fn sort_roughly(candidates: &mut [Candidate], horizon: f32) {
+    const STEPS: usize = 128;
+    let scale = STEPS as f32 / horizon;
+    if !(scale.is_finite() && scale > 0.0) {
+        return candidates.sort_unstable_by(|a, b| a.bound.total_cmp(&b.bound));
+    }
+    let step = |candidate: &Candidate| ((candidate.bound * scale) as usize).min(STEPS - 1);
+    let mut starts = [0u32; STEPS + 1];
+    candidates.iter().for_each(|candidate| starts[step(candidate) + 1] += 1);
+    for i in 0..STEPS {
+        starts[i + 1] += starts[i];
+    }
+    let before = candidates.to_vec();
+    for candidate in before {
+        let step = step(&candidate);
+        let bound = (step as f32 / scale).min(candidate.bound);
+        candidates[starts[step] as usize] = Candidate { bound, ..candidate };
+        starts[step] += 1;
+    }
+}

@@ -1,0 +1,174 @@
+//! Exact farthest-first selection that looks at few points and few of their distances.
+//!
+//! Every point keeps the distance to the nearest centre it has seen: an upper bound, as more centres only lower
+//! it. Points at or above a threshold are hot and see every pick at once; while one of them is left, no other
+//! point can be the farthest. When they run out the threshold is lowered, and just the points it then uncovers
+//! catch up with the centres they missed.
+
+use super::catchup::catch_up;
+use super::centers::Centers;
+use super::hot::Hot;
+use super::points::Points;
+use super::{Assignment, Coreset, Request, validate};
+use crate::threads::Team;
+use crate::{Context, Matrix, Result, Simd};
+
+/// Hot points, at most (more when they are equally far).
+const HOT: usize = 4096;
+
+struct Run<'a> {
+    points: Points<'a>,
+    centers: Centers,
+    hot: Hot,
+    assign: Option<usize>,
+    assignment: Option<Assignment>,
+    simd: Simd,
+    team: &'a Team<'a>,
+}
+
+/// See [`super::greedy`].
+pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -> Result<Coreset> {
+    validate(matrix, request)?;
+    Team::with(context, |team| {
+        let (simd, mut buffer) = (context.simd, Vec::new());
+        let first = match &request.initial {
+            Some(initial) => {
+                initial.check_finite(team)?;
+                initial.row(0, &mut buffer)
+            }
+            None => matrix.row(request.start, &mut buffer),
+        };
+        let points = Points::read(matrix, first, simd, team)?;
+        let before = request.initial.map_or(0, |initial| initial.rows());
+        let centers = Centers::new(matrix.cols(), points.map.width(), before);
+        let hot = Hot::default();
+        let mut run = Run {
+            points,
+            centers,
+            hot,
+            assign: request.assign,
+            assignment: None,
+            simd,
+            team,
+        };
+        let mut picks: Vec<(f64, usize)> = Vec::with_capacity(request.size);
+        if let Some(initial) = &request.initial {
+            run.start_from(initial)?;
+        } else {
+            picks.push((f64::INFINITY, request.start));
+            run.pick(request.start, f64::INFINITY)?;
+        }
+        while picks.len() < request.size {
+            context.control.check()?;
+            let Some((point, best)) = run.farthest()? else { break };
+            picks.push((best, point));
+            // After the last pick nothing is looked for, unless rows are to be assigned to it too.
+            if picks.len() < request.size || request.assign == Some(run.centers.len() + 1) {
+                run.pick(point, best)?;
+            }
+            context.control.report(picks.len());
+        }
+        run.finish_assignment()?;
+        let mut picked = vec![false; matrix.rows()];
+        picks.iter().for_each(|(_, point)| picked[*point] = true);
+        // Every point left is at distance 0 from a centre.
+        let left = (0..matrix.rows())
+            .filter(|point| !picked[*point])
+            .map(|point| (0.0, point));
+        let missing = request.size - picks.len();
+        picks.extend(left.take(missing));
+        context.control.report(picks.len());
+        let (radii, indices) = picks
+            .iter()
+            .map(|(squared, row)| (squared.sqrt() as f32, *row as i64))
+            .unzip();
+        Ok(Coreset {
+            indices,
+            radii,
+            assignment: run.assignment,
+        })
+    })
+}
+
+impl Run<'_> {
+    /// Takes centres from elsewhere; the points have seen the first.
+    fn start_from(&mut self, initial: &Matrix<'_>) -> Result<()> {
+        let (mut buffer, mut sketch, mut slack) = (Vec::new(), vec![0.0; self.points.map.width()], [0.0]);
+        for row in 0..initial.rows() {
+            let row = initial.row(row, &mut buffer);
+            self.points.map.apply(self.simd, row, &mut sketch, &mut slack);
+            self.centers.push(row, &sketch, slack[0]);
+            if self.assign == Some(self.centers.len()) {
+                self.finish_assignment()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a point the next centre; the very first one has been seen by all points.
+    fn pick(&mut self, point: usize, best: f64) -> Result<()> {
+        self.points.add_to(point, &mut self.centers);
+        let newest = self.centers.len() - 1;
+        let mut apart = Vec::new();
+        self.centers.link(self.simd, best.sqrt() as f32, &mut apart);
+        self.hot
+            .update(&mut self.points, &self.centers, &apart, self.simd, self.team)?;
+        if self.assign == Some(newest + 1) {
+            self.finish_assignment()?;
+        }
+        Ok(())
+    }
+
+    /// The farthest point and its squared distance; none when all are at distance 0.
+    fn farthest(&mut self) -> Result<Option<(usize, f64)>> {
+        loop {
+            if let Some(found) = self.hot.farthest() {
+                return Ok(Some(found));
+            }
+            if !self.refill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Lowers the threshold; false when every distance is 0.
+    fn refill(&mut self) -> Result<bool> {
+        self.hot.leave(&mut self.points, self.centers.len());
+        let states = &self.points.states;
+        let wanted = (states.len() / 8).max(HOT);
+        let most = states.iter().map(|state| state.best).fold(0.0, f64::max);
+        if most == 0.0 {
+            return Ok(false);
+        }
+        let mut sample: Vec<f64> = states
+            .iter()
+            .step_by(states.len().div_ceil(4096))
+            .map(|state| state.best)
+            .collect();
+        let place = (sample.len() * wanted / states.len()).min(sample.len() - 1);
+        let (_, threshold, _) = sample.select_nth_unstable_by(place, |a, b| b.total_cmp(a));
+        let threshold = threshold.min(most).max(f64::MIN_POSITIVE);
+        let list: Vec<u32> = (0..states.len() as u32)
+            .filter(|point| states[*point as usize].best >= threshold)
+            .collect();
+        catch_up(&mut self.points, &list, &self.centers, self.simd, self.team)?;
+        self.hot.fill(&self.points, &list, threshold, (wanted / 4).max(HOT));
+        Ok(true)
+    }
+
+    /// Compares every point with every centre so far, once the centres to assign to are there.
+    fn finish_assignment(&mut self) -> Result<()> {
+        if self.assign.is_none() || self.assignment.is_some() {
+            return Ok(());
+        }
+        self.hot.leave(&mut self.points, self.centers.len());
+        let all: Vec<u32> = (0..self.points.states.len() as u32).collect();
+        catch_up(&mut self.points, &all, &self.centers, self.simd, self.team)?;
+        let states = &self.points.states;
+        self.assignment = Some(Assignment {
+            labels: states.iter().map(|state| i64::from(state.center)).collect(),
+            distances: states.iter().map(|state| state.best.sqrt() as f32).collect(),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! What is known of every point: its sketch and an upper bound of its distance to the nearest centre.
+
+use super::centers::Centers;
+use super::sketch::Map;
+use crate::distance::squared;
+use crate::matrix::first_not_finite;
+use crate::threads::Team;
+use crate::{Error, Matrix, Result, Simd};
+use std::sync::{Mutex, PoisonError};
+
+/// The nearest centre of a point among those it has seen.
+#[derive(Debug, Clone, Copy)]
+pub struct State {
+    /// Canonical squared distance to `center`.
+    pub best: f64,
+    /// The nearest of the centres below `seen`, the earliest among equals.
+    pub center: u32,
+    /// Centres the point has been compared with or proved too far from.
+    pub seen: u32,
+}
+
+/// All points.
+pub struct Points<'a> {
+    pub matrix: &'a Matrix<'a>,
+    pub map: Map,
+    pub sketches: Vec<f32>,
+    pub slack: Vec<f32>,
+    pub states: Vec<State>,
+}
+
+impl<'a> Points<'a> {
+    /// Reads every row once: refuses what is not finite, makes its sketch, and measures its distance to `first`.
+    pub fn read(matrix: &'a Matrix<'a>, first: &[f32], simd: Simd, team: &Team<'_>) -> Result<Self> {
+        let map = Map::of(matrix, simd, team)?;
+        let (rows, cols, width) = (matrix.rows(), matrix.cols(), map.width());
+        let mut sketches = vec![0.0f32; rows * width];
+        let mut slack = vec![0.0f32; rows];
+        let mut states = vec![
+            State {
+                best: 0.0,
+                center: 0,
+                seen: 1
+            };
+            rows
+        ];
+        // 48 rows are a multiple of the projection's tile and stay in the second-level cache.
+        let step = (196_608 / cols).clamp(1, 4_096).next_multiple_of(48);
+        let parts: Vec<_> = sketches
+            .chunks_mut(step * width)
+            .zip(slack.chunks_mut(step))
+            .zip(states.chunks_mut(step))
+            .map(Some)
+            .map(Mutex::new)
+            .collect();
+        let bad = Mutex::new(usize::MAX);
+        team.each(parts.len(), |part| {
+            let taken = parts[part].lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(((sketches, slack), states)) = taken else {
+                return;
+            };
+            let begin = part * step;
+            let mut buffer = Vec::new();
+            let values = matrix.load(begin..begin + states.len(), &mut buffer);
+            if let Some(row) = first_not_finite(values, cols) {
+                let mut bad = bad.lock().unwrap_or_else(PoisonError::into_inner);
+                *bad = (*bad).min(begin + row);
+                return;
+            }
+            map.apply(simd, values, sketches, slack);
+            for (row, state) in values.chunks_exact(cols).zip(states) {
+                state.best = squared(simd, row, first);
+            }
+        })?;
+        match bad.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            usize::MAX => Ok(Self {
+                matrix,
+                map,
+                sketches,
+                slack,
+                states,
+            }),
+            row => Err(Error::NotFinite {
+                what: matrix.what(),
+                row,
+            }),
+        }
+    }
+
+    pub fn sketch(&self, point: usize) -> &[f32] {
+        let width = self.map.width();
+        &self.sketches[point * width..][..width]
+    }
+
+    /// Makes a point a centre.
+    pub fn add_to(&self, point: usize, centers: &mut Centers) {
+        let mut buffer = Vec::new();
+        centers.push(
+            self.matrix.row(point, &mut buffer),
+            self.sketch(point),
+            self.slack[point],
+        );
+    }
+}
+
+/// A float32 at least the root of a squared distance.
+pub fn root_above(squared: f64) -> f32 {
+    // float32 rounding is at most half of 1.2e-7 relative; the constant is for values that round to 0.
+    (squared.sqrt() * (1.0 + 2e-7)) as f32 + f32::MIN_POSITIVE
+}

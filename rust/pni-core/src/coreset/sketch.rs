@@ -1,0 +1,104 @@
+//! A short stand-in for every point, whose distances never exceed the points' own by more than a known slack.
+//!
+//! Up to 64 dimensions the sketch is the point. Beyond, it is the point's leading principal components and the
+//! length of what they leave out: for points p, s with components y and remainders of length ρ,
+//! d(p, s)² ≥ |y_p − y_s|² + (ρ_p − ρ_s)². Each point's slack covers all rounding, so that
+//! d(p, s) ≥ |sketch_p − sketch_s| − slack_p − slack_s holds for the exact distance.
+
+use super::basis::{Basis, WIDTH, project};
+use crate::threads::Team;
+use crate::{Matrix, Result, Simd};
+
+/// Values beyond this might overflow when squared; their points get an infinite slack, which bounds nothing.
+const LARGEST: f32 = 1e16;
+
+/// How points become sketches.
+#[derive(Debug)]
+pub enum Map {
+    /// The sketch is the point.
+    Identity(usize),
+    /// Principal components and the length of the rest.
+    Project(Basis),
+}
+
+impl Map {
+    /// The map for these points.
+    pub fn of(points: &Matrix<'_>, simd: Simd, team: &Team<'_>) -> Result<Self> {
+        if points.cols() <= WIDTH {
+            Ok(Self::Identity(points.cols()))
+        } else {
+            Ok(Self::Project(Basis::of(points, simd, team)?))
+        }
+    }
+
+    /// Floats of a sketch.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Identity(cols) => *cols,
+            Self::Project(_) => WIDTH,
+        }
+    }
+
+    /// Writes the sketches and slacks of some finite rows.
+    pub fn apply(&self, simd: Simd, rows: &[f32], sketches: &mut [f32], slacks: &mut [f32]) {
+        match self {
+            Self::Identity(cols) => {
+                sketches.copy_from_slice(rows);
+                for (row, slack) in sketches.chunks_exact_mut(*cols).zip(slacks) {
+                    *slack = 0.0;
+                    if row.iter().any(|x| x.abs() > LARGEST) {
+                        row.fill(0.0);
+                        *slack = f32::INFINITY;
+                    }
+                }
+            }
+            Self::Project(basis) => basis.apply(simd, rows, sketches, slacks),
+        }
+    }
+}
+
+impl Basis {
+    fn apply(&self, simd: Simd, rows: &[f32], sketches: &mut [f32], slacks: &mut [f32]) {
+        let cols = self.mean.len();
+        let mut centred = Vec::with_capacity(rows.len());
+        for row in rows.chunks_exact(cols) {
+            centred.extend(row.iter().zip(&self.mean).map(|(x, mean)| x - mean));
+        }
+        project(simd, &centred, cols, &self.vectors, sketches);
+        // Twice the largest relative error of a float32 sum of products, however it is split below.
+        let rounding = (192.0 + cols as f32 / 16.0) * f32::EPSILON;
+        // Error of the components against |z|: the sums' (over 63 of them), the centring's and the basis' own.
+        let components = 8.1 * rounding + f32::EPSILON + self.skew;
+        // Error of |z|² − |y|² against |z|².
+        let remainder = 3.0 * rounding + 2.1 * components;
+        for ((z, sketch), slack) in centred
+            .chunks_exact(cols)
+            .zip(sketches.chunks_exact_mut(WIDTH))
+            .zip(slacks)
+        {
+            let length_squared = sum_of_squares(z);
+            let rest_squared = (length_squared - sum_of_squares(sketch)).max(0.0);
+            let (length, rest) = (length_squared.sqrt(), rest_squared.sqrt());
+            let share = remainder.sqrt().min(remainder * length / rest);
+            sketch[WIDTH - 1] = rest;
+            // |z|² may underflow to less than it is, hence the constant.
+            *slack = length * (components + share) * 1.01 + 1e-18 * (cols as f32).sqrt();
+            // Written so that NaN counts as too large.
+            if !(length < LARGEST) {
+                sketch.fill(0.0);
+                *slack = f32::INFINITY;
+            }
+        }
+    }
+}
+
+fn sum_of_squares(values: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    let (blocks, rest) = values.as_chunks::<16>();
+    for block in blocks {
+        for i in 0..16 {
+            lanes[i] += block[i] * block[i];
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|x| x * x).sum::<f32>()
+}

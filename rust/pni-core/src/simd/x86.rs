@@ -1,0 +1,190 @@
+//! Sixteen lanes with AVX2 and with AVX-512.
+
+use super::lanes::{Isa, LANES};
+use std::arch::x86_64::*;
+
+/// AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub struct Avx2(());
+
+/// AVX-512 F, BW, DQ and VL, and what is in [`Avx2`].
+#[derive(Clone, Copy)]
+pub struct Avx512(());
+
+impl Avx2 {
+    /// # Safety
+    /// The CPU has AVX2 and FMA.
+    #[inline(always)]
+    pub unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Avx512 {
+    /// # Safety
+    /// The CPU has AVX-512 F, BW, DQ and VL, AVX2 and FMA.
+    #[inline(always)]
+    pub unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+/// The canonical fold of four lanes: i and i + 2, then the two that are left.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn fold4(sums: __m256d) -> f64 {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe {
+        let pair = _mm_add_pd(_mm256_castpd256_pd128(sums), _mm256_extractf128_pd::<1>(sums));
+        _mm_cvtsd_f64(pair) + _mm_cvtsd_f64(_mm_unpackhi_pd(pair, pair))
+    }
+}
+
+/// The sum of eight lanes.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn sum8(values: __m256) -> f32 {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe {
+        let four = _mm_add_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps::<1>(values));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+    }
+}
+
+/// Implements methods whose bodies need nothing but the token's features.
+macro_rules! with_features {
+    ($(fn $name:ident($self:ident $(, $arg:ident: $type:ty)*) $(-> $ret:ty)? $body:block)*) => {
+        $(
+            #[inline(always)]
+            fn $name($self $(, $arg: $type)*) $(-> $ret)? {
+                // SAFETY: the token exists only where the CPU has its features; pointers come from references to
+                // arrays of the length that is read or written.
+                unsafe { $body }
+            }
+        )*
+    };
+}
+
+impl Isa for Avx2 {
+    type F = [__m256; 2];
+    type D = [__m256d; 4];
+
+    with_features! {
+        fn load(self, values: &[f32; LANES]) -> Self::F {
+            [_mm256_loadu_ps(values.as_ptr()), _mm256_loadu_ps(values.as_ptr().add(8))]
+        }
+        fn store(self, values: Self::F, to: &mut [f32; LANES]) {
+            _mm256_storeu_ps(to.as_mut_ptr(), values[0]);
+            _mm256_storeu_ps(to.as_mut_ptr().add(8), values[1]);
+        }
+        fn splat(self, value: f32) -> Self::F {
+            [_mm256_set1_ps(value); 2]
+        }
+        fn add(self, a: Self::F, b: Self::F) -> Self::F {
+            [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])]
+        }
+        fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+            [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])]
+        }
+        fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+            [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])]
+        }
+        fn sum(self, a: Self::F) -> f32 {
+            sum8(_mm256_add_ps(a[0], a[1]))
+        }
+        fn above(self, a: Self::F, b: Self::F) -> u32 {
+            let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]));
+            let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1]));
+            (low | high << 8) as u32
+        }
+        fn zero(self) -> Self::D {
+            [_mm256_setzero_pd(); 4]
+        }
+        fn add_square(self, sums: Self::D, a: Self::F, b: Self::F) -> Self::D {
+            let mut sums = sums;
+            for i in 0..2 {
+                let low = _mm256_sub_pd(
+                    _mm256_cvtps_pd(_mm256_castps256_ps128(a[i])),
+                    _mm256_cvtps_pd(_mm256_castps256_ps128(b[i])),
+                );
+                let high = _mm256_sub_pd(
+                    _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(a[i])),
+                    _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(b[i])),
+                );
+                sums[2 * i] = _mm256_add_pd(sums[2 * i], _mm256_mul_pd(low, low));
+                sums[2 * i + 1] = _mm256_add_pd(sums[2 * i + 1], _mm256_mul_pd(high, high));
+            }
+            sums
+        }
+        fn fold(self, sums: Self::D) -> f64 {
+            let low = _mm256_add_pd(sums[0], sums[2]);
+            let high = _mm256_add_pd(sums[1], sums[3]);
+            fold4(_mm256_add_pd(low, high))
+        }
+    }
+}
+
+impl Isa for Avx512 {
+    type F = __m512;
+    type D = [__m512d; 2];
+
+    with_features! {
+        fn load(self, values: &[f32; LANES]) -> Self::F {
+            _mm512_loadu_ps(values.as_ptr())
+        }
+        fn store(self, values: Self::F, to: &mut [f32; LANES]) {
+            _mm512_storeu_ps(to.as_mut_ptr(), values);
+        }
+        fn splat(self, value: f32) -> Self::F {
+            _mm512_set1_ps(value)
+        }
+        fn add(self, a: Self::F, b: Self::F) -> Self::F {
+            _mm512_add_ps(a, b)
+        }
+        fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+            _mm512_sub_ps(a, b)
+        }
+        fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+            _mm512_fmadd_ps(a, b, c)
+        }
+        fn sum(self, a: Self::F) -> f32 {
+            sum8(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a)))
+        }
+        fn above(self, a: Self::F, b: Self::F) -> u32 {
+            u32::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b))
+        }
+        fn zero(self) -> Self::D {
+            [_mm512_setzero_pd(); 2]
+        }
+        fn add_square(self, sums: Self::D, a: Self::F, b: Self::F) -> Self::D {
+            let low = _mm512_sub_pd(
+                _mm512_cvtps_pd(_mm512_castps512_ps256(a)),
+                _mm512_cvtps_pd(_mm512_castps512_ps256(b)),
+            );
+            let high = _mm512_sub_pd(
+                _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(a)),
+                _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(b)),
+            );
+            [
+                _mm512_add_pd(sums[0], _mm512_mul_pd(low, low)),
+                _mm512_add_pd(sums[1], _mm512_mul_pd(high, high)),
+            ]
+        }
+        fn fold(self, sums: Self::D) -> f64 {
+            let eight = _mm512_add_pd(sums[0], sums[1]);
+            fold4(_mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd::<1>(eight)))
+        }
+    }
+
+    #[inline(always)]
+    fn load_part(self, values: &[f32]) -> Self::F {
+        let mask = (1u16 << values.len().min(LANES - 1)) - 1;
+        // SAFETY: the token vouches for the CPU; lanes beyond the slice are masked out and not read.
+        unsafe { _mm512_maskz_loadu_ps(mask, values.as_ptr()) }
+    }
+}
