@@ -1,1 +1,60 @@
-"""Its presence puts this folder on the import path, for helpers shared by the test folders."""
+"""A tiny category and one fitted model that the whole session shares; the command as a user calls it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pictures import make_category
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_category(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a category for reading only; `category` is a copy a test may change."""
+    return make_category(tmp_path_factory.mktemp("data") / "plates")
+
+
+@pytest.fixture
+def category(shared_category: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(shared_category, tmp_path / "plates")
+
+
+@pytest.fixture(scope="session")
+def model_file(shared_category: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a `lite` model, fitted on the shared category by the command itself."""
+    from pni_fast.cli.fit import fit_model
+
+    target = tmp_path_factory.mktemp("model") / "plates.safetensors"
+    fit_model(shared_category, target, device="cpu", threads=2, quiet=True)
+    return target
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """Return the environment of a subprocess that imports the package under test."""
+    path = [str(ROOT / "python"), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
+
+
+@pytest.fixture
+def run_command(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a call of `pni-fast` in its own process, as a user makes it."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "pni_fast.cli", *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    return run

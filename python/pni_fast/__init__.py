@@ -1,22 +1,20 @@
 """Find defects from good images alone: PNI (ICCV 2023) on an exact, multithreaded Rust core.
 
-The kernels (`greedy_coreset`, `nearest`, `position_histogram`, `max_likelihood`) need NumPy alone and are imported
-at once; :class:`PNI` brings torch with it and is imported on first use.
+Every name is imported on first use, so that importing the package costs nothing: the kernels
+(`greedy_coreset`, `nearest`, `position_histogram`, `max_likelihood`) bring NumPy, :class:`PNI` brings torch.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from .errors import DataError, ModelFileError, PniError, WeightsError
-from .kernels import Coreset, greedy_coreset, max_likelihood, nearest, position_histogram
 
 if TYPE_CHECKING:
     from .detector import PNI, Prediction
+    from .kernels import Coreset, greedy_coreset, max_likelihood, nearest, position_histogram
 
-__version__ = version("pni-fast")
+    __version__: str
 
 __all__ = [
     "PNI",
@@ -32,14 +30,28 @@ __all__ = [
     "position_histogram",
 ]
 
-_LAZY = {"PNI": ".detector", "Prediction": ".detector"}
+_LAZY = {
+    "PNI": ".detector",
+    "Prediction": ".detector",
+    "Coreset": ".kernels",
+    "greedy_coreset": ".kernels",
+    "max_likelihood": ".kernels",
+    "nearest": ".kernels",
+    "position_histogram": ".kernels",
+}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pni-fast")
     if name in _LAZY:
+        from importlib import import_module
+
         return getattr(import_module(_LAZY[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

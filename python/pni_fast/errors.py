@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class PniError(ValueError):
-    """Base of every error that the user's input causes. The command line prints its message and exits with 1."""
+    """Base of every error that the user's input causes; the command prints its message and exits with 1."""
 
 
 class DataError(PniError):

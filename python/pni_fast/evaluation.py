@@ -208,7 +208,7 @@ def write_metrics(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
     """
     text = json.dumps(evaluation.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8", errors="replace")
 
 
 def _cropped_mask(crops: Crops, sample: Sample) -> NDArray[np.bool_] | None:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .errors import PniError
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -23,7 +25,7 @@ class Geometry:
 
     Raises
     ------
-    ValueError
+    PniError
         The sizes are not in that order.
     """
 
@@ -32,17 +34,19 @@ class Geometry:
 
     def __post_init__(self) -> None:
         if not 1 <= self.crop <= self.resize:
-            raise ValueError(f"crop must be between 1 and resize = {self.resize}, got {self.crop}")
+            raise PniError(f"crop must be between 1 and resize = {self.resize}, got {self.crop}")
 
     def image(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the crop of an RGB image, uint8 of shape (crop, crop, 3); bilinear with antialiasing."""
-        return self._cut(np.asarray(image.resize((self.resize, self.resize), Image.Resampling.BILINEAR)))
+        resized = image.resize((self.resize, self.resize), Image.Resampling.BILINEAR)
+        return np.ascontiguousarray(np.asarray(resized)[self._cut])
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the crop of a (H, W) mask, bool of shape (crop, crop); nearest neighbour."""
         resized = Image.fromarray(mask).resize((self.resize, self.resize), Image.Resampling.NEAREST)
-        return self._cut(np.asarray(resized, dtype=np.bool_))
+        return np.ascontiguousarray(np.asarray(resized, dtype=np.bool_)[self._cut])
 
-    def _cut(self, array: NDArray[np.generic]) -> NDArray[np.generic]:  # type: ignore[type-arg]
+    @property
+    def _cut(self) -> tuple[slice, slice]:
         start = (self.resize - self.crop) // 2
-        return np.ascontiguousarray(array[start : start + self.crop, start : start + self.crop])
+        return slice(start, start + self.crop), slice(start, start + self.crop)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors
@@ -15,16 +14,20 @@ import safetensors.torch
 import torch
 
 from .backbone import build_extractor
+from .distribution import Distribution, distribution_size
 from .errors import ModelFileError
 from .files import atomic_path
 from .neighborhood import NeighborhoodMLP
 from .presets import Config
+from .refinement import RefinementNetwork
 from .state import Fitted
 
 FORMAT = 1
 """Number of the layout written. A reader refuses higher ones; raise it when an old reader would go wrong."""
 
 KEY = "pni_fast"
+
+Number = TypeVar("Number", int, float)
 
 
 def save(fitted: Fitted, path: str | os.PathLike[str]) -> None:
@@ -35,15 +38,18 @@ def save(fitted: Fitted, path: str | os.PathLike[str]) -> None:
     PniError
         The file cannot be written.
     """
+    parts = fitted.distribution
     tensors = {
-        "coreset": torch.from_numpy(fitted.coreset),
-        "groups": torch.from_numpy(fitted.groups),
+        "coreset": torch.from_numpy(parts.coreset),
+        "groups": torch.from_numpy(parts.groups),
         **_prefixed("backbone.", fitted.extractor.backbone.state_dict()),
     }
-    if fitted.position is not None:
-        tensors["position"] = torch.from_numpy(fitted.position)
-    if fitted.neighborhood is not None:
-        tensors |= _prefixed("neighborhood.", fitted.neighborhood.state_dict())
+    if parts.position is not None:
+        tensors["position"] = torch.from_numpy(parts.position)
+    if parts.neighborhood is not None:
+        tensors |= _prefixed("neighborhood.", parts.neighborhood.state_dict())
+    if fitted.refiner is not None:
+        tensors |= _prefixed("refiner.", fitted.refiner.state_dict())
     header = {
         "format": FORMAT,
         "version": version("pni-fast"),
@@ -51,6 +57,7 @@ def save(fitted: Fitted, path: str | os.PathLike[str]) -> None:
         "weights_source": fitted.weights_source,
         "grid": fitted.grid,
         "normalization": fitted.normalization,
+        "refiner_range": fitted.refiner_range,
         "n_images": fitted.n_images,
     }
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -106,24 +113,37 @@ def _assemble(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Fitte
     coreset = tensors["coreset"].numpy()
     extractor = build_extractor(config.backbone, config.patch, config.dimension)
     extractor.backbone.load_state_dict(_stripped("backbone.", tensors))
-    height, width = header["grid"]
-    fitted = Fitted(
+    size = distribution_size(len(coreset), config)
+    neighborhood = refiner = None
+    if config.neighborhood:
+        neighborhood = NeighborhoodMLP(coreset.shape[1], size, config.neighborhood_size, config.mlp)
+        neighborhood.load_state_dict(_stripped("neighborhood.", tensors))
+        neighborhood.eval().requires_grad_(False)
+    if config.refinement:
+        refiner = RefinementNetwork(config.refiner)
+        refiner.load_state_dict(_stripped("refiner.", tensors))
+        refiner.eval().requires_grad_(False)
+    return Fitted(
         config=config,
         weights_source=header["weights_source"],
         extractor=extractor,
-        grid=(height, width),
-        coreset=coreset,
-        groups=tensors["groups"].numpy().astype(np.int64, copy=False),
-        position=tensors["position"].numpy() if config.position else None,
-        neighborhood=None,
-        normalization=(header["normalization"][0], header["normalization"][1]),
+        grid=_pair(header["grid"]),
+        distribution=Distribution(
+            coreset=coreset,
+            groups=tensors["groups"].numpy().astype(np.int64, copy=False),
+            position=tensors["position"].numpy() if config.position else None,
+            neighborhood=neighborhood,
+        ),
         n_images=header["n_images"],
+        normalization=_pair(header["normalization"]),
+        refiner=refiner,
+        refiner_range=_pair(header["refiner_range"]),
     )
-    if not config.neighborhood:
-        return fitted
-    network = NeighborhoodMLP(coreset.shape[1], fitted.n_classes, config.neighborhood_size, config.mlp)
-    network.load_state_dict(_stripped("neighborhood.", tensors))
-    return replace(fitted, neighborhood=network.eval().requires_grad_(False))
+
+
+def _pair(values: list[Number]) -> tuple[Number, Number]:
+    first, second = values
+    return first, second
 
 
 def _prefixed(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

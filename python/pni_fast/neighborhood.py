@@ -1,4 +1,4 @@
-"""What each kind of patch is surrounded by: the MLP for p(c_dist | N_p(x)) (paper section 3.2, equation 7)."""
+"""What each kind of patch is surrounded by: the MLP for p(c_dist | N_p(x)) (section 3.2, equation 7)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,11 @@ class NeighborhoodMLP(nn.Module):
         self.first = nn.Linear(len(self.offsets) * self.inputs, config.width, bias=False)
         layers: list[nn.Module] = [nn.BatchNorm1d(config.width), nn.ReLU()]
         for _ in range(config.layers - 2):
-            layers += [nn.Linear(config.width, config.width, bias=False), nn.BatchNorm1d(config.width), nn.ReLU()]
+            layers += [
+                nn.Linear(config.width, config.width, bias=False),
+                nn.BatchNorm1d(config.width),
+                nn.ReLU(),
+            ]
         self.rest = nn.Sequential(*layers, nn.Linear(config.width, n_classes))
 
     def set_projection(self, sample: Tensor) -> None:
@@ -63,7 +67,7 @@ class NeighborhoodMLP(nn.Module):
     def reduce(self, features: Tensor) -> Tensor:
         """Return the (…, r) inputs of the MLP for (…, d) features."""
         if hasattr(self, "projection"):
-            return (features - self.center) @ self.projection
+            features = (features - self.center) @ self.projection
         return features
 
     def gather(self, rows: Tensor, positions: Tensor, height: int, width: int) -> Tensor:
@@ -81,10 +85,13 @@ class NeighborhoodMLP(nn.Module):
         y, x = positions // width % height, positions % width
         dy, dx = torch.tensor(self.offsets, device=positions.device).T
         inside = (
-            (y[:, None] + dy >= 0) & (y[:, None] + dy < height) & (x[:, None] + dx >= 0) & (x[:, None] + dx < width)
+            (y[:, None] + dy >= 0)
+            & (y[:, None] + dy < height)
+            & (x[:, None] + dx >= 0)
+            & (x[:, None] + dx < width)
         )
         index = torch.where(inside, positions[:, None] + dy * width + dx, positions[:, None])
-        neighbors = rows[index] * inside[..., None]
+        neighbors: Tensor = rows[index] * inside[..., None]
         return neighbors.flatten(1)
 
     def forward(self, neighbors: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def train_neighborhood(
     progress
         Reports optimiser steps.
     """
-    count, height, width, dimension = features.shape
+    _, height, width, dimension = features.shape
     random = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -76,7 +76,7 @@ def train_neighborhood(
     def part(replica: NeighborhoodMLP, positions: Tensor) -> None:
         replica.zero_grad(set_to_none=True)
         logits = replica(replica.gather(rows, positions, height, width))
-        F.cross_entropy(logits, targets[positions]).backward()
+        torch.autograd.backward(F.cross_entropy(logits, targets[positions]))
 
     with thread_pool(min(workers, len(replicas))) as pool:
         for epoch in range(config.epochs):
@@ -111,7 +111,9 @@ def _replicas(model: NeighborhoodMLP, count: int) -> list[NeighborhoodMLP]:
 
 
 def _sum_gradients(model: nn.Module, replicas: list[NeighborhoodMLP]) -> None:
-    for shared, *mine in zip(model.parameters(), *(replica.parameters() for replica in replicas), strict=True):
+    for shared, *mine in zip(
+        model.parameters(), *(replica.parameters() for replica in replicas), strict=True
+    ):
         total = mine[0].grad
         for other in mine[1:]:
             total = total + other.grad

@@ -44,10 +44,25 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_threads(count: int | None) -> int:
-    """Return the threads to use: the argument, else PNI_FAST_NUM_THREADS, else every core this process has."""
+    """Return the threads to use: the argument, else PNI_FAST_NUM_THREADS, else every core."""
     from . import _core
 
     return _core.num_threads(count)
+
+
+@contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Run torch's CPU operators in the calling thread on that thread alone.
+
+    Besides giving the same bits for any number of threads, this keeps torch's own threads from spinning
+    beside ours while they wait for the next operator.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager
@@ -57,7 +72,9 @@ def thread_pool(workers: int) -> Iterator[ThreadPoolExecutor]:
     On leaving, what has not started is dropped and what runs is waited for.
     """
     before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="pni-fast", initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(
+        workers, thread_name_prefix="pni-fast", initializer=torch.set_num_threads, initargs=(1,)
+    )
     try:
         yield pool
     finally:

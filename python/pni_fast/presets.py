@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from .errors import PniError
+from .geometry import Geometry
+from .refinement.config import REFINERS, RefinerConfig
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Config:
         Seed of everything that is random.
     mlp
         The neighborhood MLP.
+    refiner
+        The refinement network and its training.
     """
 
     preset: str = "lite"
@@ -93,6 +97,12 @@ class Config:
     sigma: float = 8.0
     seed: int = 0
     mlp: MLPConfig = field(default_factory=MLPConfig)
+    refiner: RefinerConfig = REFINERS["paper"]
+
+    @property
+    def geometry(self) -> Geometry:
+        """How images and masks are cropped."""
+        return Geometry(self.resize, self.crop)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as nested plain values, for JSON."""
@@ -103,13 +113,14 @@ class Config:
         """Rebuild settings from :meth:`as_dict`; raises TypeError or KeyError when they do not fit."""
         plain = dict(values)
         mlp = MLPConfig(**plain.pop("mlp"))
-        return cls(**plain, mlp=mlp)
+        refiner = RefinerConfig.from_dict(plain.pop("refiner"))
+        return cls(**plain, mlp=mlp, refiner=refiner)
 
 
-LITE_MLP = MLPConfig(layers=3, width=256, reduce=32, epochs=4, step=2, positions=50_000, shards=4)
+LITE_MLP = MLPConfig(layers=3, width=64, reduce=16, epochs=4, step=2, positions=25_000, shards=4)
 
 PRESETS: dict[str, Config] = {
-    "lite": Config(rule="both", mlp=LITE_MLP),
+    "lite": Config(rule="both", mlp=LITE_MLP, refiner=REFINERS["lite"]),
     "paper": Config(preset="paper", backbone="wide_resnet101_2.tv_in1k", refinement=True),
 }
 """`lite`: embedded weights, fits on a CPU. `paper`: section 4.1 to the letter."""
@@ -133,6 +144,7 @@ def preset(name: str, **overrides: Any) -> Config:
     if unknown:
         raise TypeError(f"unknown setting {unknown[0]!r}; settings are {', '.join(sorted(known))}")
     config = replace(PRESETS[name], **changes)
+    _ = config.geometry  # checks resize and crop
     if not 0 < config.coreset_ratio <= 1:
         raise PniError(f"coreset_ratio must be in (0, 1], got {config.coreset_ratio}")
     if config.neighborhood_size < 1 or config.neighborhood_size % 2 == 0:

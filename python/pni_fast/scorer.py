@@ -11,6 +11,7 @@ from .conditions import Conditions
 from .features import FeatureExtractor
 from .kernels import max_likelihood, nearest
 from .neighborhood import NeighborhoodMLP
+from .refinement import RefinementNetwork, fuse
 
 
 class Scorer:
@@ -30,6 +31,8 @@ class Scorer:
         The MLP, or None where it is switched off.
     upsampler
         From the grid of scores to the map.
+    refiner, refiner_range
+        The refinement network, or None, and the map values it sees as 0 and 1 (section 3.3).
     """
 
     def __init__(
@@ -40,6 +43,8 @@ class Scorer:
         conditions: Conditions,
         neighborhood: NeighborhoodMLP | None,
         upsampler: Upsampler,
+        refiner: RefinementNetwork | None = None,
+        refiner_range: tuple[float, float] = (0.0, 1.0),
     ) -> None:
         self.extractor = extractor
         self.coreset = coreset
@@ -47,19 +52,30 @@ class Scorer:
         self.conditions = conditions
         self.neighborhood = neighborhood
         self.upsampler = upsampler
+        self.refiner = refiner
+        self.refiner_range = refiner_range
 
     def maps(self, crops: torch.Tensor, num_threads: int) -> list[NDArray[np.float32]]:
         """Return the anomaly maps, float32 (crop, crop) each, of uint8 crops (b, crop, crop, 3)."""
-        return self.feature_maps(self.extractor(crops), num_threads)
+        maps = self.likelihood_maps(self.extractor(crops), num_threads)
+        return maps if self.refiner is None else self.refine(crops.cpu().numpy(), maps)
 
-    def feature_maps(self, features: torch.Tensor, num_threads: int) -> list[NDArray[np.float32]]:
-        """Return the anomaly maps of patch features (b, h, w, d) on any device."""
+    def refine(self, crops: NDArray[np.uint8], maps: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Normalise likelihood maps and fuse them with their refinement (section 3.3 and 4.1)."""
+        assert self.refiner is not None
+        low, high = self.refiner_range
+        normalised = (np.stack(maps) - np.float32(low)) / np.float32(high - low)
+        return list(fuse(self.refiner.refine(crops, normalised), normalised))
+
+    def likelihood_maps(self, features: torch.Tensor, num_threads: int) -> list[NDArray[np.float32]]:
+        """Return the maps of −log p(Φ(x) | Ω) of patch features (b, h, w, d) on any device."""
         probabilities: list[NDArray[np.float32] | None] = [None] * len(features)
         if self.neighborhood is not None:
             probabilities = list(self.neighborhood.probabilities(features).cpu().numpy())
         grids = features.cpu().numpy()
         return [
-            self._map(grid, probability, num_threads) for grid, probability in zip(grids, probabilities, strict=True)
+            self._map(grid, probability, num_threads)
+            for grid, probability in zip(grids, probabilities, strict=True)
         ]
 
     def _map(

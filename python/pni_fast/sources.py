@@ -16,7 +16,7 @@ from .data import collect_inputs, read_image, training_images
 from .errors import DataError
 
 ImageLike: TypeAlias = Union[str, "os.PathLike[str]", Image.Image, NDArray[np.uint8]]
-ImagesLike: TypeAlias = Union[ImageLike, Iterable[ImageLike]]
+ImagesLike: TypeAlias = ImageLike | Iterable[ImageLike]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Source:
         grey, colour = array.ndim == 2, array.ndim == 3 and array.shape[2] in (1, 3, 4)
         if array.dtype != np.uint8 or not (grey or colour) or 0 in array.shape:
             raise DataError(
-                f"image {self.name}: an array must be uint8 of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), "
+                f"image {self.name}: an array must be uint8 of shape (H, W) or (H, W, 1, 3 or 4), "
                 f"got {array.dtype} {array.shape}"
             )
         return Image.fromarray(array[:, :, 0] if colour and array.shape[2] == 1 else array).convert("RGB")
@@ -57,8 +57,10 @@ def training_sources(images: ImagesLike) -> list[Source]:
     """
     if isinstance(images, (str, os.PathLike)):
         root = Path(images)
-        sources = [Source(path.relative_to(root).as_posix() if path != root else path.name, path)
-                   for path in training_images(root)]
+        sources = [
+            Source(path.relative_to(root).as_posix() if path != root else path.name, path)
+            for path in training_images(root)
+        ]
     else:
         sources = list(prediction_sources(images))
     if not sources:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from .anomaly_map import Upsampler
 from .conditions import Conditions
+from .distribution import Distribution, distribution_size
 from .features import FeatureExtractor
-from .neighborhood import NeighborhoodMLP
 from .presets import Config
+from .refinement import RefinementNetwork
 from .scorer import Scorer
 
 
@@ -31,33 +30,32 @@ class Fitted:
         Backbone and patch aggregation.
     grid
         (h, w) of the feature maps.
-    coreset, groups
-        C_emb, float32 (m, d); index of the nearest C_dist vector of each row, int64 (m,).
-    position
-        p(c_dist | x), float32 (h, w, K), or None.
-    neighborhood
-        The MLP, or None.
-    normalization
-        Lowest and highest map value on normal images.
+    distribution
+        Coreset, groups, position histogram and neighborhood MLP.
     n_images
         Images fitted on.
+    normalization
+        Lowest and highest value of the final maps on normal images.
+    refiner
+        The refinement network, or None.
+    refiner_range
+        Values of the likelihood map that the refiner sees as 0 and 1.
     """
 
     config: Config
     weights_source: str
     extractor: FeatureExtractor
     grid: tuple[int, int]
-    coreset: NDArray[np.float32]
-    groups: NDArray[np.int64]
-    position: NDArray[np.float32] | None
-    neighborhood: NeighborhoodMLP | None
-    normalization: tuple[float, float]
+    distribution: Distribution
     n_images: int
+    normalization: tuple[float, float] = (0.0, 1.0)
+    refiner: RefinementNetwork | None = None
+    refiner_range: tuple[float, float] = (0.0, 1.0)
 
     @property
     def n_classes(self) -> int:
         """|C_dist|."""
-        return min(self.config.distribution_size, len(self.coreset))
+        return distribution_size(len(self.distribution.coreset), self.config)
 
     def with_normalization(self, normalization: tuple[float, float]) -> Fitted:
         """Return this model with another map range."""
@@ -66,27 +64,31 @@ class Fitted:
     def scorer(self, device: torch.device) -> Scorer:
         """Return the scoring pipeline with its networks on `device`."""
         height, width = self.grid
-        position = None if self.position is None else self.position.reshape(height * width, -1)
+        parts = self.distribution
+        position = None if parts.position is None else parts.position.reshape(height * width, -1)
         return Scorer(
             self.extractor.to(device),
-            self.coreset,
-            self.groups,
-            Conditions(position, 1 / (2 * len(self.coreset)), self.config.rule),
-            None if self.neighborhood is None else self.neighborhood.to(device),
+            parts.coreset,
+            parts.groups,
+            Conditions(position, 1 / (2 * len(parts.coreset)), self.config.rule),
+            None if parts.neighborhood is None else parts.neighborhood.to(device),
             Upsampler(height, width, self.config.crop, self.config.sigma),
+            None if self.refiner is None else self.refiner.to(device),
+            self.refiner_range,
         )
 
     def summary(self) -> dict[str, Any]:
         """Return what the model holds, as plain values for JSON."""
-        parts = {"position": self.position, "neighborhood": self.neighborhood}
+        fitted = self.distribution
+        parts = {"position": fitted.position, "neighborhood": fitted.neighborhood, "refinement": self.refiner}
         return {
             "preset": self.config.preset,
             "backbone": self.config.backbone,
             "weights": self.weights_source,
             "n_images": self.n_images,
             "grid": list(self.grid),
-            "coreset": len(self.coreset),
-            "dimension": self.coreset.shape[1],
+            "coreset": len(fitted.coreset),
+            "dimension": fitted.coreset.shape[1],
             "distribution_coreset": self.n_classes,
             "parts": [name for name, part in parts.items() if part is not None],
             "normalization": list(self.normalization),

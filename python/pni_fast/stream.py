@@ -91,8 +91,10 @@ def stream(
 
     def run(batch: list[tuple[Source, NDArray[np.uint8]]]) -> list[Streamed[R]]:
         crops = torch.from_numpy(np.stack([image for _, image in batch])).to(device, non_blocking=True)
-        return [Streamed(source, image, result)
-                for (source, image), result in zip(batch, compute(crops), strict=True)]
+        return [
+            Streamed(source, image, result)
+            for (source, image), result in zip(batch, compute(crops), strict=True)
+        ]
 
     pairs = ((source, image) for source, image, _ in loaded())
     for results_of_batch in ordered_map(run, _batches(pairs, GPU_BATCH), GPU_IN_FLIGHT):

@@ -4,9 +4,8 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import ndimage
-
 from pni_fast.metrics import FPR_LIMIT, compute_metrics
+from scipy import ndimage
 
 SHAPE = (2, 5, 6)
 

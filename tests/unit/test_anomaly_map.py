@@ -2,15 +2,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pni_fast.anomaly_map import Upsampler
 from scipy.ndimage import gaussian_filter
 
-from pni_fast.anomaly_map import Upsampler
 
-
-@pytest.mark.parametrize(("height", "width", "size", "sigma"), [(12, 12, 96, 8.0), (7, 9, 40, 2.5), (5, 5, 48, 8.0)])
+@pytest.mark.parametrize(
+    ("height", "width", "size", "sigma"), [(12, 12, 96, 8.0), (7, 9, 40, 2.5), (5, 5, 48, 8.0)]
+)
 def test_equals_bilinear_resizing_then_gaussian(height, width, size, sigma):
     grid = np.random.default_rng(0).random((height, width), dtype=np.float32) * 30
-    resized = F.interpolate(torch.from_numpy(grid)[None, None], size=(size, size), mode="bilinear")[0, 0].numpy()
+    resized = F.interpolate(torch.from_numpy(grid)[None, None], size=(size, size), mode="bilinear")[
+        0, 0
+    ].numpy()
     expected = gaussian_filter(resized.astype(np.float64), sigma, mode="reflect", truncate=4.0)
     result = Upsampler(height, width, size, sigma)(grid)
     assert result.dtype == np.float32

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from pni_fast.conditions import Conditions, pack
 
 
@@ -29,8 +28,11 @@ def test_equation_6_averages_probabilities_before_the_threshold(probabilities):
 
 def test_both_needs_each_condition(probabilities):
     position, neighborhood = probabilities
-    bits = Conditions(position, 0.01, "both").allowed(neighborhood)
-    np.testing.assert_array_equal(unpack(bits, 13), (position > np.float32(0.01)) & (neighborhood > np.float32(0.01)))
+    bits = unpack(Conditions(position, 0.01, "both").allowed(neighborhood), 13)
+    each = (position > np.float32(0.01)) & (neighborhood > np.float32(0.01))
+    agreed = each.any(1)
+    assert 0 < agreed.sum() < len(agreed)
+    np.testing.assert_array_equal(bits[agreed], each[agreed])
 
 
 @pytest.mark.parametrize("rule", ["average", "both"])
@@ -46,3 +48,10 @@ def test_one_condition_alone_is_its_threshold(probabilities, rule):
 
 def test_without_conditions_everything_is_allowed():
     assert Conditions(None, 0.01, "average").allowed(None) is None
+
+
+def test_where_the_two_share_no_class_position_decides():
+    position = np.array([[0.9, 0.1, 0.0], [0.5, 0.5, 0.0]], np.float32)
+    neighborhood = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]], np.float32)
+    bits = Conditions(position, 0.01, "both").allowed(neighborhood)
+    assert unpack(bits, 3).tolist() == [[True, True, False], [True, False, False]]

@@ -2,7 +2,6 @@
 
 import pytest
 from PIL import Image
-
 from pni_fast.data import collect_inputs, open_category, training_images
 from pni_fast.errors import DataError
 
@@ -52,6 +51,13 @@ def test_a_category_with_ok_and_ko(tmp_path):
     ]
     masks = [s.mask.name if s.mask else None for s in category.test]
     assert masks == ["2.BMP", "3.png", None]
+
+
+def test_good_folders_are_known_in_any_case(tmp_path):
+    touch(tmp_path, "train/Good/0.png", "test/OK/1.png", "test/Bad/2.png", "ground_truth/Bad/2.png")
+    category = open_category(tmp_path)
+    assert training_images(tmp_path) == category.train == [tmp_path / "train/Good/0.png"]
+    assert [(s.name, s.defect) for s in category.test] == [("Bad/2.png", "Bad"), ("OK/1.png", None)]
 
 
 def test_category_without_train_still_opens(tmp_path):

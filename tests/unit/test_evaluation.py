@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from PIL import Image
-
 from pni_fast.data import open_category, read_image
 from pni_fast.errors import DataError, PniError
 from pni_fast.evaluation import evaluate, write_metrics
+from pni_fast.report import write_report
 
 SIDE, CROP = 20, 16
 
@@ -118,6 +118,17 @@ def test_a_defect_outside_the_crop_is_noted(category):
     outcome = evaluate(BrightnessModel(), open_category(category))
     assert outcome.notes == ["No marked pixel lies inside the crop of 1 defective image: spot/1.png."]
     assert outcome.metrics.pixel_auroc is not None
+
+
+def test_file_names_that_are_not_utf8(category, tmp_path):
+    odd = category / "test/spot/odd\udcff.png"
+    (category / "test/spot/1.png").rename(odd)
+    Image.new("1", (SIDE, SIDE)).save(category / "ground_truth/spot/odd\udcff_mask.png")
+    outcome = evaluate(BrightnessModel(), open_category(category))
+    write_metrics(outcome, tmp_path / "metrics.json")
+    write_report(outcome, tmp_path / "report.html")
+    assert "odd?.png" in json.loads((tmp_path / "metrics.json").read_text())["notes"][0]
+    assert "odd?.png" in (tmp_path / "report.html").read_text()
 
 
 def test_no_masks_at_all(category):

@@ -1,7 +1,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-
 from pni_fast.backbone import build_extractor
 from pni_fast.features import aggregate_patches
 

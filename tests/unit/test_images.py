@@ -7,7 +7,6 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
-
 from pni_fast.data import image_size, list_images, read_image, read_mask
 from pni_fast.errors import DataError
 

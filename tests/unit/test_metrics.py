@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from adeval.au_pro import calculate_au_pro
-from sklearn.metrics import precision_recall_curve, roc_auc_score
-
 from pni_fast import metrics
 from pni_fast.metrics import compute_metrics
+from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 
 def blobs(rng, shape, count):

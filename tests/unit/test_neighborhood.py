@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-
 from pni_fast.neighborhood import NeighborhoodMLP
 from pni_fast.neighborhood_training import train_neighborhood
 from pni_fast.presets import MLPConfig
@@ -52,7 +51,10 @@ def test_the_centre_does_not_reach_its_own_prediction():
     model = trained(features, labels)
     changed = features.copy()
     changed[0, 3, 2] += 100
-    before, after = model.probabilities(torch.from_numpy(features)), model.probabilities(torch.from_numpy(changed))
+    before, after = (
+        model.probabilities(torch.from_numpy(features)),
+        model.probabilities(torch.from_numpy(changed)),
+    )
     centre = 3 * 5 + 2
     assert torch.equal(before[0, centre], after[0, centre])
     assert not torch.allclose(before[0, centre - 1], after[0, centre - 1])
@@ -93,7 +95,9 @@ def test_one_shard_is_plain_batch_training():
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-3)
     for positions in order:
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(plain(plain.gather(rows, positions, 7, 5)), targets[positions]).backward()
+        torch.nn.functional.cross_entropy(
+            plain(plain.gather(rows, positions, 7, 5)), targets[positions]
+        ).backward()
         optimizer.step()
     for name, value in plain.state_dict().items():
         if value.dtype.is_floating_point:

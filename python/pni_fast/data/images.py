@@ -181,8 +181,10 @@ def _decoding(path: Path) -> Iterator[None]:
 def _load(path: Path) -> Image.Image:
     with _decoding(path), Image.open(path) as image:
         image.load()
-        upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image.copy()
-        upright.format = image.format
+        upright: Image.Image = image  # closing the file leaves decoded pixels
+        if _orientation(image) != 1:
+            upright = ImageOps.exif_transpose(image)
+            upright.format = image.format
         return upright
 
 

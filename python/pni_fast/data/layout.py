@@ -13,7 +13,7 @@ from pni_fast.errors import DataError
 from .images import IMAGE_SUFFIXES, list_images
 
 GOOD_NAMES = ("good", "ok")
-"""Folder names of images without a defect (MVTec AD and its followers; BTAD)."""
+"""Folder names of images without a defect (MVTec AD and its followers; BTAD), in lower case."""
 
 _CATEGORY_FOLDERS = ("train", "test", "ground_truth")
 
@@ -182,7 +182,10 @@ def _is_category(path: Path) -> bool:
 
 
 def _good_folder(parent: Path) -> Path | None:
-    return next((parent / name for name in GOOD_NAMES if (parent / name).is_dir()), None)
+    if not parent.is_dir():
+        return None
+    folders = sorted(child for child in parent.iterdir() if child.is_dir())
+    return next((folder for folder in folders if folder.name.lower() in GOOD_NAMES), None)
 
 
 def _sample(root: Path, image: Path) -> Sample:
@@ -190,7 +193,7 @@ def _sample(root: Path, image: Path) -> Sample:
     if len(relative.parts) < 2:
         raise DataError(f"{image}: must lie in test/good or test/<defect>, got it in test itself")
     kind = relative.parts[0]
-    if kind in GOOD_NAMES:
+    if kind.lower() in GOOD_NAMES:
         return Sample(image, relative.as_posix(), None, None)
     mask = find_mask(root / "ground_truth" / relative.parent, image.stem)
     return Sample(image, relative.as_posix(), kind, mask)

@@ -1,0 +1,79 @@
+# Every task of the project; `make help` lists them. Each works from nothing: it creates .venv, installs what it
+# needs and builds the Rust core. Stamp files in .venv make a second call fast.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+
+# maturin installs into this environment whatever shell it is called from.
+export VIRTUAL_ENV := $(abspath $(VENV))
+unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
+
+RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml 2>/dev/null)
+
+.PHONY: help
+help: ## List every target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.built ## Build, then find defects in photographs, end to end; prints the path of the report
+	$(BIN)/pni-fast demo --output demo-output
+
+.PHONY: test
+test: $(VENV)/.extra-test ## Run every test, Rust and Python
+	PYO3_PYTHON="$(VIRTUAL_ENV)/$(notdir $(BIN))/python" cargo test --locked --workspace
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: $(VENV)/.extra-lint ## Check formatting, lints, types, and the stubs against the compiled module
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest pni_fast._core --mypy-config-file pyproject.toml
+	cargo fmt --all --check
+	PYO3_PYTHON="$(VIRTUAL_ENV)/$(notdir $(BIN))/python" cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: format
+format: $(VENV)/.extra-lint ## Format every file the way `make lint` wants it
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	cargo fmt --all
+
+.PHONY: bench
+bench: $(VENV)/.extra-bench ## Measure the kernels, against their peers and by themselves
+	$(BIN)/pytest benches --benchmark-only
+	cargo bench --locked --workspace
+
+.PHONY: build
+build: $(VENV)/.tools ## Build the wheel and the source archive into dist/
+	$(BIN)/maturin build --release --out dist
+	$(BIN)/maturin sdist --out dist
+
+.PHONY: clean
+clean: ## Remove the environment and everything built or cached
+	rm -rf $(VENV) target dist demo-output bench-output python/pni_fast/_core*.so python/pni_fast/_core*.pyd
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.tools:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "pni-fast needs Python 3.10 or newer, got $$($(PYTHON) --version 2>&1); make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) lacks venv or pip; on Debian and Ubuntu: apt install python3-venv python3-pip" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "cargo is missing; install Rust from https://rustup.rs" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+	touch $@
+
+# An editable install: Python sources are used where they are, the Rust core is rebuilt when its sources change.
+$(VENV)/.built: $(VENV)/.tools pyproject.toml $(RUST)
+	$(BIN)/maturin develop --release
+	touch $@
+
+$(VENV)/.extra-%: $(VENV)/.built
+	$(BIN)/maturin develop --release --extras $*
+	touch $@

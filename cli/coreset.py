@@ -1,0 +1,118 @@
+"""`pni-fast coreset`: the exact greedy search alone, for other pipelines."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from pni_fast.errors import DataError
+
+from . import options
+from .outputs import check_writable
+from .progress import shown
+from .summary import print_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@click.command(short_help="Choose a coreset of feature vectors.")
+@click.argument("features", type=options.PATH, metavar="FEATURES.npy")
+@click.option(
+    "--size",
+    callback=options.size,
+    required=True,
+    metavar="SIZE",
+    help="How many rows to choose: a count (500) or a share (0.01).",
+)
+@click.option(
+    "--output", "-o", type=options.PATH, required=True, metavar="IDX.npy", help="Indices to write, int64."
+)
+@click.option("--start", type=click.IntRange(min=0), default=0, show_default=True, help="Row chosen first.")
+@options.threads
+@options.quiet
+@options.as_json
+def coreset(
+    *, features: Path, size: float, output: Path, start: int, threads: int | None, quiet: bool, as_json: bool
+) -> None:
+    """Choose rows of FEATURES.npy, a matrix (rows, dimensions), by exact farthest-first search.
+
+    The file is mapped, not read: float32 and float16 are searched in place, so it may be larger than
+    memory. The chosen row numbers are written in the order of their choice.
+    """
+    began = time.monotonic()
+    check_writable(output)
+    matrix = open_features(features)
+
+    import numpy as np
+    from pni_fast.files import atomic_path
+    from pni_fast.kernels import greedy_coreset
+
+    with shown(quiet=quiet) as progress:
+        try:
+            chosen = greedy_coreset(
+                matrix,
+                size,
+                start=start,
+                num_threads=threads,
+                progress=lambda done, total: progress("coreset", done, total),
+            )
+        except (ValueError, TypeError) as error:  # the kernel names the row or the argument, not the file
+            raise DataError(f"{features}: {error}") from error
+    with atomic_path(output) as temporary, temporary.open("wb") as stream:
+        np.save(stream, chosen.indices)
+    seconds = time.monotonic() - began
+    rows, dimensions = matrix.shape
+    radius = float(chosen.radii[-1])
+    if as_json:
+        print_json(
+            {
+                "indices": output,
+                "rows": rows,
+                "dimensions": dimensions,
+                "chosen": len(chosen.indices),
+                "last_radius": radius,
+                "seconds": round(seconds, 3),
+            }
+        )
+    elif not quiet:
+        click.echo(
+            f"Chose {len(chosen.indices)} of {rows} rows of {dimensions} dimensions in {seconds:.1f} s; "
+            f"the last was {radius:.6g} from those before it. Indices: {output}"
+        )
+
+
+def open_features(path: Path) -> np.ndarray:
+    """Map a ``.npy`` matrix of real numbers without reading it.
+
+    Returns
+    -------
+    numpy.memmap
+        Read-only, (rows, dimensions), any real dtype; nothing is ever unpickled.
+
+    Raises
+    ------
+    DataError
+        Not a ``.npy`` file, truncated, an object or non-numeric array, not two-dimensional, or empty.
+    """
+    import numpy as np
+
+    if not path.exists():
+        raise DataError(f"{path}: no such file; FEATURES must be a .npy file")
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; FEATURES must be a .npy file")
+    try:
+        matrix = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path}: must be a .npy file with a numeric matrix: {error}") from error
+    if matrix.ndim != 2:
+        raise DataError(
+            f"{path}: must have rank 2 (rows, dimensions), got rank {matrix.ndim}, shape {matrix.shape}"
+        )
+    if matrix.dtype.kind not in "fiu":
+        raise DataError(f"{path}: must hold real numbers (float32, float16, ...), got dtype {matrix.dtype}")
+    if 0 in matrix.shape:
+        raise DataError(f"{path}: must have at least one row and one dimension, got shape {matrix.shape}")
+    return matrix

@@ -1,0 +1,57 @@
+"""Where every error becomes one line and an exit status: 1 for what the input causes, 2 for wrong usage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from pni_fast.errors import PniError
+
+from .interrupts import interrupted
+
+
+def describe(error: Exception) -> str | None:
+    """Return the line a user is shown for `error`, or None for a defect of the program itself.
+
+    A defect keeps its traceback: hiding it would hide where it is.
+    """
+    if isinstance(error, PniError):
+        line = str(error)
+    elif isinstance(error, OSError):
+        reason = error.strerror or str(error) or type(error).__name__
+        line = reason if error.filename is None else f"{error.filename}: {reason}"
+    elif isinstance(error, MemoryError):
+        line = "not enough memory; lower --coreset-ratio or give fewer images"
+    elif type(error).__name__ == "OutOfMemoryError":  # torch's; by name, so that torch is not imported
+        line = "not enough GPU memory; use --device cpu or lower --coreset-ratio"
+    else:
+        return None
+    return " ".join(line.split())
+
+
+class Application(click.Group):
+    """A command group that reports the library's errors and interrupts."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command.
+
+        Raises
+        ------
+        click.ClickException
+            For an error the user can mend, with its line.
+        click.Abort
+            After Ctrl-C.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.Abort from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if interrupted():
+                raise click.Abort from error
+            line = describe(error)
+            if line is None:
+                raise
+            raise click.ClickException(line) from error

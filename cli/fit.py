@@ -1,0 +1,100 @@
+"""`pni-fast fit`: learn what good products look like."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .outputs import check_writable
+from .progress import shown
+from .summary import print_json, skipped_records, warn_skipped
+
+if TYPE_CHECKING:
+    from pni_fast.detector import PNI
+
+
+@click.command(short_help="Learn what good products look like.")
+@click.argument("data", type=options.PATH)
+@click.option(
+    "--output", "-o", type=options.PATH, required=True, metavar="MODEL.safetensors", help="Model to write."
+)
+@options.model_choice
+@options.device
+@options.seed
+@options.threads
+@options.skip_broken
+@options.quiet
+@options.as_json
+def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any) -> None:
+    """Fit a model on the good images of DATA and write it to one file.
+
+    DATA is a folder of good images, or a category in the MVTec AD layout, whose train/good is then used.
+    """
+    began = time.monotonic()
+    model = fit_model(data, output, quiet=quiet, **choices)
+    warn_skipped(model.skipped_)
+    rows, dimension = model.coreset_.shape
+    seconds = time.monotonic() - began
+    if as_json:
+        print_json(
+            {
+                "model": output,
+                "n_images": model.n_images_,
+                "skipped": skipped_records(model.skipped_),
+                "coreset": rows,
+                "dimension": dimension,
+                "seconds": round(seconds, 3),
+            }
+        )
+    elif not quiet:
+        click.echo(
+            f"Fitted on {model.n_images_} images in {seconds:.1f} s: "
+            f"a coreset of {rows} vectors of {dimension} dimensions. Model: {output}"
+        )
+
+
+def fit_model(  # the options of the command, one for one
+    data: Path,
+    output: Path,
+    *,
+    preset: str = "lite",
+    backbone: str | None = None,
+    weights: Path | None = None,
+    coreset_ratio: float | None = None,
+    no_position: bool = False,
+    no_neighborhood: bool = False,
+    device: str = "auto",
+    seed: int = 0,
+    threads: int | None = None,
+    skip_broken: bool = False,
+    quiet: bool = False,
+) -> PNI:
+    """Fit, write the model to `output` and return it.
+
+    Raises
+    ------
+    PniError
+        `output` cannot be written (found before the work begins), or the data or weights cannot be used.
+    """
+    check_writable(output)
+    from pni_fast.detector import PNI
+
+    model = PNI(
+        preset,
+        backbone=backbone,
+        weights=weights,
+        coreset_ratio=coreset_ratio,
+        position=False if no_position else None,
+        neighborhood=False if no_neighborhood else None,
+        device=device,
+        seed=seed,
+        num_threads=threads,
+    )
+    with shown(quiet=quiet) as progress:
+        model.fit(data, skip_broken=skip_broken, progress=progress)
+    model.save(output)
+    return model

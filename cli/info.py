@@ -1,0 +1,104 @@
+"""`pni-fast info`: the installation, or what a model file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import options
+from .summary import print_json
+
+
+@click.command(short_help="Describe the installation or a model.")
+@click.argument("model", type=options.PATH, required=False)
+@options.as_json
+def info(model: Path | None, as_json: bool) -> None:
+    """Show version, CPU features in use, threads, torch, device and weights found; or what MODEL holds."""
+    described = describe_installation() if model is None else describe_model(model)
+    if as_json:
+        print_json(described)
+    else:
+        _print_lines(described)
+
+
+def describe_model(model: Path) -> dict[str, Any]:
+    """Return the model's own description, JSON-able, with the file's path and size."""
+    from pni_fast.detector import PNI
+
+    return {
+        "file": str(model),
+        "bytes": model.stat().st_size if model.exists() else 0,
+        **PNI.load(model).summary(),
+    }
+
+
+def describe_installation() -> dict[str, Any]:
+    """Return what a bug report needs, JSON-able."""
+    import platform
+
+    import timm
+    import torch
+    from pni_fast import _core
+
+    from .application import installed_version
+
+    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    return {
+        "version": installed_version(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "simd": _core.simd_level(),
+        "threads": _core.num_threads(),
+        "torch": torch.__version__,
+        "timm": timm.__version__,
+        "device": "cpu" if gpu is None else f"cuda ({gpu})",
+        "weights": found_weights(),
+    }
+
+
+def found_weights() -> dict[str, str]:
+    """Return, for each preset, where its backbone weights lie, without asking any network."""
+    from pni_fast.presets import PRESETS
+
+    return {name: f"{config.backbone}: {_whereabouts(config.backbone)}" for name, config in PRESETS.items()}
+
+
+def _whereabouts(backbone: str) -> str:
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+    from pni_fast.backbone import EMBEDDED
+
+    if backbone == EMBEDDED:
+        return "embedded"
+    pretrained = timm.get_pretrained_cfg(backbone)
+    repository = pretrained.hf_hub_id if pretrained else None
+    if repository:
+        for name in ("model.safetensors", "pytorch_model.bin"):
+            cached = try_to_load_from_cache(repository, name)
+            if isinstance(cached, str):
+                return cached
+    return "not on this machine; fetched from the hub when first used, or give --weights"
+
+
+def _print_lines(described: Mapping[str, Any], indent: str = "") -> None:
+    width = max((len(str(key)) for key in described), default=0) + 2
+    for key, value in described.items():
+        label = str(key).replace("_", " ")
+        if isinstance(value, Mapping):
+            click.echo(f"{indent}{label}:")
+            _print_lines(value, indent + "  ")
+        else:
+            click.echo(f"{indent}{label + ':':<{width}}{_text(value)}")
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "-"
+    return str(value)

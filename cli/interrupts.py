@@ -1,0 +1,90 @@
+"""Ctrl-C at any moment ends the command with one line, also where a library would lose the interrupt."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_seen = False
+_held = False
+
+SIGTERM_STATUS = 128 + 15
+
+
+def interrupted() -> bool:
+    """Whether Ctrl-C was pressed since the command began.
+
+    An interrupt inside a library's own ``except`` can come out as another error (a half imported module,
+    say); whoever reports errors asks this first.
+    """
+    return _seen
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    global _seen  # noqa: PLW0603  the state of the process, as signals are
+    _seen = True
+    if not _held:
+        raise KeyboardInterrupt
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Leave through the same clean-up as Ctrl-C, with the status a shell shows for SIGTERM."""
+    sys.exit(SIGTERM_STATUS)
+
+
+def _unraisable(unraisable: UnraisableHookArgs) -> None:
+    """Raise an interrupt that hit a destructor or a callback once more, where it is not swallowed."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Let a short block, such as moving finished results into place, end before Ctrl-C is obeyed."""
+    global _held  # noqa: PLW0603
+    _held = True
+    try:
+        yield
+    finally:
+        _held = False
+    if _seen:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Own the signals while the command runs; afterwards a late Ctrl-C ends the process without a word.
+
+    Raises
+    ------
+    SystemExit
+        With status 1, after the line ``Aborted!``, when Ctrl-C was pressed where nothing else reports it.
+    """
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _unraisable
+    try:
+        yield
+    except Exception:
+        if not interrupted():
+            raise
+        _abort()
+    except KeyboardInterrupt:
+        _abort()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _abort() -> NoReturn:
+    sys.stderr.write("Aborted!\n")
+    sys.exit(1)

@@ -1,0 +1,94 @@
+"""Options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PRESETS = ("lite", "paper")
+
+# Existence is checked by the library, whose message also says what was expected there.
+PATH = click.Path(path_type=Path)
+
+device = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the networks run; auto takes a GPU when there is one.",
+)
+threads = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads of the CPU kernels; the result does not depend on it.  [default: all cores]",
+)
+seed = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the training."
+)
+quiet = click.option("--quiet", "-q", is_flag=True, help="Print no progress and no summary; errors only.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+skip_broken = click.option(
+    "--skip-broken", is_flag=True, help="Go on past files that cannot be read as images, and list them."
+)
+coreset_ratio = click.option(
+    "--coreset-ratio",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    metavar="RATIO",
+    help="Share of the features kept in the coreset.  [default: the preset's, 0.01]",
+)
+
+
+def model_choice(command: F) -> F:
+    """Add the options that say which networks and conditions a model is made of."""
+    for option in reversed(
+        (
+            click.option(
+                "--preset",
+                type=click.Choice(PRESETS),
+                default="lite",
+                show_default=True,
+                help="lite: embedded weights, sized for a CPU; paper: WideResNet-101, sizes as published.",
+            ),
+            click.option("--backbone", metavar="NAME", help="A timm backbone in place of the preset's."),
+            click.option(
+                "--weights",
+                type=PATH,
+                metavar="FILE",
+                help="Backbone weights, .safetensors or .pth, named as in timm or torchvision.",
+            ),
+            coreset_ratio,
+            click.option("--no-position", is_flag=True, help="Leave the position histogram out."),
+            click.option(
+                "--no-neighborhood",
+                is_flag=True,
+                help="Leave the neighborhood MLP out; without either condition this is PatchCore.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def size(_ctx: click.Context, _parameter: click.Parameter, value: str) -> int | float:
+    """Convert a `--size`: an int for a count, a float for a share; `1` is one row, `1.0` is all of them."""
+    try:
+        count = int(value)
+    except ValueError:
+        try:
+            share = float(value)
+        except ValueError:
+            raise click.BadParameter(
+                f"must be a count such as 500 or a share such as 0.01, got {value!r}"
+            ) from None
+        if not 0 < share <= 1:
+            raise click.BadParameter(f"a share must be above 0 and at most 1, got {value}") from None
+        return share
+    if count < 1:
+        raise click.BadParameter(f"a count must be at least 1, got {value}")
+    return count

@@ -1,0 +1,161 @@
+"""`pni-fast score`: a score, and on request a map and an overlay, for every image."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from pni_fast.errors import DataError
+
+from . import options
+from .outputs import ScoreWriter, keeps_suffixes, staged_folder
+from .progress import shown
+from .summary import print_json, skipped_records, warn_skipped
+
+if TYPE_CHECKING:
+    from pni_fast.detector import PNI, Prediction
+
+
+@click.command(short_help="Score images.")
+@click.argument("model", type=options.PATH)
+@click.argument("inputs", type=options.PATH, nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "--output", "-o", type=options.PATH, required=True, metavar="DIR", help="Folder for the results."
+)
+@click.option("--maps", is_flag=True, help="Also write the anomaly maps.")
+@click.option("--overlays", is_flag=True, help="Also write the maps drawn over the photographs.")
+@options.device
+@options.threads
+@options.skip_broken
+@options.quiet
+@options.as_json
+def score(
+    *,
+    model: Path,
+    inputs: tuple[Path, ...],
+    output: Path,
+    maps: bool,
+    overlays: bool,
+    device: str,
+    threads: int | None,
+    skip_broken: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Score every INPUT, images or folders of them, with the fitted MODEL; a higher score is more anomalous.
+
+    \b
+    DIR/scores.csv           columns image,score; one row an image, in input order
+    DIR/maps/NAME.npy        float32 anomaly map (height, width), with --maps
+    DIR/overlays/NAME.png    the map over the photograph, with --overlays
+
+    NAME is the image's path relative to its INPUT, without the image's suffix; where two images differ only
+    in their suffix, every NAME of the run keeps it (000.jpg.npy). Results appear all together at the end.
+    """  # noqa: D301  click's mark against rewrapping
+    began = time.monotonic()
+    from pni_fast.data import collect_inputs
+    from pni_fast.detector import PNI
+
+    found = _without_own_overlays(collect_inputs(inputs), output)
+    fitted = PNI.load(model, device=device, num_threads=threads)
+    run = score_images(
+        fitted, found, output, maps=maps, overlays=overlays, skip_broken=skip_broken, quiet=quiet
+    )
+    warn_skipped(run.skipped)
+    if as_json:
+        print_json(
+            {
+                "scores": output / "scores.csv",
+                "maps": output / "maps" if maps else None,
+                "overlays": output / "overlays" if overlays else None,
+                "images": run.images,
+                "skipped": skipped_records(run.skipped),
+                "seconds": round(time.monotonic() - began, 3),
+            }
+        )
+    elif not quiet:
+        seconds = time.monotonic() - began
+        click.echo(f"Scored {run.images} images in {seconds:.1f} s. Scores: {output / 'scores.csv'}")
+
+
+@dataclass
+class ScoreRun:
+    """What a run wrote: the number of images scored, and (name, reason) of those skipped."""
+
+    images: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def score_images(
+    model: PNI,
+    found: Sequence[tuple[Path, str]],
+    output: Path,
+    *,
+    maps: bool = False,
+    overlays: bool = False,
+    skip_broken: bool = False,
+    quiet: bool = False,
+) -> ScoreRun:
+    """Score the images `found`, pairs of path and relative name, and write the results into `output`.
+
+    Memory does not grow with the number of images, but for their names.
+
+    Raises
+    ------
+    PniError
+        `output` cannot be written, an image is broken (without `skip_broken`), or all are.
+    """
+    from pni_fast.report import colour_scale
+
+    run = ScoreRun()
+    with (
+        staged_folder(output) as folder,
+        shown(quiet=quiet) as progress,
+        ScoreWriter(
+            folder,
+            maps=maps,
+            overlays=overlays,
+            keep_suffix=keeps_suffixes(name for _, name in found),
+            value_range=colour_scale(model.normalization_),
+        ) as writer,
+    ):
+        left_out: list[str] = []
+        paths = [path for path, _ in found]
+        predictions = model.predict(paths, skip_broken=skip_broken, progress=progress)
+        for name, prediction in _named(predictions, found, left_out):
+            writer.write(name, prediction)
+            run.images += 1
+        reasons = (reason for _, reason in model.skipped_)
+        run.skipped = list(zip(left_out, reasons, strict=True))
+        if not run.images:
+            raise DataError(f"no image could be read, of {len(found)}; the first: {run.skipped[0][1]}")
+    return run
+
+
+def _named(
+    predictions: Iterator[Prediction], found: Sequence[tuple[Path, str]], left_out: list[str]
+) -> Iterator[tuple[str, Prediction]]:
+    """Give each prediction its relative name; predictions come in input order, broken files leave gaps."""
+    rest = iter(found)
+    for prediction in predictions:
+        for path, name in rest:
+            if path == prediction.path:
+                yield name, prediction
+                break
+            left_out.append(name)
+    left_out.extend(name for _, name in rest)
+
+
+def _without_own_overlays(found: list[tuple[Path, str]], output: Path) -> list[tuple[Path, str]]:
+    """Leave out the overlays of an earlier run, when the results lie inside the folder that is scored."""
+    own = (output / "overlays").resolve()
+    if not own.is_dir():
+        return found
+    kept = [(path, name) for path, name in found if own not in path.resolve().parents]
+    if not kept:
+        raise DataError(f"{own}: nothing to score but the overlays of an earlier run")
+    return kept

@@ -1,0 +1,28 @@
+"""What a command says when it is done: lines for a person, one JSON object for a script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """Print `result` as one JSON object on standard output; paths become strings."""
+    click.echo(json.dumps(result, indent=2, default=str, allow_nan=False))
+
+
+def warn_skipped(skipped: Sequence[tuple[str, str]]) -> None:
+    """List the files that `--skip-broken` went past, on standard error, also with `--quiet`."""
+    if not skipped:
+        return
+    click.echo(f"Skipped {len(skipped)} broken {'file' if len(skipped) == 1 else 'files'}:", err=True)
+    for _, reason in skipped:
+        click.echo(f"  {reason}", err=True)
+
+
+def skipped_records(skipped: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return the skipped files as JSON records."""
+    return [{"image": name, "reason": reason} for name, reason in skipped]

@@ -1,0 +1,23 @@
+"""Pixelwise refinement of anomaly maps (paper section 3.3)."""
+
+from __future__ import annotations
+
+from .config import REFINERS, RefinerConfig
+from .fusion import fuse
+from .loss import gradient_loss, refinement_loss, regression_loss
+from .network import RefinementNetwork
+from .samples import RefinementTask
+from .train import train_refiner, train_shared_refiner
+
+__all__ = [
+    "REFINERS",
+    "RefinementNetwork",
+    "RefinementTask",
+    "RefinerConfig",
+    "fuse",
+    "gradient_loss",
+    "refinement_loss",
+    "regression_loss",
+    "train_refiner",
+    "train_shared_refiner",
+]

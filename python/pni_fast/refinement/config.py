@@ -1,0 +1,105 @@
+"""How a refiner is built and trained: data, so that a researcher changes one thing and sees what it does."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RefinerConfig:
+    """Everything about a refiner except its weights.
+
+    Parameters
+    ----------
+    encoder
+        A timm network with ``features_only``.
+    levels
+        Which of its pyramid levels the decoder uses, finest first.
+    widths
+        Channels of the decoder's blocks, coarsest first: one for each level but the last, one for full size.
+    residual
+        Add what the decoder finds to a logistic curve of the map itself: training then starts from the map.
+        False: the refined map comes out of the decoder alone, as in the paper.
+    side
+        Longer side, in pixels, that images are reduced to for the network. None: they are not reduced.
+    bank
+        How many synthetic images are made, and their maps computed, once before training. 0: each is made
+        when it is needed and seen once, as in the paper.
+    iterations, batch
+        Steps, and images in each.
+    learning_rate
+        Adam's; with `anneal` the highest of a one-cycle schedule.
+    anneal
+        Warm up over the first tenth, then fall along a cosine to 0. False: constant, as in the paper.
+    rotation
+        Largest turn, degrees, of the online augmentation.
+    colour
+        Largest change of colour of the online augmentation (see `synthetic.colour.jitter`).
+    checkpoint_every
+        Iterations between checkpoints.
+
+    Raises
+    ------
+    ValueError
+        A number is out of range, or levels and widths do not fit.
+    """
+
+    encoder: str = "tf_efficientnet_lite0"
+    levels: tuple[int, ...] = (0, 1, 2, 3)
+    widths: tuple[int, ...] = (48, 32, 24, 16)
+    residual: bool = True
+    side: int | None = 160
+    bank: int = 400
+    iterations: int = 300
+    batch: int = 8
+    learning_rate: float = 5e-4
+    anneal: bool = True
+    rotation: float = 10.0
+    colour: float = 0.1
+    checkpoint_every: int = 50
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.levels) or not self.levels:
+            raise ValueError(
+                f"widths must name {len(self.levels)} blocks, one for each level, got {len(self.widths)}"
+            )
+        lowest = {"side": 16, "bank": 0, "iterations": 1, "batch": 1, "checkpoint_every": 1}
+        for name, least in lowest.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
+        if not self.learning_rate > 0.0:
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if self.bank and self.bank < self.batch:
+            raise ValueError(f"bank must be 0 or at least the batch of {self.batch}, got {self.bank}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RefinerConfig:
+        """Rebuild settings from `as_dict`, tuples having become lists; TypeError when they do not fit."""
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**plain)
+
+
+REFINERS: dict[str, RefinerConfig] = {
+    "lite": RefinerConfig(),
+    "paper": RefinerConfig(
+        encoder="densenet161",
+        levels=(0, 1, 2, 3, 4),
+        widths=(1104, 552, 276, 138, 69),
+        residual=False,
+        side=None,
+        bank=0,
+        iterations=55_000,
+        learning_rate=1e-4,
+        anneal=False,
+        checkpoint_every=500,
+    ),
+}
+"""``paper``: section 4.1 to the letter. ``lite``: a small encoder on half-size images, minutes on a CPU."""

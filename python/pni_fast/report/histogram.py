@@ -1,0 +1,122 @@
+"""The score histogram as inline SVG: good above, defective below the axis, the F1 threshold across both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT = 720, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 16, 34, 40
+_MOST_BINS = 36
+_MOST_DOTS = 400  # beyond this many images single marks are a smear and only the bars are drawn
+
+
+def histogram_svg(
+    good: NDArray[np.float64], defective: NDArray[np.float64], threshold: float | None, form: str = ".4g"
+) -> str:
+    """Draw the distribution of image scores.
+
+    Parameters
+    ----------
+    good, defective
+        (n,) and (m,) finite image scores; not both empty.
+    threshold
+        Score from which on an image is called defective, or None.
+    form
+        Format of a score.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element that takes its colours from the page's style.
+    """
+    scores = np.concatenate([good, defective])
+    edges = _edges(scores)
+    up, down = np.histogram(good, edges)[0], np.histogram(defective, edges)[0]
+    most = max(int(up.max()), int(down.max()), 1)
+    middle = (_TOP + HEIGHT - _BOTTOM) / 2
+    unit = (HEIGHT - _BOTTOM - _TOP) / 2 / most
+
+    def across(value: float) -> float:
+        return float(_LEFT + (value - edges[0]) / (edges[-1] - edges[0]) * (WIDTH - _LEFT - _RIGHT))
+
+    parts = [_counts(most, unit, middle), _scores(edges, across)]
+    for counts, kind, sign in ((up, "good", -1), (down, "bad", 1)):
+        for index, count in enumerate(counts):
+            if count:
+                left, right = across(edges[index]), across(edges[index + 1])
+                height = count * unit
+                top = middle - height if sign < 0 else middle
+                title = f"{count} {_KINDS[kind]}, score {edges[index]:.4g} to {edges[index + 1]:.4g}"
+                parts.append(
+                    f'<rect class="bar {kind}" x="{left + 0.5:.1f}" y="{top:.1f}" rx="1.5" '
+                    f'width="{right - left - 1:.1f}" height="{height:.1f}"><title>{title}</title></rect>'
+                )
+    if len(scores) <= _MOST_DOTS:
+        for values, kind, offset in ((good, "good", -5), (defective, "bad", 5)):
+            parts += [
+                f'<circle class="dot {kind}" cx="{across(value):.1f}" cy="{middle + offset:.1f}" r="2.4"/>'
+                for value in values
+            ]
+    parts.append(
+        f'<line class="axis" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{middle:.1f}" y2="{middle:.1f}"/>'
+    )
+    if threshold is not None:
+        parts.append(_threshold(f"{threshold:{form}}", across(threshold)))
+    label = f"Histogram of image scores: {len(good)} good and {len(defective)} defective images"
+    size = f"0 0 {WIDTH} {HEIGHT}"
+    return f'<svg class="histogram" viewBox="{size}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+_KINDS = {"good": "good", "bad": "defective"}
+
+
+def ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Return round values from `low` to `high`, at most `most` + 1 of them."""
+    from matplotlib.ticker import MaxNLocator
+
+    values = MaxNLocator(nbins=most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    return [float(value) for value in values if low <= value <= high]
+
+
+def _edges(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    low, high = float(scores.min()), float(scores.max())
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    bins = int(np.clip(round(2 * np.sqrt(len(scores))) + 6, 12, _MOST_BINS))
+    margin = (high - low) * 0.02
+    return np.linspace(low - margin, high + margin, bins + 1)
+
+
+def _counts(most: int, unit: float, middle: float) -> str:
+    """At most three lines a side, on whole numbers of images."""
+    parts = []
+    step = max(1, -(-most // 3))
+    for count in range(step, most + 1, step):
+        for y in (middle - count * unit, middle + count * unit):
+            parts.append(
+                f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+                f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{count}</text>'
+            )
+    return "".join(parts)
+
+
+def _scores(edges: NDArray[np.float64], across: Callable[[float], float]) -> str:
+    parts = [
+        f'<text class="tick" x="{across(value):.1f}" y="{HEIGHT - _BOTTOM + 16}" '
+        f'text-anchor="middle">{value:g}</text>'
+        for value in ticks(float(edges[0]), float(edges[-1]), 8)
+    ]
+    end = f'<text class="tick" x="{WIDTH - _RIGHT}" y="{HEIGHT - 6}" text-anchor="end">image score →</text>'
+    return "".join([*parts, end])
+
+
+def _threshold(threshold: str, x: float) -> str:
+    anchor, shift = ("end", -6) if x > WIDTH * 0.7 else ("start", 6)
+    return (
+        f'<line class="threshold" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 16}" y2="{HEIGHT - _BOTTOM}"/>'
+        f'<text class="threshold-label" x="{x + shift:.1f}" y="{_TOP - 8}" text-anchor="{anchor}">'
+        f"threshold {threshold} (best F1)</text>"
+    )

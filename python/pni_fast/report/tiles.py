@@ -1,0 +1,95 @@
+"""One card of the report for each image: photo, map over it, and where its score lies."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from .heatmap import overlay
+from .ranking import Verdict
+
+TILE = 256
+"""Side of a picture in pixels."""
+
+_QUALITY = 82  # with full colour resolution, or thin contours fade
+
+
+def data_uri(picture: Image.Image) -> str:
+    """Return a JPEG of the picture, at most `TILE` pixels wide and high, as a ``data:`` address."""
+    small = picture.copy()
+    small.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=_QUALITY, subsampling=0, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def card(verdict: Verdict, colours: tuple[float, float], scores: tuple[float, float], form: str) -> str:
+    """Return the HTML of one image.
+
+    Parameters
+    ----------
+    verdict
+        The image and what the threshold makes of it.
+    colours
+        Map values where the heat map sets in and where it is hottest.
+    scores
+        Lowest and highest image score of the test set, the ends of the score bar.
+    form
+        Format of a score.
+
+    Returns
+    -------
+    str
+        An ``<article>`` element; every name in it is escaped.
+    """
+    result = verdict.result
+    name = escape(result.name)
+    photo = Image.fromarray(np.ascontiguousarray(result.image))
+    # Over a grey photograph no colour of the product can be taken for heat; the colours are next to it.
+    heat = overlay(
+        np.asarray(photo.convert("L").convert("RGB")), result.anomaly_map, *colours, mask=result.mask
+    )
+    classes = ["card", "bad" if result.defective else "good", *(["wrong"] if verdict.wrong else [])]
+    kind = escape(result.sample.defect) if result.sample.defect is not None else "good"
+    unmarked = '<span class="chip">no mask</span>' if result.mask is None else ""
+    return (
+        f'<article class="{" ".join(classes)}">'
+        '<div class="pictures">'
+        f'<img src="{data_uri(photo)}" '
+        f'alt="Photograph {name}" width="{TILE}" height="{TILE}">'
+        f'<img src="{data_uri(heat)}" alt="Anomaly map over {name}" width="{TILE}" height="{TILE}">'
+        "</div>"
+        f'<div class="caption"><span class="name" title="{name}">{name}</span>{_badge(verdict)}</div>'
+        f'<div class="caption sub"><span><i class="swatch"></i>{kind} {unmarked}</span>'
+        f'<span class="score">{result.score:{form}}</span></div>'
+        f"{_score_bar(verdict, scores, form)}"
+        "</article>"
+    )
+
+
+def _badge(verdict: Verdict) -> str:
+    if verdict.missed:
+        return '<span class="badge missed">missed</span>'
+    if verdict.false_alarm:
+        return '<span class="badge alarm">false alarm</span>'
+    return ""
+
+
+def _score_bar(verdict: Verdict, scores: tuple[float, float], form: str) -> str:
+    low, high = scores
+    span = (high - low) or 1.0
+    here = (verdict.result.score - low) / span * 100
+    if verdict.called is None:
+        return f'<div class="bar-scale"><b style="left:{here:.1f}%"></b></div>'
+    cut = (verdict.result.score - verdict.margin - low) / span * 100
+    start, width = min(here, cut), abs(here - cut)
+    title = f"{abs(verdict.margin):{form}} {'above' if verdict.called else 'below'} the threshold"
+    return (
+        f'<div class="bar-scale" title="{title}">'
+        f'<u style="left:{start:.1f}%;width:{width:.1f}%"></u>'
+        f'<s style="left:{cut:.1f}%"></s><b style="left:{here:.1f}%"></b></div>'
+    )

@@ -1,0 +1,56 @@
+"""The command inside this process, and what every failure must look like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from pni_fast.cli.application import application
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def invoke() -> Invoke:
+    """Return a call of the command with the given arguments."""
+
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(
+            application, [str(argument) for argument in arguments], prog_name="pni-fast"
+        )
+
+    return call
+
+
+@pytest.fixture
+def refused(invoke: Invoke) -> Callable[..., str]:
+    """Return a call that must fail with status 1 and one line; the line without its ``Error: ``."""
+
+    def call(*arguments: object) -> str:
+        result = invoke(*arguments)
+        assert result.exit_code == 1, (result.exit_code, result.output, result.exception)
+        assert isinstance(result.exception, SystemExit), result.exception
+        assert result.stdout == ""
+        lines = [line for line in result.stderr.splitlines() if not is_progress(line)]
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("Error: ")
+        return lines[0].removeprefix("Error: ")
+
+    return call
+
+
+def is_progress(line: str) -> bool:
+    """Whether `line` is one that `cli.progress.Lines` writes."""
+    return any(mark in line for mark in (" to do", ": started", "/s)", " s left)"))
+
+
+@pytest.fixture
+def entries() -> Callable[[Path], list[str]]:
+    """Return a listing of every path below a folder, hidden ones too: what a failure must leave unchanged."""
+
+    def listed(folder: Path) -> list[str]:
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+    return listed

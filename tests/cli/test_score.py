@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import csv
+import json
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pni_fast.cli.score import score_images
+
+
+def rows(folder):
+    with (folder / "scores.csv").open(newline="") as stream:
+        table = list(csv.reader(stream))
+    assert table[0] == ["image", "score"]
+    return {name: float(value) for name, value in table[1:]}
+
+
+def test_scores_maps_and_overlays_keep_relative_paths(invoke, model_file, category, tmp_path, entries):
+    output = tmp_path / "results"
+    result = invoke(
+        "score", model_file, category / "test", "-o", output, "--maps", "--overlays", "--device", "cpu"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("Scored 4 images")
+    names = ["good/000", "good/001", "stain/000", "stain/001"]
+    scores = rows(output)
+    assert list(scores) == [f"{name}.png" for name in names]
+    assert max(scores["good/000.png"], scores["good/001.png"]) < min(
+        scores["stain/000.png"], scores["stain/001.png"]
+    )
+    assert entries(output) == sorted(
+        ["scores.csv", "maps", "overlays"]
+        + [f"{kind}/{folder}" for kind in ("maps", "overlays") for folder in ("good", "stain")]
+        + [f"maps/{name}.npy" for name in names]
+        + [f"overlays/{name}.png" for name in names]
+    )
+    for name in names:
+        values = np.load(output / "maps" / f"{name}.npy", allow_pickle=False)
+        assert values.dtype == np.float32
+        assert values.ndim == 2
+        assert np.float32(scores[f"{name}.png"]) == values.max()
+        with Image.open(output / "overlays" / f"{name}.png") as overlay:
+            assert overlay.size == values.shape[::-1]
+    stain = np.load(output / "maps" / "stain" / "000.npy")
+    row, column = np.unravel_index(stain.argmax(), stain.shape)
+    assert 0.3 < row / stain.shape[0] < 0.7
+    assert 0.3 < column / stain.shape[1] < 0.7
+
+
+def test_two_runs_and_two_thread_counts_give_the_same_bytes(invoke, model_file, category, tmp_path):
+    tables = []
+    for name, threads in (("a", 1), ("b", 2), ("c", 2)):
+        options = ("-o", tmp_path / name, "--threads", threads, "-q", "--device", "cpu")
+        assert invoke("score", model_file, category / "test", *options).exit_code == 0
+        tables.append((tmp_path / name / "scores.csv").read_bytes())
+    assert tables[0] == tables[1] == tables[2]
+
+
+def test_files_and_folders_mix_and_json_says_where_the_results_are(invoke, model_file, category, tmp_path):
+    output = tmp_path / "results"
+    result = invoke(
+        *("score", model_file, category / "test" / "good" / "001.png", category / "test" / "stain"),
+        *("-o", output, "--json", "--quiet", "--device", "cpu"),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    record = json.loads(result.stdout)
+    assert record["images"] == 3
+    assert record["scores"] == str(output / "scores.csv")
+    assert (record["maps"], record["overlays"], record["skipped"]) == (None, None, [])
+    assert len(rows(output)) == 3
+
+
+def test_images_that_differ_in_their_suffix_alone_keep_it(invoke, model_file, tmp_path, entries):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("0.png", "0.bmp"):
+        Image.new("RGB", (64, 64), "grey").save(photos / name)
+    output = tmp_path / "results"
+    result = invoke(
+        "score", model_file, photos, "-o", output, "--maps", "--overlays", "-q", "--device", "cpu"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert entries(output / "maps") == ["0.bmp.npy", "0.png.npy"]
+    assert entries(output / "overlays") == ["0.bmp.png", "0.png.png"]
+
+
+def test_results_inside_the_scored_folder_are_not_scored_next_time(invoke, model_file, category):
+    folder = category / "test" / "good"
+    for _ in range(2):
+        result = invoke(
+            "score", model_file, folder, "-o", folder / "out", "--overlays", "-q", "--device", "cpu"
+        )
+        assert result.exit_code == 0, result.stderr
+        assert list(rows(folder / "out")) == ["000.png", "001.png"]
+
+
+def test_a_broken_image_is_named_and_nothing_is_written(refused, model_file, category, tmp_path):
+    broken = category / "test" / "stain" / "000.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    output = tmp_path / "results"
+    line = refused("score", model_file, category / "test", "-o", output, "--maps", "--device", "cpu")
+    assert line.startswith(f"{broken}: ")
+    assert not output.exists()
+
+
+def test_skip_broken_goes_on_and_lists_them(invoke, model_file, category, tmp_path):
+    test = category / "test"
+    (test / "good" / "000.png").write_text("not an image")
+    (test / "stain" / "001.png").write_bytes(b"")
+    options = ("-o", tmp_path / "out", "--skip-broken", "-q", "--json", "--device", "cpu")
+    result = invoke("score", model_file, test, *options)
+    assert result.exit_code == 0, result.stderr
+    assert list(rows(tmp_path / "out")) == ["good/001.png", "stain/000.png"]
+    assert [item["image"] for item in json.loads(result.stdout)["skipped"]] == [
+        "good/000.png",
+        "stain/001.png",
+    ]
+    lines = result.stderr.splitlines()
+    assert lines[0] == "Skipped 2 broken files:"
+    assert lines[1].startswith(f"  {test / 'good' / '000.png'}: ")
+    assert lines[2].startswith(f"  {test / 'stain' / '001.png'}: ")
+
+
+def test_nothing_but_broken_images_is_an_error(refused, model_file, tmp_path):
+    photo = tmp_path / "photo.png"
+    photo.write_text("not an image")
+    output = tmp_path / "results"
+    assert str(photo) in refused("score", model_file, photo, "-o", output, "--skip-broken", "--device", "cpu")
+    assert not output.exists()
+
+
+def test_missing_inputs_and_folders_without_images(refused, model_file, category, tmp_path):
+    missing, empty = tmp_path / "missing", tmp_path / "empty"
+    empty.mkdir()
+    output = tmp_path / "results"
+    assert refused("score", model_file, missing, "-o", output).startswith(f"{missing}: no such ")
+    assert refused("score", model_file, empty, "-o", output).startswith(f"{empty}: must hold images")
+    model = tmp_path / "none.safetensors"
+    assert refused("score", model, category / "test", "-o", output).startswith(f"{model}: ")
+    assert not output.exists()
+
+
+def test_an_output_that_cannot_be_written(refused, model_file, category, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("x")
+    for output in (file, file / "below"):
+        line = refused("score", model_file, category / "test", "-o", output, "--device", "cpu")
+        assert line.startswith(f"{output}: cannot write")
+
+
+@dataclass
+class CountedPrediction:
+    """A prediction whose arrays the test can watch."""
+
+    path: Path
+    anomaly_map: np.ndarray
+    score: float = 1.0
+
+
+class WatchedModel:
+    """Yields predictions, and records how many earlier maps are still alive at each."""
+
+    normalization_ = (0.0, 1.0)
+
+    def __init__(self):
+        self.alive = []
+        self.skipped_ = []
+
+    def predict(self, paths, **_):
+        maps = []
+        for path in paths:
+            self.alive.append(sum(reference() is not None for reference in maps))
+            prediction = CountedPrediction(path, np.ones((4, 4), np.float32))
+            maps.append(weakref.ref(prediction.anomaly_map))
+            yield prediction
+            del prediction
+
+
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
+    model = WatchedModel()
+    found = [(Path(f"{index}.png"), f"{index}.png") for index in range(20)]
+    run = score_images(model, found, tmp_path / "out", maps=True, quiet=True)
+    assert run.images == 20
+    assert max(model.alive) <= 1
+
+
+@pytest.mark.parametrize("score", [0.1, 1e-30, 123456.789, 16777216.0])
+def test_the_table_holds_float32_scores_exactly(tmp_path, score):
+    class Model(WatchedModel):
+        def predict(self, paths, **_):
+            for path in paths:
+                yield CountedPrediction(path, np.ones((2, 2), np.float32), float(np.float32(score)))
+
+    score_images(Model(), [(Path("a.png"), 'a, "b".png')], tmp_path / "out", quiet=True)
+    assert {name: np.float32(value) for name, value in rows(tmp_path / "out").items()} == {
+        'a, "b".png': np.float32(score)
+    }
