@@ -152,7 +152,7 @@ impl Run<'_> {
             .filter(|point| states[*point as usize].best >= threshold)
             .collect();
         catch_up(&mut self.points, &list, &self.centers, self.simd, self.team)?;
-        self.hot.fill(&self.points, &list, threshold, (wanted / 4).max(HOT));
+        self.hot.fill(&self.points, &list, threshold, (wanted / 2).max(HOT));
         Ok(true)
     }
 
