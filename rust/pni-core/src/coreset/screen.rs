@@ -190,6 +190,32 @@ fn nearest_body<I: Isa>(
     let width = probe.sketch.len();
     let (blocks, _) = lead.as_chunks_mut::<BLOCK>();
     let (mut least, mut place) = (f32::INFINITY, candidates.len());
+    // The nearest in the leading components first: it leaves little room for others.
+    let (mut low, mut start) = (f32::INFINITY, candidates.len());
+    for (block, lead) in blocks.iter().enumerate() {
+        let mut open = within(isa, lead, isa.splat(low));
+        while open != 0 {
+            let lane = open.trailing_zeros() as usize;
+            open &= open - 1;
+            let Some(candidate) = candidates.get(block * BLOCK + lane) else {
+                break;
+            };
+            if lead[lane] < low && candidate.index >= probe.seen {
+                (low, start) = (lead[lane], block * BLOCK + lane);
+            }
+        }
+    }
+    if let Some(candidate) = candidates.get(start) {
+        let squared = difference_squared(
+            isa,
+            probe.sketch,
+            &sketches[candidate.index as usize * width..][..width],
+        );
+        blocks[start / BLOCK][start % BLOCK] = squared;
+        if squared <= decisive(probe.reach + slack[start]) {
+            (least, place) = (squared, start);
+        }
+    }
     for (block, lead) in blocks.iter_mut().enumerate() {
         let first = block * BLOCK;
         let mut open = within(isa, lead, isa.splat(least));
