@@ -57,7 +57,9 @@ fn by_cell(points: &Points<'_>, list: &[u32], centers: usize) -> Vec<Entry> {
 /// Entries in ascending order of a key below `keys`, equal ones in the order they came.
 fn counting_sort(entries: &[Entry], keys: usize, key: impl Fn(&Entry) -> usize) -> Vec<Entry> {
     let mut places = vec![0usize; keys + 1];
-    entries.iter().for_each(|entry| places[key(entry) + 1] += 1);
+    for entry in entries {
+        places[key(entry) + 1] += 1;
+    }
     for i in 0..keys {
         places[i + 1] += places[i];
     }

@@ -317,7 +317,9 @@ fn sort_roughly(candidates: &mut [Candidate], horizon: f32) {
     }
     let step = |candidate: &Candidate| ((candidate.bound * scale) as usize).min(STEPS - 1);
     let mut starts = [0u32; STEPS + 1];
-    candidates.iter().for_each(|candidate| starts[step(candidate) + 1] += 1);
+    for candidate in &*candidates {
+        starts[step(candidate) + 1] += 1;
+    }
     for i in 0..STEPS {
         starts[i + 1] += starts[i];
     }
