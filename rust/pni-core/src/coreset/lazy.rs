@@ -70,7 +70,9 @@ pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
         }
         run.finish_assignment()?;
         let mut picked = vec![false; matrix.rows()];
-        picks.iter().for_each(|(_, point)| picked[*point] = true);
+        for (_, point) in &picks {
+            picked[*point] = true;
+        }
         // Every point left is at distance 0 from a centre.
         let left = (0..matrix.rows())
             .filter(|point| !picked[*point])
@@ -152,7 +154,7 @@ impl Run<'_> {
             .filter(|point| states[*point as usize].best >= threshold)
             .collect();
         catch_up(&mut self.points, &list, &self.centers, self.simd, self.team)?;
-        self.hot.fill(&self.points, &list, threshold, (wanted / 4).max(HOT));
+        self.hot.fill(&self.points, &list, threshold, (wanted / 2).max(HOT));
         Ok(true)
     }
 

@@ -35,7 +35,7 @@ pub struct Cell {
 }
 
 /// What is known of one point while it is compared with candidates.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Probe<'a> {
     /// The point's sketch.
     pub sketch: &'a [f32],
@@ -112,13 +112,14 @@ impl Cell {
 
     /// The place of the candidate whose sketch is nearest to the point's, of those not ruled out by `lead`, the
     /// point's run of distances in the leading components; the number of candidates where none is in doubt.
-    pub fn nearest(&self, simd: Simd, probe: &Probe<'_>, lead: &[f32], centers: &Centers) -> usize {
+    /// Whole distances, where they were needed, replace those in `lead`.
+    pub fn nearest(&self, simd: Simd, probe: &Probe<'_>, lead: &mut [f32], centers: &Centers) -> usize {
         nearest(simd, probe, &self.candidates, &self.slack, lead, centers.sketches())
     }
 
     /// The place, `from` or later, of the first candidate that is not ruled out; the number of candidates where
     /// none is left.
-    pub fn doubtful(&self, simd: Simd, probe: &Probe<'_>, from: usize, lead: &[f32], centers: &Centers) -> usize {
+    pub fn doubtful(&self, simd: Simd, probe: &Probe<'_>, from: usize, lead: &mut [f32], centers: &Centers) -> usize {
         doubtful(
             simd,
             probe,
@@ -183,13 +184,39 @@ fn nearest_body<I: Isa>(
     probe: &Probe<'_>,
     candidates: &[Candidate],
     slack: &[f32],
-    lead: &[f32],
+    lead: &mut [f32],
     sketches: &[f32],
 ) -> usize {
     let width = probe.sketch.len();
-    let (blocks, _) = lead.as_chunks::<BLOCK>();
+    let (blocks, _) = lead.as_chunks_mut::<BLOCK>();
     let (mut least, mut place) = (f32::INFINITY, candidates.len());
+    // The nearest in the leading components first: it leaves little room for others.
+    let (mut low, mut start) = (f32::INFINITY, candidates.len());
     for (block, lead) in blocks.iter().enumerate() {
+        let mut open = within(isa, lead, isa.splat(low));
+        while open != 0 {
+            let lane = open.trailing_zeros() as usize;
+            open &= open - 1;
+            let Some(candidate) = candidates.get(block * BLOCK + lane) else {
+                break;
+            };
+            if lead[lane] < low && candidate.index >= probe.seen {
+                (low, start) = (lead[lane], block * BLOCK + lane);
+            }
+        }
+    }
+    if let Some(candidate) = candidates.get(start) {
+        let squared = difference_squared(
+            isa,
+            probe.sketch,
+            &sketches[candidate.index as usize * width..][..width],
+        );
+        blocks[start / BLOCK][start % BLOCK] = squared;
+        if squared <= decisive(probe.reach + slack[start]) {
+            (least, place) = (squared, start);
+        }
+    }
+    for (block, lead) in blocks.iter_mut().enumerate() {
         let first = block * BLOCK;
         let mut open = within(isa, lead, isa.splat(least));
         if open != 0 {
@@ -207,6 +234,7 @@ fn nearest_body<I: Isa>(
             }
             let index = candidate.index as usize;
             let squared = difference_squared(isa, probe.sketch, &sketches[index * width..][..width]);
+            lead[lane] = squared;
             if squared < least && squared <= decisive(probe.reach + slack[first + lane]) {
                 (least, place) = (squared, first + lane);
             }
@@ -220,7 +248,7 @@ multiversion! {
         probe: &Probe<'_>,
         candidates: &[Candidate],
         slack: &[f32],
-        lead: &[f32],
+        lead: &mut [f32],
         sketches: &[f32],
     ) -> usize = nearest_body
 }
@@ -232,13 +260,13 @@ fn doubtful_body<I: Isa>(
     candidates: &[Candidate],
     slack: &[f32],
     from: usize,
-    lead: &[f32],
+    lead: &mut [f32],
     sketches: &[f32],
 ) -> usize {
     let width = probe.sketch.len();
-    let (blocks, _) = lead.as_chunks::<BLOCK>();
+    let (blocks, _) = lead.as_chunks_mut::<BLOCK>();
     let start = from / BLOCK;
-    for (block, lead) in blocks.iter().enumerate().skip(start) {
+    for (block, lead) in blocks.iter_mut().enumerate().skip(start) {
         let first = block * BLOCK;
         if candidates[first].bound > probe.horizon {
             break;
@@ -248,7 +276,8 @@ fn doubtful_body<I: Isa>(
             open &= u32::MAX << (from % BLOCK);
         }
         while open != 0 {
-            let place = first + open.trailing_zeros() as usize;
+            let lane = open.trailing_zeros() as usize;
+            let place = first + lane;
             open &= open - 1;
             let Some(candidate) = candidates.get(place) else { break };
             if candidate.index < probe.seen || candidate.index == probe.center {
@@ -256,6 +285,7 @@ fn doubtful_body<I: Isa>(
             }
             let index = candidate.index as usize;
             let squared = difference_squared(isa, probe.sketch, &sketches[index * width..][..width]);
+            lead[lane] = squared;
             // Written so that NaN leaves the candidate in.
             if squared > decisive(probe.reach + slack[place]) {
                 continue;
@@ -272,7 +302,7 @@ multiversion! {
         candidates: &[Candidate],
         slack: &[f32],
         from: usize,
-        lead: &[f32],
+        lead: &mut [f32],
         sketches: &[f32],
     ) -> usize = doubtful_body
 }
@@ -287,7 +317,9 @@ fn sort_roughly(candidates: &mut [Candidate], horizon: f32) {
     }
     let step = |candidate: &Candidate| ((candidate.bound * scale) as usize).min(STEPS - 1);
     let mut starts = [0u32; STEPS + 1];
-    candidates.iter().for_each(|candidate| starts[step(candidate) + 1] += 1);
+    for candidate in &*candidates {
+        starts[step(candidate) + 1] += 1;
+    }
     for i in 0..STEPS {
         starts[i + 1] += starts[i];
     }
