@@ -117,7 +117,7 @@ class ScoreWriter:
     keep_suffix
         Append to the image's suffix instead of replacing it, see `keeps_suffixes`.
     value_range
-        Map values ``(low, high)`` of normal images, that the overlays' colours span.
+        Map values ``(low, high)`` that the overlays' colours span, see `pni_fast.report.colour_scale`.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,8 +37,14 @@ class Bars:
             from tqdm import tqdm
 
             self._stage = stage
+            sized = _knows_its_width(self._stream)
             self._bar = tqdm(
-                desc=stage, total=total or None, file=self._stream, dynamic_ncols=True, mininterval=0.1
+                desc=stage,
+                total=total or None,
+                file=self._stream,
+                dynamic_ncols=sized,
+                ncols=None if sized else 80,
+                nrows=None if sized else 24,
             )
         if total and self._bar.total != total:
             self._bar.total = total
@@ -48,6 +55,14 @@ class Bars:
         if self._bar is not None:
             self._bar.close()
         self._stage = self._bar = None
+
+
+def _knows_its_width(stream: TextIO) -> bool:
+    """Whether the terminal tells its columns; some say 0 by 0, where tqdm draws nothing."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns > 0
+    except (OSError, ValueError):
+        return False
 
 
 class Lines:

@@ -109,6 +109,8 @@ def score_images(
     PniError
         `output` cannot be written, an image is broken (without `skip_broken`), or all are.
     """
+    from pni_fast.report import colour_scale
+
     run = ScoreRun()
     with (
         staged_folder(output) as folder,
@@ -118,7 +120,7 @@ def score_images(
             maps=maps,
             overlays=overlays,
             keep_suffix=keeps_suffixes(name for _, name in found),
-            value_range=model.normalization_,
+            value_range=colour_scale(model.normalization_),
         ) as writer,
     ):
         left_out: list[str] = []

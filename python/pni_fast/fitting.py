@@ -14,7 +14,7 @@ from .distribution import fit_distribution
 from .errors import DataError
 from .feature_store import allocate_features
 from .features import FeatureExtractor
-from .parallel import ordered_map
+from .parallel import one_torch_thread, ordered_map
 from .presets import Config
 from .progress import Progress, silent
 from .refiner_fitting import fit_refiner
@@ -26,6 +26,7 @@ RANGE_IMAGES = 32
 """Normal images, evenly spaced over the training set, whose maps fix the normalisation."""
 
 
+@one_torch_thread()
 def fit(
     sources: Sequence[Source],
     config: Config,

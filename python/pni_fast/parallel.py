@@ -51,6 +51,21 @@ def resolve_threads(count: int | None) -> int:
 
 
 @contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Run torch's CPU operators in the calling thread on that thread alone.
+
+    Besides giving the same bits for any number of threads, this keeps torch's own threads from spinning
+    beside ours while they wait for the next operator.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
 def thread_pool(workers: int) -> Iterator[ThreadPoolExecutor]:
     """Yield a pool whose threads run torch's CPU operators each on itself alone.
 

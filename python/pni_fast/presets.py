@@ -117,7 +117,7 @@ class Config:
         return cls(**plain, mlp=mlp, refiner=refiner)
 
 
-LITE_MLP = MLPConfig(layers=3, width=128, reduce=16, epochs=4, step=2, positions=50_000, shards=4)
+LITE_MLP = MLPConfig(layers=3, width=64, reduce=16, epochs=4, step=2, positions=25_000, shards=4)
 
 PRESETS: dict[str, Config] = {
     "lite": Config(rule="both", mlp=LITE_MLP, refiner=REFINERS["lite"]),

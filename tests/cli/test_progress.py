@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import sys
 
+import pytest
 from pni_fast.cli import progress
 from pni_fast.cli.progress import Bars, Lines, shown
 
@@ -99,3 +100,15 @@ def test_an_interrupted_stage_ends_its_line(monkeypatch):
         pass
     assert stream.getvalue().endswith("\n")
     assert progress.LINE_INTERVAL > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_bars_are_drawn_on_a_terminal_that_does_not_know_its_size():
+    import pty
+
+    master, slave = pty.openpty()
+    with open(master, "rb", buffering=0) as screen, open(slave, "w") as terminal:  # noqa: PTH123  descriptors
+        bars = Bars(terminal)
+        bars("features", 1, 4)
+        bars.close()
+        assert b"features:" in screen.read(4096)

@@ -3,7 +3,7 @@
 use super::bounds::RELATIVE;
 use super::centers::Centers;
 use super::points::{Points, State, root_above};
-use super::screen::{Cell, Probe};
+use super::screen::{Cell, GROUP, Probe};
 use crate::distance::squared_within;
 use crate::threads::Team;
 use crate::{Result, Simd};
@@ -26,18 +26,9 @@ pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: 
         let mut entries = by_cell(points, list, centers.len());
         let shared: &Points<'_> = points;
         team.each_chunk(&mut entries, PART, |_, entries| {
-            let (mut apart, mut cell, mut buffer) = (Vec::new(), Cell::default(), Vec::new());
+            let mut scratch = Scratch::default();
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
-                let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0);
-                let most = members.iter().map(|entry| entry.state.best).fold(0.0, f64::max);
-                let horizon = 2.0 * root_above(most) * (1.0 + RELATIVE);
-                let center = members[0].state.center as usize;
-                centers.candidates(simd, center, seen as usize, horizon, &mut apart, &mut cell.candidates);
-                cell.pack(centers);
-                for entry in members {
-                    update(entry, &cell, shared, centers, simd, &mut buffer);
-                    entry.state.seen = centers.len() as u32;
-                }
+                catch_up_cell(members, shared, centers, simd, &mut scratch);
             }
         })?;
         for entry in entries {
@@ -47,38 +38,85 @@ pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: 
     Ok(())
 }
 
-/// The points of `list` that have not seen all `centers`, ordered by their nearest centre.
+/// The points of `list` that have not seen all `centers`, ordered by their nearest centre, then by what they have
+/// seen: neighbours in this order share candidates.
 fn by_cell(points: &Points<'_>, list: &[u32], centers: usize) -> Vec<Entry> {
-    let mut starts = vec![0usize; centers + 1];
-    let behind = |point: u32| {
-        let state = points.states[point as usize];
-        ((state.seen as usize) < centers).then_some(Entry { state, point })
-    };
-    for entry in list.iter().filter_map(|point| behind(*point)) {
-        starts[entry.state.center as usize + 1] += 1;
-    }
-    for i in 0..centers {
-        starts[i + 1] += starts[i];
-    }
-    let empty = Entry {
-        state: State {
-            best: 0.0,
-            center: 0,
-            seen: 0,
-        },
-        point: 0,
-    };
-    let mut entries = vec![empty; starts[centers]];
-    for entry in list.iter().filter_map(|point| behind(*point)) {
-        let place = &mut starts[entry.state.center as usize];
-        entries[*place] = entry;
-        *place += 1;
-    }
-    entries
+    let entries: Vec<Entry> = list
+        .iter()
+        .map(|point| Entry {
+            state: points.states[*point as usize],
+            point: *point,
+        })
+        .filter(|entry| (entry.state.seen as usize) < centers)
+        .collect();
+    let entries = counting_sort(&entries, centers, |entry| entry.state.seen as usize);
+    counting_sort(&entries, centers, |entry| entry.state.center as usize)
 }
 
-/// Compares one point with the candidates of its cell.
-fn update(entry: &mut Entry, cell: &Cell, points: &Points<'_>, centers: &Centers, simd: Simd, buffer: &mut Vec<f32>) {
+/// Entries in ascending order of a key below `keys`, equal ones in the order they came.
+fn counting_sort(entries: &[Entry], keys: usize, key: impl Fn(&Entry) -> usize) -> Vec<Entry> {
+    let mut places = vec![0usize; keys + 1];
+    entries.iter().for_each(|entry| places[key(entry) + 1] += 1);
+    for i in 0..keys {
+        places[i + 1] += places[i];
+    }
+    let mut sorted = entries.to_vec();
+    for entry in entries {
+        let place = &mut places[key(entry)];
+        sorted[*place] = *entry;
+        *place += 1;
+    }
+    sorted
+}
+
+/// Buffers of one thread.
+#[derive(Default)]
+struct Scratch {
+    cell: Cell,
+    apart: Vec<f32>,
+    lead: Vec<f32>,
+    row: Vec<f32>,
+}
+
+/// Compares points with the same nearest centre.
+fn catch_up_cell(members: &mut [Entry], points: &Points<'_>, centers: &Centers, simd: Simd, scratch: &mut Scratch) {
+    let Scratch { cell, apart, lead, row } = scratch;
+    let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
+    let horizon = horizon_of(members);
+    let center = members[0].state.center as usize;
+    centers.candidates(simd, center, seen, horizon, apart, &mut cell.candidates);
+    if !cell.candidates.is_empty() {
+        cell.pack(seen, horizon, centers);
+        for group in members.chunks_mut(GROUP) {
+            let sketch = |i: usize| points.sketch(group[i.min(group.len() - 1)].point as usize);
+            let sketches = [sketch(0), sketch(1), sketch(2), sketch(3)];
+            let stride = cell.lead(simd, sketches, horizon_of(group), centers, lead);
+            for (i, entry) in group.iter_mut().enumerate() {
+                update(entry, cell, &lead[i * stride..][..stride], points, centers, simd, row);
+            }
+        }
+    }
+    members
+        .iter_mut()
+        .for_each(|entry| entry.state.seen = centers.len() as u32);
+}
+
+/// No centre farther than this from theirs can be nearer to one of these points.
+fn horizon_of(members: &[Entry]) -> f32 {
+    let most = members.iter().map(|entry| entry.state.best).fold(0.0, f64::max);
+    2.0 * root_above(most) * (1.0 + 2.0 * RELATIVE)
+}
+
+/// Compares one point with the candidates of its cell; `lead` as [`Cell::lead`] gives it.
+fn update(
+    entry: &mut Entry,
+    cell: &Cell,
+    lead: &[f32],
+    points: &Points<'_>,
+    centers: &Centers,
+    simd: Simd,
+    buffer: &mut Vec<f32>,
+) {
     let point = entry.point as usize;
     let state = &mut entry.state;
     let slack = points.slack[point];
@@ -98,8 +136,8 @@ fn update(entry: &mut Entry, cell: &Cell, points: &Points<'_>, centers: &Centers
         probe.center = state.center;
     };
     narrow(&mut probe, state);
-    // The likeliest candidate first: what it leaves of the distance rules out most others.
-    let mut place = cell.aim(simd, &probe);
+    // The candidate that looks nearest first: what it leaves of the distance rules out most others.
+    let mut place = cell.nearest(simd, &probe, lead, centers);
     if place == cell.candidates.len() {
         return;
     }
@@ -113,7 +151,7 @@ fn update(entry: &mut Entry, cell: &Cell, points: &Points<'_>, centers: &Centers
             (state.best, state.center) = (distance, index);
             narrow(&mut probe, state);
         }
-        place = cell.screen(simd, &probe, from, centers);
+        place = cell.doubtful(simd, &probe, from, lead, centers);
         from = place + 1;
     }
 }

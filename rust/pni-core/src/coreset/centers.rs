@@ -62,6 +62,11 @@ impl Centers {
         &self.sketches[index * self.width..][..self.width]
     }
 
+    /// See the field.
+    pub fn blocks(&self) -> &[f32] {
+        &self.blocks
+    }
+
     pub fn slack(&self) -> &[f32] {
         &self.slack
     }
@@ -123,8 +128,7 @@ impl Centers {
         self.linked_to = newest + 1;
     }
 
-    /// Centres from `seen` on that may be nearer to a point of `center`'s cell within `horizon` / 2 of it, by
-    /// ascending bound.
+    /// Centres from `seen` on that may be nearer to a point of `center`'s cell within `horizon` / 2 of it.
     pub fn candidates(
         &self,
         simd: Simd,
@@ -155,29 +159,5 @@ impl Centers {
         let links = &self.links[center];
         let start = links.partition_point(|link| (link.index as usize) < seen);
         out.extend(links[start..].iter().filter(|link| link.bound <= horizon));
-        sort_roughly(out, horizon);
-    }
-}
-
-/// Orders candidates by bound, after rounding each bound (from 0 to `horizon`) down to one of a few steps: a lower
-/// bound it stays.
-fn sort_roughly(candidates: &mut [Candidate], horizon: f32) {
-    const STEPS: usize = 128;
-    let scale = STEPS as f32 / horizon;
-    if !(scale.is_finite() && scale > 0.0) {
-        return candidates.sort_unstable_by(|a, b| a.bound.total_cmp(&b.bound));
-    }
-    let step = |candidate: &Candidate| ((candidate.bound * scale) as usize).min(STEPS - 1);
-    let mut starts = [0u32; STEPS + 1];
-    candidates.iter().for_each(|candidate| starts[step(candidate) + 1] += 1);
-    for i in 0..STEPS {
-        starts[i + 1] += starts[i];
-    }
-    let before = candidates.to_vec();
-    for candidate in before {
-        let step = step(&candidate);
-        let bound = (step as f32 / scale).min(candidate.bound);
-        candidates[starts[step] as usize] = Candidate { bound, ..candidate };
-        starts[step] += 1;
     }
 }
