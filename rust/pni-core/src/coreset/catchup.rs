@@ -104,7 +104,7 @@ fn catch_up_cell(members: &mut [Entry], points: &Points<'_>, centers: &Centers, 
                 let place = cell.nearest(simd, &probe, lead, centers);
                 // The rows arrive while the other points are looked at; where no doubt is left none is read.
                 if let Some(candidate) = cell.candidates.get(place) {
-                    points.matrix.prefetch(entry.point as usize);
+                    points.prefetch(entry.point as usize);
                     prefetch(centers.row(candidate.index as usize));
                     *aim = Some(place);
                 }
@@ -157,7 +157,7 @@ fn update(
     let home = root_above(entry.state.best);
     let mut probe = Probe::default();
     narrow(&mut probe, entry, home, points);
-    let row = points.matrix.row(entry.point as usize, buffer);
+    let row = points.row(entry.point as usize, buffer);
     let mut from = 0;
     while let Some(candidate) = cell.candidates.get(place) {
         let index = candidate.index;

@@ -312,7 +312,7 @@ multiversion! {
 fn sort_roughly(candidates: &mut [Candidate], horizon: f32) {
     const STEPS: usize = 128;
     let scale = STEPS as f32 / horizon;
-    if !(scale.is_finite() && scale > 0.0) {
+    if candidates.len() < STEPS || !(scale.is_finite() && scale > 0.0) {
         return candidates.sort_unstable_by(|a, b| a.bound.total_cmp(&b.bound));
     }
     let step = |candidate: &Candidate| ((candidate.bound * scale) as usize).min(STEPS - 1);
