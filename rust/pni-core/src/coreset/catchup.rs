@@ -1,9 +1,10 @@
 //! Bringing points up to date with the centres they have not seen.
 
 use super::bounds::RELATIVE;
+use super::cell::{Cell, GROUP};
 use super::centers::Centers;
 use super::points::{Points, State, root_above};
-use super::screen::{Cell, GROUP, Probe};
+use super::screen::Probe;
 use crate::distance::squared_within;
 use crate::simd::prefetch;
 use crate::threads::Team;
