@@ -1,9 +1,10 @@
 //! Bringing points up to date with the centres they have not seen.
 
 use super::bounds::RELATIVE;
+use super::cell::{Cell, GROUP};
 use super::centers::Centers;
 use super::points::{Points, State, root_above};
-use super::screen::{Cell, GROUP, Probe};
+use super::screen::Probe;
 use crate::distance::squared_within;
 use crate::simd::prefetch;
 use crate::threads::Team;
@@ -104,7 +105,7 @@ fn catch_up_cell(members: &mut [Entry], points: &Points<'_>, centers: &Centers, 
                 let place = cell.nearest(simd, &probe, lead, centers);
                 // The rows arrive while the other points are looked at; where no doubt is left none is read.
                 if let Some(candidate) = cell.candidates.get(place) {
-                    points.matrix.prefetch(entry.point as usize);
+                    points.prefetch(entry.point as usize);
                     prefetch(centers.row(candidate.index as usize));
                     *aim = Some(place);
                 }
@@ -157,7 +158,7 @@ fn update(
     let home = root_above(entry.state.best);
     let mut probe = Probe::default();
     narrow(&mut probe, entry, home, points);
-    let row = points.matrix.row(entry.point as usize, buffer);
+    let row = points.row(entry.point as usize, buffer);
     let mut from = 0;
     while let Some(candidate) = cell.candidates.get(place) {
         let index = candidate.index;

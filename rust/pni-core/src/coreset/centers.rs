@@ -1,7 +1,7 @@
 //! The centres chosen so far: their rows, their sketches, and which of them lie near each other.
 
 use super::bounds::{BLOCK, RELATIVE, blocks};
-use super::screen::Candidate;
+use super::cell::Candidate;
 use crate::Simd;
 
 /// Links kept in all; beyond, distances between centres are bounded anew where they are needed.

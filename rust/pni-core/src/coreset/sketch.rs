@@ -83,8 +83,7 @@ impl Basis {
             sketch[WIDTH - 1] = rest;
             // |z|² may underflow to less than it is, hence the constant.
             *slack = length * (components + share) * 1.01 + 1e-18 * (cols as f32).sqrt();
-            // Written so that NaN counts as too large.
-            if !(length < LARGEST) {
+            if length.is_nan() || length > LARGEST {
                 sketch.fill(0.0);
                 *slack = f32::INFINITY;
             }
