@@ -6,6 +6,7 @@ from importlib import metadata
 
 import click
 
+from .benchmark import benchmark
 from .coreset import coreset
 from .demo import demo
 from .evaluate import evaluate
@@ -50,5 +51,5 @@ def application() -> None:
     """  # noqa: D301  click's mark against rewrapping
 
 
-for command in (fit, score, evaluate, coreset, synthesize, info, demo):
+for command in (fit, score, evaluate, coreset, synthesize, benchmark, info, demo):
     application.add_command(command)

@@ -69,6 +69,11 @@ def model_choice(command: F) -> F:
                 is_flag=True,
                 help="Leave the neighborhood MLP out; without either condition this is PatchCore.",
             ),
+            click.option(
+                "--refine/--no-refine",
+                default=None,
+                help="Train a network that refines the maps, on synthetic defects.  [default: the preset's]",
+            ),
         )
     ):
         command = option(command)

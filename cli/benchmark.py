@@ -1,0 +1,165 @@
+"""`pni-fast benchmark`: the paper's tables on a whole data set."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options
+from .interrupts import interrupted
+from .progress import shown
+from .summary import print_json
+
+if TYPE_CHECKING:
+    from pni_fast.benchmark import Benchmark, Failure
+
+# Named here once more, as `--help` must not import the library; a test holds the two together.
+DATASETS = ("mvtec", "mvtec_loco", "mvtec_3d", "btad", "visa", "folder")
+
+
+def _names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Split names at commas; an option may also be given several times."""
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    names = _names(ctx, parameter, values)
+    for name in names:
+        if name not in options.PRESETS:
+            raise click.BadParameter(f"must be among {', '.join(options.PRESETS)}, got {name}")
+    if not names:
+        raise click.BadParameter("must name at least one preset, got none")
+    return names
+
+
+@click.command(short_help="Reproduce the paper's tables on a data set.")
+@click.argument("root", type=options.PATH)
+@click.option(
+    "--dataset",
+    type=click.Choice(DATASETS),
+    required=True,
+    help="Layout of ROOT; folder: every subfolder is a category in the MVTec AD layout.",
+)
+@click.option(
+    "--output", "-o", type=options.PATH, required=True, metavar="DIR", help="Folder for the results."
+)
+@click.option(
+    "--categories",
+    multiple=True,
+    callback=_names,
+    metavar="NAME,...",
+    help="Measure these only.  [default: all]",
+)
+@click.option(
+    "--presets",
+    multiple=True,
+    default=("lite",),
+    callback=_presets,
+    metavar="NAME,...",
+    help=f"Presets to measure: {', '.join(options.PRESETS)}.  [default: lite]",
+)
+@click.option(
+    "--ablation",
+    is_flag=True,
+    help="Measure PatchCore, P, N, NP and NPR, all from one fit a category (Table 3).",
+)
+@click.option("--backbone", metavar="NAME", help="A timm backbone in place of the presets'.")
+@click.option(
+    "--weights", type=options.PATH, metavar="FILE", help="Backbone weights, .safetensors or .pth, to use."
+)
+@options.device
+@options.seed
+@options.threads
+@options.quiet
+@options.as_json
+def benchmark(
+    *,
+    root: Path,
+    dataset: str,
+    output: Path,
+    categories: tuple[str, ...],
+    presets: tuple[str, ...],
+    ablation: bool,
+    backbone: str | None,
+    weights: Path | None,
+    device: str,
+    seed: int,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Fit and evaluate every category of the data set in ROOT, and write the paper's tables.
+
+    A run that was stopped goes on where it stopped when the same command is given again. A category that
+    cannot be used is reported and passed over; the exit status is then 1.
+
+    \b
+    DIR/benchmark.md, .csv, .json       tables; the paper's figures, marked (paper), beside ours
+    DIR/figures/PRESET/CATEGORY/        precision-recall.png, scores.png, sheet-VARIANT.png
+    DIR/runs/PRESET/CATEGORY/           one record for each variant: what a later run need not repeat
+    """  # noqa: D301  click's mark against rewrapping
+    began = time.monotonic()
+    from pni_fast.benchmark import run_benchmark
+
+    with shown(quiet=quiet) as progress:
+        done = run_benchmark(
+            root,
+            dataset,
+            output,
+            categories=categories,
+            presets=presets,
+            ablation=ablation,
+            backbone=backbone,
+            weights=weights,
+            device=device,
+            num_threads=threads,
+            seed=seed,
+            progress=progress,
+            on_failure=_report,
+        )
+    seconds = time.monotonic() - began
+    if as_json:
+        _print_result(done, seconds)
+    elif not quiet:
+        click.echo(
+            f"{len(done.records)} results, {done.measured} of them new, in {seconds:.1f} s. "
+            f"Tables: {output / 'benchmark.md'}"
+        )
+    if done.failures:
+        count = len(done.failures)
+        raise click.ClickException(
+            f"{count} {'category' if count == 1 else 'categories'} could not be measured; "
+            f"the others are in {output / 'benchmark.md'}"
+        )
+
+
+def _report(failure: Failure) -> None:
+    if interrupted():  # Ctrl-C can come out of a library as another error
+        raise click.Abort
+    click.echo(f"Failed: {failure.preset} {failure.category}: {failure.error}", err=True)
+
+
+def _print_result(done: Benchmark, seconds: float) -> None:
+    failures = [
+        {"preset": item.preset, "category": item.category, "error": item.error} for item in done.failures
+    ]
+    print_json(
+        {
+            "tables": done.output / "benchmark.json",
+            "results": [
+                {
+                    "category": item.category,
+                    "preset": item.preset,
+                    "variant": item.variant,
+                    **{key: value for key, value in item.metrics.items() if not key.endswith("threshold")},
+                }
+                for item in done.records
+            ],
+            "measured": done.measured,
+            "failures": failures,
+            "seconds": round(seconds, 3),
+        }
+    )

@@ -1,0 +1,220 @@
+"""The run over a data set: category by category, past broken ones, resuming what an earlier run began."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pni_fast.data import category_names, open_benchmark
+from pni_fast.detector import PNI
+from pni_fast.errors import DataError, PniError, WeightsError
+from pni_fast.presets import preset as preset_config
+from pni_fast.progress import Progress, silent
+
+from .measure import Plan, measure_category
+from .outputs import draw_figures, write_tables
+from .records import Record, RunFolder, all_records, read_json
+from .variants import ABLATION, Variant
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A category that could not be measured.
+
+    Attributes
+    ----------
+    category, preset
+        Which one.
+    error
+        One line: what is wrong.
+    trace
+        The traceback of an error that is no fault of the input, else None.
+    """
+
+    category: str
+    preset: str
+    error: str
+    trace: str | None = None
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a run leaves behind.
+
+    Attributes
+    ----------
+    output
+        Holds ``benchmark.json``, ``benchmark.csv``, ``benchmark.md``, ``figures`` and ``runs``.
+    records
+        Every record in the folder, those of earlier runs included.
+    failures
+        Categories of this run that could not be measured.
+    measured
+        How many records this run added.
+    """
+
+    output: Path
+    records: list[Record]
+    failures: list[Failure]
+    measured: int
+
+
+def run_benchmark(
+    root: str | os.PathLike[str],
+    dataset: str,
+    output: str | os.PathLike[str],
+    *,
+    categories: Sequence[str] = (),
+    presets: Sequence[str] = ("lite",),
+    ablation: bool = False,
+    backbone: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    num_threads: int | None = None,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
+    on_record: Callable[[Record], None] | None = None,
+    on_failure: Callable[[Failure], None] | None = None,
+) -> Benchmark:
+    """Measure presets on the categories of a data set and write the paper's tables.
+
+    A run that was killed goes on where it stopped when it is called again; a category that cannot be used is
+    reported and passed over. Tables and figures are brought up to date after every category.
+
+    Parameters
+    ----------
+    root, dataset
+        As for `pni_fast.data.category_names`.
+    output
+        Folder for everything that is written; may hold results of an earlier run with the same settings.
+    categories
+        Names to measure; empty takes all.
+    presets
+        Presets to measure, each in its own folder.
+    ablation
+        Measure the rows of the paper's Table 3, all from one fit, instead of the preset as it is.
+    backbone, weights, device, num_threads, seed
+        As for :class:`pni_fast.PNI`.
+    settings
+        Any other field of :class:`pni_fast.presets.Config`.
+    progress
+        Told stages named after preset, category and variant.
+    on_record, on_failure
+        Called with every new record, once it is on disk, and with every failure.
+
+    Returns
+    -------
+    Benchmark
+        All records and the failures.
+
+    Raises
+    ------
+    PniError
+        The data set, a category's name or an option is wrong; weights cannot be found; `output` cannot be
+        written or holds results of another data set or other settings.
+    """
+    folder = Path(output)
+    names = _chosen(root, dataset, categories)
+    _check_data_set(folder, dataset, Path(root))
+    all_records(folder)  # refuses a foreign file before the work begins
+    parts = {"position": True, "neighborhood": True, "refinement": True} if ablation else {}
+    options = {"backbone": backbone, "seed": seed, **(settings or {}), **parts}
+    plans = []
+    for preset in dict.fromkeys(presets):
+        config = preset_config(preset, **options)
+        run = RunFolder(folder, preset)
+        run.claim(
+            {
+                "dataset": dataset,
+                "root": str(Path(root).resolve()),
+                "version": _version(),
+                "weights": _fingerprint(weights),
+                "config": {key: value for key, value in config.as_dict().items() if key not in _PARTS},
+            }
+        )
+
+        def model(preset: str = preset) -> PNI:
+            return PNI(preset, weights=weights, device=device, num_threads=num_threads, **options)
+
+        variants = ABLATION if ablation else (Variant.of(config),)
+        plans.append(Plan(run, variants, model, folder / "figures"))
+
+    failures: list[Failure] = []
+    measured = 0
+
+    def count(record: Record) -> None:
+        nonlocal measured
+        measured += 1
+        if on_record is not None:
+            on_record(record)
+
+    for plan in plans:
+        for name in names:
+            before = measured
+            try:
+                category = open_benchmark(root, dataset, name)
+                measure_category(plan, name, category, progress=progress, on_record=count)
+            except WeightsError:  # the same for every category
+                raise
+            except Exception as error:
+                failure = _failure(plan.folder.preset, name, error)
+                failures.append(failure)
+                if on_failure is not None:
+                    on_failure(failure)
+            records = all_records(folder)
+            draw_figures(records, folder / "figures", plan.folder.preset, name, again=measured > before)
+            write_tables(records, folder, dataset, [vars(failure) for failure in failures])
+    return Benchmark(folder, all_records(folder), failures, measured)
+
+
+_PARTS = frozenset({"position", "neighborhood", "refinement"})  # told apart by the records' names
+
+
+def _chosen(root: str | os.PathLike[str], dataset: str, categories: Sequence[str]) -> list[str]:
+    names = category_names(root, dataset)
+    for name in categories:
+        if name not in names:
+            raise DataError(f"{root}: category must be one of {', '.join(names)}, got {name}")
+    return list(dict.fromkeys(categories)) or names
+
+
+def _check_data_set(output: Path, dataset: str, root: Path) -> None:
+    """Refuse a folder whose tables would mix data sets, whatever its presets."""
+    for path in sorted((output / "runs").glob("*/settings.json")):
+        known = read_json(path)
+        for key, value in (("dataset", dataset), ("root", str(root.resolve()))):
+            if known.get(key) != value:
+                raise PniError(
+                    f"{output}: holds results made with {key} {known.get(key)!r}, got {value!r}; "
+                    "give another --output"
+                )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("pni-fast")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _fingerprint(weights: str | os.PathLike[str] | None) -> str | None:
+    if weights is None:
+        return None
+    try:
+        return hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{weights}: cannot be read: {error.strerror or error}") from error
+
+
+def _failure(preset: str, category: str, error: Exception) -> Failure:
+    if isinstance(error, PniError):
+        return Failure(category, preset, str(error))
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    return Failure(category, preset, line, "".join(traceback.format_exception(error)))

@@ -1,0 +1,78 @@
+"""The image sheet of the paper's figure 6: ground truth, prediction at the F1 threshold, anomaly map."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pni_fast.evaluation import Evaluation, Result
+from pni_fast.files import atomic_path
+
+MOST = 8
+"""Images on a sheet."""
+
+_TRUTH, _FOUND = (209, 69, 59), (36, 87, 197)
+
+
+def write_sheet(evaluation: Evaluation, path: Path) -> bool:
+    """Draw a sheet of defective images that have a mask, every kind of defect in turn.
+
+    Parameters
+    ----------
+    evaluation
+        The images, masks and maps.
+    path
+        PNG to write, whole or not at all.
+
+    Returns
+    -------
+    bool
+        False, and nothing written, where no defective image has a mask.
+    """
+    shown, threshold = choose(evaluation.results), evaluation.metrics.pixel_threshold
+    if not shown or threshold is None:
+        return False
+    from matplotlib.figure import Figure
+
+    # Colours mean the same on every image: from the lowest normal value to the highest value shown.
+    low = evaluation.map_range[0]
+    high = max(float(found.anomaly_map.max()) for found in shown)
+    figure = Figure(figsize=(1.6 * len(shown) + 0.4, 5.4), layout="constrained")
+    panels = figure.subplots(3, len(shown), squeeze=False)
+    for column, found in enumerate(shown):
+        assert found.mask is not None  # chosen for having one
+        predicted = found.anomaly_map >= threshold
+        panels[0][column].imshow(tinted(found.image, found.mask, _TRUTH))
+        panels[1][column].imshow(tinted(found.image, predicted, _FOUND))
+        panels[2][column].imshow(found.anomaly_map, cmap="turbo", vmin=low, vmax=max(high, low + 1e-6))
+        panels[0][column].set_title(found.name, fontsize=6)
+    for row, label in zip(panels, ("ground truth", "prediction", "anomaly map"), strict=True):
+        row[0].set_ylabel(label, fontsize=8)
+        for axes in row:
+            axes.set(xticks=[], yticks=[])
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+    return True
+
+
+def choose(results: list[Result]) -> list[Result]:
+    """Return up to `MOST` defective images with marked pixels, taking turns between kinds of defect."""
+    kinds: dict[str, list[Result]] = {}
+    for found in results:
+        if found.sample.defect is not None and found.mask is not None and found.mask.any():
+            kinds.setdefault(found.sample.defect, []).append(found)
+    turns = zip_longest(*(kinds[kind] for kind in sorted(kinds)))
+    return [found for turn in turns for found in turn if found is not None][:MOST]
+
+
+def tinted(
+    image: NDArray[np.uint8], mask: NDArray[np.bool_], colour: tuple[int, int, int]
+) -> NDArray[np.uint8]:
+    """Return the image, (H, W, 3), with half of `colour` where the mask, (H, W), is True."""
+    mixed: NDArray[Any] = image.copy()
+    mixed[mask] = (image[mask].astype(np.uint16) + np.array(colour, dtype=np.uint16)) // 2
+    return mixed
