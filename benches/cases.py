@@ -31,7 +31,7 @@ def peer(name: str) -> ModuleType | str:
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except ImportError as error:
-        return f"{name.split('.')[0]} ({error})"
+        return f"{name.split('.', maxsplit=1)[0]} ({error})"
 
 
 def case(

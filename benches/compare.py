@@ -2,8 +2,8 @@
 
     python benches/compare.py [--quick] [--output bench-output] [--repeat 5] [--only nearest,coreset]
 
-Each round runs ours, then the peer (A, B, A, B, …); the ratio is of medians, the spread is the lowest and highest
-ratio of a round. Peers that are not installed are named as missing. Features: see `features.py`.
+Each round runs ours, then the peer (A, B, A, B, …); the ratio is of medians, the spread is the lowest and
+highest ratio of a round. Peers that are not installed are named as missing. Features: see `features.py`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cases import CASES, Setting  # noqa: E402
-from timing import Row, measure  # noqa: E402
+from cases import CASES, Setting
+from timing import Row, measure
 
 PEERS = ("anomalib", "faiss-cpu", "fpsample", "scikit-learn", "torch", "numpy")
 

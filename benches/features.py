@@ -15,7 +15,7 @@ def data_root() -> Path:
 
 
 def category_folder(output: Path) -> tuple[str, Path]:
-    """Return a name and a folder in MVTec layout: toothbrush where the measuring data is, else the demo's set."""
+    """Return a name and a folder in MVTec layout: toothbrush where the data is, else the demo's set."""
     root = data_root() / "toothbrush"
     if root.is_dir():
         return "toothbrush", root
@@ -29,7 +29,7 @@ def weights_file() -> Path:
 
 
 def grids(kind: str, split: str, output: Path, count: int | None = None) -> tuple[str, NDArray[np.float32]]:
-    """Return a name and patch features (images, h, w, d) of a split, ``lite`` or ``dense`` (DenseNet-201, 1024).
+    """Return a name and patch features (images, h, w, d) of a split: ``lite``, or ``dense`` (DenseNet-201).
 
     `count` takes only the first images.
 

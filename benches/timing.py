@@ -13,7 +13,7 @@ LONG = 20.0  # seconds of a round after which two rounds must do
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison. `ours` and `theirs` take nothing; `same` compares their results, for peers that are exact."""
+    """One comparison; `same` compares the two results, for peers that are exact."""
 
     kernel: str
     size: str

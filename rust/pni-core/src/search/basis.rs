@@ -59,7 +59,10 @@ pub fn basis(simd: Simd, sample: &[f32], columns: usize) -> Panels {
         for (i, direction) in directions.chunks_exact_mut(columns).enumerate() {
             let row = i / PER_PANEL * LANES + i % PER_PANEL;
             let sums = sums.values[row * by_column.count()..].as_flattened().iter();
-            direction.iter_mut().zip(sums).for_each(|(to, from)| *to = f64::from(*from));
+            direction
+                .iter_mut()
+                .zip(sums)
+                .for_each(|(to, from)| *to = f64::from(*from));
         }
         panels = orthonormal(simd, &mut directions, columns, passes);
     }

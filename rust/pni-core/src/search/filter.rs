@@ -100,7 +100,11 @@ fn lowest_body<I: Isa>(_: I, scores: &[[f32; LANES]], lowest: &[f32], wanted: &[
             let mut half = LANES / 2;
             while half > 0 {
                 for i in 0..half {
-                    lanes[i] = if lanes[i + half] < lanes[i] { lanes[i + half] } else { lanes[i] };
+                    lanes[i] = if lanes[i + half] < lanes[i] {
+                        lanes[i + half]
+                    } else {
+                        lanes[i]
+                    };
                 }
                 half /= 2;
             }

@@ -170,10 +170,10 @@ fn portable(rows: &[f32], panel: &[[f32; LANES]], base: &[f32; LANES], to: To<'_
 mod x86 {
     use super::{GROUP, LANES, RUN, To};
     use std::arch::x86_64::{
-        _mm_cvtss_f32, _mm_min_ps, _mm_min_ss, _mm_movehl_ps, _mm_movehdup_ps, _mm256_add_ps,
-        _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_min_ps,
-        _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_min_ps, _mm512_reduce_min_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        _mm_cvtss_f32, _mm_min_ps, _mm_min_ss, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps, _mm256_castps256_ps128,
+        _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_min_ps, _mm256_set1_ps, _mm256_setzero_ps,
+        _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_min_ps, _mm512_reduce_min_ps,
+        _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     // The sums are variables of their own: in an array the compiler stores them at every step.
@@ -292,7 +292,9 @@ mod tests {
             let mut panels = Panels::new(depth, columns, f32::INFINITY);
             for (values, base) in panels.parts() {
                 values.iter_mut().flatten().for_each(|value| *value = next());
-                base.iter_mut().filter(|base| base.is_finite()).for_each(|base| *base = next());
+                base.iter_mut()
+                    .filter(|base| base.is_finite())
+                    .for_each(|base| *base = next());
             }
             let count = panels.count();
             let length = |values: &mut dyn Iterator<Item = f32>| -> f64 {
@@ -312,7 +314,11 @@ mod tests {
                             assert_eq!(found[lane], f32::INFINITY);
                             continue;
                         }
-                        let exact: f64 = row.iter().zip(values).map(|(a, b)| f64::from(*a) * f64::from(b[lane])).sum();
+                        let exact: f64 = row
+                            .iter()
+                            .zip(values)
+                            .map(|(a, b)| f64::from(*a) * f64::from(b[lane]))
+                            .sum();
                         let scale = length(&mut row.iter().copied()) * length(&mut values.iter().map(|b| b[lane]));
                         let slack = rounding(depth) * (scale + f64::from(base.abs()));
                         let error = (f64::from(found[lane]) - f64::from(base) - exact).abs();

@@ -189,7 +189,14 @@ impl<'a> Worker<'a> {
                 stride: PANELS * LANES,
             };
             self.score(rows_of, &sketches.panels, &every, range.clone(), block, scores);
-            let hard = self.narrow(rows, &every, range.clone(), Some((sketches, &sketched.values)), block, scores);
+            let hard = self.narrow(
+                rows,
+                &every,
+                range.clone(),
+                Some((sketches, &sketched.values)),
+                block,
+                scores,
+            );
             self.tried.fetch_add(count, Ordering::Relaxed);
             if !hard.is_empty() {
                 self.hard(rows, &hard, range, block, gathered, scores);
@@ -273,7 +280,11 @@ impl<'a> Worker<'a> {
         scores: &mut Scores,
     ) -> Vec<usize> {
         let (simd, space) = (self.context.simd, &self.prepared.space);
-        let error = if sketches.is_some() { space.bound_error() } else { space.full_error() };
+        let error = if sketches.is_some() {
+            space.bound_error()
+        } else {
+            space.full_error()
+        };
         let first = range.start * LANES;
         let mut hard = Vec::new();
         let Scores {
@@ -312,7 +323,17 @@ impl<'a> Worker<'a> {
             deeper.clear();
             if let Some((sketches, own)) = sketches {
                 let (low, high) = (&own[PANELS * id], &own[PANELS * id + 1]);
-                deepen(simd, high, low[PER_PANEL], sketches.deep(), flat, first as u32, limit, found, deeper);
+                deepen(
+                    simd,
+                    high,
+                    low[PER_PANEL],
+                    sketches.deep(),
+                    flat,
+                    first as u32,
+                    limit,
+                    found,
+                    deeper,
+                );
                 let panels = match words {
                     [] => values.len(),
                     _ => words.iter().filter(|word| **word != 0).count(),
