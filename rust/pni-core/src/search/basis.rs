@@ -84,7 +84,9 @@ fn orthonormal(simd: Simd, directions: &mut [f64], columns: usize, passes: usize
         }
         let left = dot(simd, row, row).sqrt();
         let inverse = if left > length * 1e-6 { 1.0 / left } else { 0.0 };
-        row.iter_mut().for_each(|value| *value *= inverse);
+        for value in row.iter_mut() {
+            *value *= inverse;
+        }
     }
     let mut panels = Panels::new(columns, PANELS * LANES, 0.0);
     for ((values, _), directions) in panels.parts().zip(directions.chunks_exact(PER_PANEL * columns)) {

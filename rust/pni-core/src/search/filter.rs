@@ -145,8 +145,8 @@ fn collect_body<I: Isa>(
             let panel = block * 16 + i;
             let scores = &scores[panel];
             let mut within = 0;
-            for lane in 0..LANES {
-                within |= u32::from(scores[lane] <= limit) << lane;
+            for (lane, score) in scores.iter().enumerate() {
+                within |= u32::from(*score <= limit) << lane;
             }
             if !wanted.is_empty() {
                 within &= wanted[panel];
@@ -182,6 +182,7 @@ pub struct Deep<'a> {
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
 fn deepen_body<I: Isa>(
     _: I,
     row: &[f32; LANES],

@@ -33,7 +33,9 @@ impl Space {
             mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(*x));
         }
         let count = chosen().count() as f64;
-        mean.iter_mut().for_each(|mean| *mean /= count);
+        for mean in &mut mean {
+            *mean /= count;
+        }
         let largest = chosen()
             .flat_map(|row| row.iter().zip(&mean))
             .fold(0.0f64, |most, (x, mean)| most.max((f64::from(*x) - mean).abs()));

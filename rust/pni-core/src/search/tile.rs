@@ -137,6 +137,7 @@ fn tile(simd: Simd, rows: &[f32], panel: &[[f32; LANES]], base: &[f32; LANES], t
 }
 
 /// Two rows by eight columns at a time: as many sums as the smallest register file holds.
+#[allow(clippy::needless_pass_by_value)] // as the other levels, which write through it
 fn portable(rows: &[f32], panel: &[[f32; LANES]], base: &[f32; LANES], to: To<'_>) {
     const WIDTH: usize = 8;
     let (depth, stride) = (panel.len(), rows.len() / GROUP);
