@@ -41,8 +41,10 @@ def write_sheet(evaluation: Evaluation, path: Path) -> bool:
     # Colours mean the same on every image: from the lowest normal value to the highest value shown.
     low = evaluation.map_range[0]
     high = max(float(found.anomaly_map.max()) for found in shown)
-    figure = Figure(figsize=(1.6 * len(shown) + 0.4, 5.4), layout="constrained")
-    panels = figure.subplots(3, len(shown), squeeze=False)
+    width = 1.6 * len(shown) + 0.3
+    figure = Figure(figsize=(width, 5.1))
+    inside = {"left": 0.3 / width, "right": 1.0, "bottom": 0.0, "top": 0.95, "wspace": 0.02, "hspace": 0.02}
+    panels = figure.subplots(3, len(shown), squeeze=False, gridspec_kw=inside)
     for column, found in enumerate(shown):
         assert found.mask is not None  # chosen for having one
         predicted = found.anomaly_map >= threshold

@@ -1,0 +1,278 @@
+"""A benchmark resumes, survives a broken category, and refuses to mix settings; on tiny photographs."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pictures import defect_mask, make_category, texture
+from pni_fast import PNI, DataError, PniError, WeightsError
+from pni_fast.benchmark import run_benchmark
+from pni_fast.benchmark.variants import ABLATION, Variant, derive, share_extraction
+from pni_fast.data import open_category
+from pni_fast.refinement import RefinerConfig
+
+REFINER = RefinerConfig(side=32, bank=8, iterations=3, batch=4, levels=(0, 1), widths=(8, 8))
+TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "refiner": REFINER}
+COMMON = {"device": "cpu", "num_threads": 2, "settings": TINY}
+VARIANTS = ["neither", "P", "N", "NP", "NPR"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("set")
+    for name in ("bottle", "tile"):
+        make_category(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(root, tmp_path_factory):
+    """Return what a run over one category leaves behind that nothing interrupts."""
+    output = tmp_path_factory.mktemp("unbroken")
+    done = run_benchmark(root, "mvtec", output, categories=["bottle"], ablation=True, **COMMON)
+    assert done.failures == []
+    assert done.measured == 5
+    return done
+
+
+@pytest.fixture(scope="module")
+def full(root):
+    """Return a fitted model with every part, not yet sharing its extraction."""
+    return PNI(device="cpu", refinement=True, **TINY).fit(root / "bottle")
+
+
+def figures(record):
+    return (record.category, record.variant, record.metrics, record.curves)
+
+
+def record_files(output):
+    return sorted(output.glob("runs/*/*/*.json"))
+
+
+def test_a_run_leaves_tables_figures_and_records(unbroken):
+    output = unbroken.output
+    assert [item.category for item in unbroken.records] == ["bottle"] * 5
+    assert [item.variant for item in unbroken.records] == sorted(VARIANTS)
+    found = sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
+    images = ["precision-recall", "scores", *(f"sheet-{name}" for name in VARIANTS)]
+    expected = ["benchmark.csv", "benchmark.json", "benchmark.md", "runs/lite/settings.json"]
+    expected += [f"figures/lite/bottle/{name}.png" for name in images]
+    expected += [f"runs/lite/bottle/{name}.json" for name in VARIANTS]
+    assert found == sorted(expected)
+    written = json.loads((output / "benchmark.json").read_text())
+    assert [table["name"] for table in written["tables"]] == ["Table 1", "Table 2", "Table 3", "All figures"]
+    assert written["failures"] == []
+
+
+def test_a_finished_run_measures_nothing_again(root, unbroken):
+    before = {path: path.stat().st_mtime_ns for path in record_files(unbroken.output)}
+    again = run_benchmark(root, "mvtec", unbroken.output, categories=["bottle"], ablation=True, **COMMON)
+    assert again.measured == 0
+    assert {path: path.stat().st_mtime_ns for path in record_files(unbroken.output)} == before
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from test_benchmark_run import COMMON
+from pni_fast.benchmark import run_benchmark
+left = int(sys.argv[4])
+def kill(record):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+run_benchmark(
+    sys.argv[2], "mvtec", sys.argv[3], categories=["bottle"], ablation=True, on_record=kill, **COMMON
+)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_a_killed_run_resumes_with_the_same_figures(root, unbroken, tmp_path, environment):
+    here = Path(__file__).parent
+    paths = {"PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], str(here.parent)])}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, here, root, tmp_path, "3"],
+        env=environment | paths,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before = {path: path.stat().st_mtime_ns for path in record_files(tmp_path)}
+    assert [path.stem for path in before] == ["N", "P", "neither"]
+    assert (tmp_path / "runs/lite/bottle/model.safetensors").is_file()
+
+    done = run_benchmark(root, "mvtec", tmp_path, categories=["bottle"], ablation=True, **COMMON)
+    assert done.measured == 2
+    assert [figures(item) for item in done.records] == [figures(item) for item in unbroken.records]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    refitted = {item.variant: item.seconds["fit"] is not None for item in done.records}
+    assert refitted == {"N": True, "NP": False, "NPR": False, "P": True, "neither": True}
+    assert not list(tmp_path.rglob("*.safetensors"))
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_a_model_left_behind_without_a_wanted_part_is_fitted_again(root, unbroken, tmp_path):
+    left = tmp_path / "runs/lite/bottle/model.safetensors"
+    small = {key: value for key, value in TINY.items() if key != "refiner"}
+    model = PNI(device="cpu", neighborhood=False, position=False, **small)
+    model.fit(root / "bottle")
+    model.save(left)
+    done = run_benchmark(root, "mvtec", tmp_path, categories=["bottle"], **COMMON)
+    assert [figures(item) for item in done.records] == [
+        figures(item) for item in unbroken.records if item.variant == "NP"
+    ]
+
+
+@pytest.mark.parametrize("variant", ABLATION, ids=VARIANTS)
+def test_a_part_left_out_is_the_fit_without_it(root, full, variant):
+    category = open_category(root / "bottle")
+    alone = PNI(
+        device="cpu",
+        position=variant.position,
+        neighborhood=variant.neighborhood,
+        refinement=variant.refinement,
+        **TINY,
+    ).fit(category.train)
+    derived = derive(share_extraction(full), variant, category.train)
+    images = [sample.path for sample in category.test]
+    for _ in range(2):  # the second time from remembered features
+        assert derived.score_samples(images).tobytes() == alone.score_samples(images).tobytes()
+    ours, theirs = derived.summary(), alone.summary()
+    assert ours["normalization"] == pytest.approx(theirs["normalization"], rel=1e-6)
+    assert ours["config"] == theirs["config"]
+    assert ours["parts"] == theirs["parts"]
+
+
+def test_features_of_an_image_are_extracted_once(root, full, monkeypatch):
+    from pni_fast.features import FeatureExtractor
+
+    category = open_category(root / "bottle")
+    shared = share_extraction(full)
+    calls = []
+    forward = FeatureExtractor.forward
+    monkeypatch.setattr(
+        FeatureExtractor, "forward", lambda self, images: calls.append(1) or forward(self, images)
+    )
+    images = [sample.path for sample in category.test]
+    for variant in ("neither", "P", "NP"):
+        derive(shared, Variant.named(variant), category.train).score_samples(images)
+    assert len(calls) == len(images) + len(category.train)
+    shared._fitted.extractor._left = 0
+    shared._fitted.extractor._seen.clear()
+    shared.score_samples(images)
+    shared.score_samples(images)
+    assert len(calls) == 3 * len(images) + len(category.train), "beyond its capacity nothing is kept"
+
+
+def test_a_variant_with_more_parts_than_the_model_is_refused(root):
+    model = PNI(device="cpu", neighborhood=False, **TINY).fit(root / "bottle")
+    with pytest.raises(ValueError, match="variant must have parts of P only, got NP"):
+        derive(model, Variant.named("NP"), [])
+
+
+def test_a_broken_category_is_passed_over_and_reported(root, tmp_path):
+    data, output = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(root, data)
+    broken = data / "bottle/train/good/001.png"
+    broken.write_text("not an image")
+    shutil.rmtree(shutil.copytree(data / "tile", data / "wood") / "train")
+    seen = []
+    done = run_benchmark(data, "mvtec", output, on_failure=seen.append, **COMMON)
+    assert [item.category for item in done.failures] == ["bottle", "wood"] == [item.category for item in seen]
+    assert "001.png" in done.failures[0].error
+    assert "must hold good images to train on, got none" in done.failures[1].error
+    assert [(item.category, item.variant) for item in done.records] == [("tile", "NP")]
+    text = (output / "benchmark.md").read_text()
+    assert "## Not measured" in text
+    assert f"- lite bottle: {done.failures[0].error}" in text
+    assert [item["category"] for item in json.loads((output / "benchmark.json").read_text())["failures"]] == [
+        "bottle",
+        "wood",
+    ]
+
+    texture(1).save(broken)
+    mended = run_benchmark(data, "mvtec", output, categories=["bottle"], **COMMON)
+    assert mended.failures == []
+    assert mended.measured == 1
+    assert [item.category for item in mended.records] == ["bottle", "tile"]
+    assert "Not measured" not in (output / "benchmark.md").read_text()
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(root, tmp_path, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise ZeroDivisionError("by\nzero")
+
+    monkeypatch.setattr("pni_fast.benchmark.measure.evaluate", fail)
+    (failure,) = run_benchmark(root, "mvtec", tmp_path, categories=["tile"], **COMMON).failures
+    assert failure.error == "ZeroDivisionError: by zero"
+    assert "in fail" in failure.trace
+
+
+def test_images_that_came_later_are_noticed(root, tmp_path):
+    data, output = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(root / "tile", data / "tile")
+    run_benchmark(data, "mvtec", output, **COMMON)
+    texture(30, defect=True).save(data / "tile/test/stain/009.png")
+    defect_mask().save(data / "tile/ground_truth/stain/009_mask.png")
+    (failure,) = run_benchmark(data, "mvtec", output, **COMMON).failures
+    assert "NP.json: made from 4 training and 4 test images" in failure.error
+    assert "now holds 4 and 5; delete the file to measure again" in failure.error
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, r"holds results made with config\.seed 0, got 1; give another --output"),
+        ({"settings": TINY | {"crop": 72}}, r"made with config\.crop 64, got 72"),
+        ({"backbone": "resnet18"}, r"config\.backbone 'tf_efficientnet_lite0', got 'resnet18'"),
+    ],
+)
+def test_other_settings_are_refused(root, unbroken, change, message):
+    with pytest.raises(PniError, match=message):
+        run_benchmark(root, "mvtec", unbroken.output, **(COMMON | change))
+
+
+def test_another_data_set_is_refused_for_every_preset(root, unbroken, tmp_path):
+    with pytest.raises(PniError, match="made with dataset 'mvtec', got 'folder'"):
+        run_benchmark(root, "folder", unbroken.output, presets=["paper"], **COMMON)
+    make_category(tmp_path / "tile")
+    with pytest.raises(PniError, match=r"made with root .*; give another --output"):
+        run_benchmark(tmp_path, "mvtec", unbroken.output, presets=["paper"], **COMMON)
+
+
+def test_wrong_names_end_a_run_before_it_begins(root, tmp_path):
+    output = tmp_path / "out"
+    with pytest.raises(DataError, match="category must be one of bottle, tile, got screw"):
+        run_benchmark(root, "mvtec", output, categories=["bottle", "screw"], **COMMON)
+    with pytest.raises(WeightsError, match=r"none\.pth: cannot be read: No such file"):
+        run_benchmark(root, "mvtec", output, weights=tmp_path / "none.pth", **COMMON)
+    with pytest.raises(PniError, match="preset must be one of"):
+        run_benchmark(root, "mvtec", output, presets=["large"], **COMMON)
+    assert not output.exists()
+
+
+def test_a_file_that_is_no_record_is_named(root, tmp_path):
+    path = tmp_path / "runs/lite/tile/NP.json"
+    path.parent.mkdir(parents=True)
+    for text, message in (
+        ("{", "must be a JSON object"),
+        ("[]", "must be a JSON object, got list"),
+        ('{"category": "tile"}', "must be a record of this version"),
+    ):
+        path.write_text(text)
+        with pytest.raises(PniError, match=rf"NP\.json: {message}.*delete it"):
+            run_benchmark(root, "mvtec", tmp_path, **COMMON)
+
+
+def test_unknown_backbones_end_the_run(root, tmp_path):
+    with pytest.raises(WeightsError, match="must be the name of a timm model"):
+        run_benchmark(root, "mvtec", tmp_path, backbone="resnet1", **COMMON)
