@@ -216,6 +216,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    #[allow(clippy::needless_pass_by_value)] // it is written through
     pub fn tile_512(rows: &[f32], panel: &[[f32; LANES]], base: &[f32; LANES], to: To<'_>) {
         tile_512!(rows, panel, base, to, 0 a0 b0 1 a1 b1 2 a2 b2 3 a3 b3 4 a4 b4 5 a5 b5 6 a6 b6 7 a7 b7);
     }
@@ -266,6 +267,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2,fma")]
+    #[allow(clippy::needless_pass_by_value)] // it is written through
     pub fn tile_256(rows: &[f32], panel: &[[f32; LANES]], base: &[f32; LANES], to: To<'_>) {
         let stride = rows.len() / GROUP;
         for first in [0, GROUP / 2] {
