@@ -35,8 +35,7 @@ class RefinerConfig:
     anneal
         Warm up over the first tenth, then fall along a cosine to 0. False: constant, as in the paper.
     ratio
-        Share of the refined map in the final one. The paper's 0.1 is for maps that end at 1; maps normalised
-        by normal images alone go well beyond 1 on defects, so the same weight takes a larger share.
+        Share of the refined map in the final one; the paper has 0.1.
     rotation
         Largest turn, degrees, of the online augmentation.
     colour
@@ -60,7 +59,7 @@ class RefinerConfig:
     batch: int = 8
     learning_rate: float = 5e-4
     anneal: bool = True
-    ratio: float = 0.3
+    ratio: float = RATIO
     rotation: float = 10.0
     colour: float = 0.1
     checkpoint_every: int = 50
@@ -107,7 +106,6 @@ REFINERS: dict[str, RefinerConfig] = {
         iterations=55_000,
         learning_rate=1e-4,
         anneal=False,
-        ratio=RATIO,
         checkpoint_every=500,
     ),
 }
