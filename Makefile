@@ -44,9 +44,8 @@ format: $(VENV)/.extra-lint ## Format every file the way `make lint` wants it
 	cargo fmt --all
 
 .PHONY: bench
-bench: $(VENV)/.extra-bench ## Measure the kernels, against their peers and by themselves
-	$(BIN)/pytest benches --benchmark-only
-	cargo bench --locked --workspace
+bench: $(VENV)/.extra-bench ## Measure the kernels against their peers, in one run, as one table
+	$(BIN)/python benches/compare.py
 
 .PHONY: build
 build: $(VENV)/.tools ## Build the wheel and the source archive into dist/

@@ -42,10 +42,10 @@ fn coreset(criterion: &mut Criterion) {
         };
         let shape = format!("{rows}x{cols}");
         group.bench_function(BenchmarkId::new("greedy", &shape), |b| {
-            b.iter(|| greedy(&matrix, &request, &context))
+            b.iter(|| greedy(&matrix, &request, &context));
         });
         group.bench_function(BenchmarkId::new("scan", &shape), |b| {
-            b.iter(|| scan(&matrix, &request, &context))
+            b.iter(|| scan(&matrix, &request, &context));
         });
     }
     group.finish();

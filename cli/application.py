@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 import click
 
 from .benchmark import benchmark
@@ -12,7 +10,7 @@ from .demo import demo
 from .evaluate import evaluate
 from .failures import Application
 from .fit import fit
-from .info import info
+from .info import info, installed_version
 from .score import score
 from .synthesize import synthesize
 
@@ -21,14 +19,6 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool
     if wanted and not ctx.resilient_parsing:
         click.echo(f"pni-fast {installed_version()}")
         ctx.exit()
-
-
-def installed_version() -> str:
-    """Return the version of the installed package, or ``unknown`` in a checkout that was never installed."""
-    try:
-        return metadata.version("pni-fast")
-    except metadata.PackageNotFoundError:
-        return "unknown (not installed)"
 
 
 @click.group(

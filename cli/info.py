@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,14 @@ import click
 
 from . import options
 from .summary import print_json
+
+
+def installed_version() -> str:
+    """Return the version of the installed package, or ``unknown`` in a checkout that was never installed."""
+    try:
+        return metadata.version("pni-fast")
+    except metadata.PackageNotFoundError:
+        return "unknown (not installed)"
 
 
 @click.command(short_help="Describe the installation or a model.")
@@ -42,8 +51,6 @@ def describe_installation() -> dict[str, Any]:
     import timm
     import torch
     from pni_fast import _core
-
-    from .application import installed_version
 
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     return {

@@ -39,12 +39,12 @@ class Geometry:
     def image(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return the crop of an RGB image, uint8 of shape (crop, crop, 3); bilinear with antialiasing."""
         resized = image.resize((self.resize, self.resize), Image.Resampling.BILINEAR)
-        return np.ascontiguousarray(np.asarray(resized)[self._cut])
+        return np.array(np.asarray(resized)[self._cut])
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the crop of a (H, W) mask, bool of shape (crop, crop); nearest neighbour."""
         resized = Image.fromarray(mask).resize((self.resize, self.resize), Image.Resampling.NEAREST)
-        return np.ascontiguousarray(np.asarray(resized, dtype=np.bool_)[self._cut])
+        return np.array(np.asarray(resized, dtype=np.bool_)[self._cut])
 
     @property
     def _cut(self) -> tuple[slice, slice]:

@@ -11,7 +11,7 @@ from .conditions import Conditions
 from .features import FeatureExtractor
 from .kernels import max_likelihood, nearest
 from .neighborhood import NeighborhoodMLP
-from .refinement import RefinementNetwork, fuse
+from .refinement import RefinementNetwork
 
 
 class Scorer:
@@ -65,7 +65,7 @@ class Scorer:
         assert self.refiner is not None
         low, high = self.refiner_range
         normalised = (np.stack(maps) - np.float32(low)) / np.float32(high - low)
-        return list(fuse(self.refiner.refine(crops, normalised), normalised))
+        return list(self.refiner.fused(crops, normalised))
 
     def likelihood_maps(self, features: torch.Tensor, num_threads: int) -> list[NDArray[np.float32]]:
         """Return the maps of −log p(Φ(x) | Ω) of patch features (b, h, w, d) on any device."""

@@ -89,16 +89,26 @@ def stream(
             yield Streamed(source, image, results[0])
         return
 
+    yield from in_batches(((source, image) for source, image, _ in loaded()), compute, device)
+
+
+def in_batches(
+    crops: Iterable[tuple[Source, NDArray[np.uint8]]],
+    compute: Callable[[torch.Tensor], list[R]],
+    device: torch.device,
+    size: int = GPU_BATCH,
+) -> Iterator[Streamed[R]]:
+    """Yield ``compute(batch)`` image by image, several batches in work at once, in order."""
+
     def run(batch: list[tuple[Source, NDArray[np.uint8]]]) -> list[Streamed[R]]:
-        crops = torch.from_numpy(np.stack([image for _, image in batch])).to(device, non_blocking=True)
+        pixels = torch.from_numpy(np.stack([image for _, image in batch])).to(device, non_blocking=True)
         return [
             Streamed(source, image, result)
-            for (source, image), result in zip(batch, compute(crops), strict=True)
+            for (source, image), result in zip(batch, compute(pixels), strict=True)
         ]
 
-    pairs = ((source, image) for source, image, _ in loaded())
-    for results_of_batch in ordered_map(run, _batches(pairs, GPU_BATCH), GPU_IN_FLIGHT):
-        yield from results_of_batch
+    for results in ordered_map(run, _batches(crops, size), GPU_IN_FLIGHT):
+        yield from results
 
 
 T = TypeVar("T")

@@ -118,6 +118,14 @@ def test_working_size(size, side, wanted):
     assert working_size(size, side) == wanted
 
 
+def test_fused_mixes_at_the_configured_ratio():
+    mixing = RefinementNetwork(replace(SMALL, ratio=0.25)).eval()
+    images, maps = np.zeros((1, 32, 32, 3), np.uint8), np.full((1, 32, 32), 2, np.float32)
+    np.testing.assert_allclose(
+        mixing.fused(images, maps), 0.25 * mixing.refine(images, maps) + 1.5, rtol=1e-6
+    )
+
+
 def test_state_dict_rebuilds_the_network(network):
     again = RefinementNetwork(RefinerConfig.from_dict(network.config.as_dict())).eval()
     again.load_state_dict(network.state_dict())
@@ -160,6 +168,7 @@ def test_weights_that_lack_a_layer_are_refused(tmp_path):
         ({"side": 8}, "side must be at least 16, got 8"),
         ({"iterations": 0}, "iterations must be at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"ratio": 1.5}, r"ratio must be in \[0, 1\], got 1.5"),
         ({"bank": 3}, "bank must be 0 or at least the batch of 8, got 3"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .fusion import RATIO
+
 
 @dataclass(frozen=True)
 class RefinerConfig:
@@ -32,6 +34,8 @@ class RefinerConfig:
         Adam's; with `anneal` the highest of a one-cycle schedule.
     anneal
         Warm up over the first tenth, then fall along a cosine to 0. False: constant, as in the paper.
+    ratio
+        Share of the refined map in the final one; the paper has 0.1.
     rotation
         Largest turn, degrees, of the online augmentation.
     colour
@@ -55,6 +59,7 @@ class RefinerConfig:
     batch: int = 8
     learning_rate: float = 5e-4
     anneal: bool = True
+    ratio: float = RATIO
     rotation: float = 10.0
     colour: float = 0.1
     checkpoint_every: int = 50
@@ -71,6 +76,8 @@ class RefinerConfig:
                 raise ValueError(f"{name} must be at least {least}, got {value}")
         if not self.learning_rate > 0.0:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if not 0.0 <= self.ratio <= 1.0:
+            raise ValueError(f"ratio must be in [0, 1], got {self.ratio}")
         if self.bank and self.bank < self.batch:
             raise ValueError(f"bank must be 0 or at least the batch of {self.batch}, got {self.bank}")
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from pni_fast.backbone import load_weights
 
 from .config import RefinerConfig
+from .fusion import fuse
 
 STEEPNESS = 6.0
 """Of the logistic curve a residual network starts from: 1, the highest value of a normal map, gives ½."""
@@ -218,6 +219,10 @@ class RefinementNetwork(nn.Module):
             refined = F.interpolate(refined, size=images.shape[1:3], mode="bilinear", align_corners=False)
         result: NDArray[np.float32] = refined.squeeze(1).cpu().numpy()
         return result
+
+    def fused(self, images: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the final maps: `refine`, then `fuse` at the configured ratio; arguments as for `refine`."""
+        return fuse(self.refine(images, maps), maps, self.config.ratio)
 
 
 _IMAGENET_MEAN, _IMAGENET_STD = timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD

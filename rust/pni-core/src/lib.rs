@@ -12,6 +12,7 @@ pub mod histogram;
 pub mod likelihood;
 pub mod matrix;
 pub mod nearest;
+mod search;
 pub mod simd;
 pub mod threads;
 

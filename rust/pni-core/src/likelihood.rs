@@ -1,7 +1,7 @@
 //! Masked nearest neighbour: `−log max_c p(Φ|c) T_τ(c|Ω)` up to λ (equations (1) to (5) of the paper).
 
-use crate::distance::squared;
 use crate::nearest::same_width;
+use crate::search::{Mask, search};
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result};
 
@@ -47,28 +47,10 @@ pub fn max_likelihood(
             format!("{} bytes", allowed.bits.len()),
         ));
     }
-    Team::with(context, |team| {
-        features.check_finite(team)?;
-        coreset.check_finite(team)?;
-        let targets = coreset.to_vec();
-        let cols = features.cols();
-        let mut found = vec![(f64::INFINITY, -1i64); features.rows()];
-        team.each_chunk(&mut found, 1, |row, best| {
-            let mut buffer = Vec::new();
-            let query = features.row(row, &mut buffer);
-            let bits = &allowed.bits[row * stride..][..stride];
-            for (index, (center, group)) in targets.chunks_exact(cols).zip(groups).enumerate() {
-                if bits[*group as usize / 8] >> (*group % 8) & 1 == 1 {
-                    let distance = squared(context.simd, query, center);
-                    if distance < best[0].0 {
-                        best[0] = (distance, index as i64);
-                    }
-                }
-            }
-        })?;
-        Ok(found
-            .into_iter()
-            .map(|(squared, index)| (squared.sqrt() as f32, index))
-            .unzip())
-    })
+    let mask = Mask::new(groups, allowed.groups, allowed.bits);
+    let found = Team::with(context, |team| search(features, coreset, Some(&mask), team, context))?;
+    Ok(found
+        .into_iter()
+        .map(|(squared, index)| (squared.sqrt() as f32, index))
+        .unzip())
 }

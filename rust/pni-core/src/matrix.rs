@@ -1,5 +1,6 @@
 //! A read-only matrix over the caller's memory (an array or a mapped file), float32 or float16.
 
+use crate::simd::prefetch;
 use crate::threads::Team;
 use crate::{Error, Result};
 use half::f16;
@@ -88,6 +89,16 @@ impl<'a> Matrix<'a> {
     #[inline]
     pub fn row<'b>(&'b self, row: usize, buffer: &'b mut Vec<f32>) -> &'b [f32] {
         self.load(row..row + 1, buffer)
+    }
+
+    /// Asks for a row that will be read soon.
+    #[inline]
+    pub fn prefetch(&self, row: usize) {
+        let span = row * self.cols..(row + 1) * self.cols;
+        match self.storage {
+            Storage::F32(data) => prefetch(&data[span]),
+            Storage::F16(data) => prefetch(&data[span]),
+        }
     }
 
     /// All values as float32, copied.

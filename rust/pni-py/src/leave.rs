@@ -12,6 +12,7 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_millis(50);
 
 /// A core error as the Python exception a caller expects.
+#[allow(clippy::needless_pass_by_value)] // for map_err
 pub fn to_py(error: Error) -> PyErr {
     match error {
         Error::NotFinite { .. } | Error::Invalid { .. } => PyValueError::new_err(error.to_string()),

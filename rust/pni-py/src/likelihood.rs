@@ -7,6 +7,9 @@ use pni_core::likelihood::Allowed;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+/// Distances and indices.
+type Found<'py> = (Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<i64>>);
+
 /// Distance to, and index of, the nearest coreset row whose group is allowed; `allowed` holds bits, lowest first.
 #[pyfunction]
 #[pyo3(signature = (features, coreset, groups, allowed, n_groups, num_threads=None))]
@@ -19,7 +22,7 @@ pub fn max_likelihood<'py>(
     allowed: PyReadonlyArray2<'py, u8>,
     n_groups: usize,
     num_threads: Option<usize>,
-) -> PyResult<(Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<i64>>)> {
+) -> PyResult<Found<'py>> {
     let (rows, targets) = (features.view("features")?, coreset.view("coreset")?);
     if allowed.shape() != [rows.rows(), n_groups.div_ceil(8)] {
         return Err(PyValueError::new_err(format!(

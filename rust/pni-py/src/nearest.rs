@@ -5,6 +5,9 @@ use crate::leave::leave;
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 
+/// Indices and distances.
+type Found<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f32>>);
+
 /// Index of, and distance to, the nearest centre of every row.
 #[pyfunction]
 #[pyo3(signature = (features, centers, num_threads=None))]
@@ -14,7 +17,7 @@ pub fn nearest<'py>(
     features: Rows<'py>,
     centers: Rows<'py>,
     num_threads: Option<usize>,
-) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f32>>)> {
+) -> PyResult<Found<'py>> {
     let (rows, targets) = (features.view("features")?, centers.view("centers")?);
     let (indices, distances) = leave(py, num_threads, None, |context| {
         pni_core::nearest::nearest(&rows, &targets, context)

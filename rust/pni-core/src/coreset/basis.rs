@@ -24,7 +24,7 @@ pub struct Basis {
     pub mean: Vec<f32>,
     /// (d, WIDTH): component j in column j; the last column, and those the sample does not need, are 0.
     pub vectors: Vec<f32>,
-    /// At least the spectral norm of VᵀV − I over the columns that are not 0.
+    /// At least the spectral norm of `VᵀV − I` over the columns that are not 0.
     pub skew: f32,
 }
 
@@ -154,7 +154,9 @@ fn orthonormalise(vectors: &mut [f32], team: &Team<'_>) -> Result<f32> {
         }
         let length = dot(&column, &column).sqrt();
         if length.is_finite() && length > 1e-6 * before && length > 1e-30 {
-            column.iter_mut().for_each(|x| *x = f64::from((*x / length) as f32));
+            for x in &mut column {
+                *x = f64::from((*x / length) as f32);
+            }
             kept.push((j, column));
         }
     }

@@ -1,10 +1,12 @@
 //! Bringing points up to date with the centres they have not seen.
 
 use super::bounds::RELATIVE;
+use super::cell::{Cell, GROUP};
 use super::centers::Centers;
 use super::points::{Points, State, root_above};
-use super::screen::{Cell, GROUP, Probe};
+use super::screen::Probe;
 use crate::distance::squared_within;
+use crate::simd::prefetch;
 use crate::threads::Team;
 use crate::{Result, Simd};
 
@@ -56,7 +58,9 @@ fn by_cell(points: &Points<'_>, list: &[u32], centers: usize) -> Vec<Entry> {
 /// Entries in ascending order of a key below `keys`, equal ones in the order they came.
 fn counting_sort(entries: &[Entry], keys: usize, key: impl Fn(&Entry) -> usize) -> Vec<Entry> {
     let mut places = vec![0usize; keys + 1];
-    entries.iter().for_each(|entry| places[key(entry) + 1] += 1);
+    for entry in entries {
+        places[key(entry) + 1] += 1;
+    }
     for i in 0..keys {
         places[i + 1] += places[i];
     }
@@ -91,14 +95,31 @@ fn catch_up_cell(members: &mut [Entry], points: &Points<'_>, centers: &Centers, 
             let sketch = |i: usize| points.sketch(group[i.min(group.len() - 1)].point as usize);
             let sketches = [sketch(0), sketch(1), sketch(2), sketch(3)];
             let stride = cell.lead(simd, sketches, horizon_of(group), centers, lead);
-            for (i, entry) in group.iter_mut().enumerate() {
-                update(entry, cell, &lead[i * stride..][..stride], points, centers, simd, row);
+            if stride == 0 {
+                continue;
+            }
+            let mut aims = [None; GROUP];
+            for ((entry, lead), aim) in group.iter().zip(lead.chunks_exact_mut(stride)).zip(&mut aims) {
+                let mut probe = Probe::default();
+                narrow(&mut probe, entry, root_above(entry.state.best), points);
+                let place = cell.nearest(simd, &probe, lead, centers);
+                // The rows arrive while the other points are looked at; where no doubt is left none is read.
+                if let Some(candidate) = cell.candidates.get(place) {
+                    points.prefetch(entry.point as usize);
+                    prefetch(centers.row(candidate.index as usize));
+                    *aim = Some(place);
+                }
+            }
+            for ((entry, lead), aim) in group.iter_mut().zip(lead.chunks_exact_mut(stride)).zip(aims) {
+                if let Some(place) = aim {
+                    update(entry, cell, place, lead, points, centers, simd, row);
+                }
             }
         }
     }
-    members
-        .iter_mut()
-        .for_each(|entry| entry.state.seen = centers.len() as u32);
+    for entry in members {
+        entry.state.seen = centers.len() as u32;
+    }
 }
 
 /// No centre farther than this from theirs can be nearer to one of these points.
@@ -107,49 +128,45 @@ fn horizon_of(members: &[Entry]) -> f32 {
     2.0 * root_above(most) * (1.0 + 2.0 * RELATIVE)
 }
 
-/// Compares one point with the candidates of its cell; `lead` as [`Cell::lead`] gives it.
+/// Sets a probe to what is known of a point, `home` being its distance to the centre of its cell.
+fn narrow<'a>(probe: &mut Probe<'a>, entry: &Entry, home: f32, points: &'a Points<'_>) {
+    let point = entry.point as usize;
+    let root = root_above(entry.state.best);
+    *probe = Probe {
+        sketch: points.sketch(point),
+        reach: (root + points.slack[point]) * (1.0 + RELATIVE),
+        horizon: (home + root) * (1.0 + RELATIVE),
+        seen: entry.state.seen,
+        center: entry.state.center,
+    };
+}
+
+/// Compares one point with the candidates of its cell, that at `place` first: it looks nearest, and what it leaves
+/// of the distance rules out most others.
+#[allow(clippy::too_many_arguments)]
 fn update(
     entry: &mut Entry,
     cell: &Cell,
-    lead: &[f32],
+    mut place: usize,
+    lead: &mut [f32],
     points: &Points<'_>,
     centers: &Centers,
     simd: Simd,
     buffer: &mut Vec<f32>,
 ) {
-    let point = entry.point as usize;
-    let state = &mut entry.state;
-    let slack = points.slack[point];
     // The bounds start from the cell's own centre, at this distance whatever becomes nearest later.
-    let home = root_above(state.best);
-    let mut probe = Probe {
-        sketch: points.sketch(point),
-        reach: 0.0,
-        horizon: 0.0,
-        seen: state.seen,
-        center: state.center,
-    };
-    let narrow = |probe: &mut Probe<'_>, state: &State| {
-        let root = root_above(state.best);
-        probe.reach = (root + slack) * (1.0 + RELATIVE);
-        probe.horizon = (home + root) * (1.0 + RELATIVE);
-        probe.center = state.center;
-    };
-    narrow(&mut probe, state);
-    // The candidate that looks nearest first: what it leaves of the distance rules out most others.
-    let mut place = cell.nearest(simd, &probe, lead, centers);
-    if place == cell.candidates.len() {
-        return;
-    }
-    // The row itself is read only where the sketch leaves a doubt.
-    let row = points.matrix.row(point, buffer);
+    let home = root_above(entry.state.best);
+    let mut probe = Probe::default();
+    narrow(&mut probe, entry, home, points);
+    let row = points.row(entry.point as usize, buffer);
     let mut from = 0;
     while let Some(candidate) = cell.candidates.get(place) {
         let index = candidate.index;
-        let distance = squared_within(simd, row, centers.row(index as usize), state.best);
-        if distance < state.best || (distance == state.best && index < state.center) {
-            (state.best, state.center) = (distance, index);
-            narrow(&mut probe, state);
+        let State { best, center, .. } = entry.state;
+        let distance = squared_within(simd, row, centers.row(index as usize), best);
+        if distance < best || (distance == best && index < center) {
+            (entry.state.best, entry.state.center) = (distance, index);
+            narrow(&mut probe, entry, home, points);
         }
         place = cell.doubtful(simd, &probe, from, lead, centers);
         from = place + 1;

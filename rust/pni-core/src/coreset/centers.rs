@@ -1,7 +1,7 @@
 //! The centres chosen so far: their rows, their sketches, and which of them lie near each other.
 
 use super::bounds::{BLOCK, RELATIVE, blocks};
-use super::screen::Candidate;
+use super::cell::Candidate;
 use crate::Simd;
 
 /// Links kept in all; beyond, distances between centres are bounded anew where they are needed.
@@ -159,5 +159,49 @@ impl Centers {
         let links = &self.links[center];
         let start = links.partition_point(|link| (link.index as usize) < seen);
         out.extend(links[start..].iter().filter(|link| link.bound <= horizon));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Centres on a line, the odd ones with some slack.
+    fn line(linked_from: usize, stored: usize) -> Centers {
+        let mut centers = Centers::new(1, 1, linked_from);
+        centers.stored = stored;
+        for i in 0..100usize {
+            let place = (i * 37 % 100) as f32;
+            centers.push(&[place], &[place], (i % 2) as f32 * 0.25);
+            if i >= linked_from {
+                centers.link(Simd::best(), 50.0, &mut Vec::new());
+            }
+        }
+        centers
+    }
+
+    #[test]
+    fn links_and_what_replaces_them_give_the_same_candidates() {
+        let find = |centers: &Centers, center, seen| {
+            let (mut apart, mut out) = (Vec::new(), Vec::new());
+            centers.candidates(Simd::best(), center, seen, 20.0, &mut apart, &mut out);
+            let mut found: Vec<_> = out.iter().map(|candidate| candidate.index).collect();
+            found.sort_unstable();
+            found
+        };
+        for center in [0, 7, 40] {
+            for seen in [center + 1, 41, 64, 99, 100] {
+                let near = |i: &usize| {
+                    let gap = ((i * 37 % 100) as f32 - (center * 37 % 100) as f32).abs();
+                    gap - (i % 2) as f32 * 0.25 - (center % 2) as f32 * 0.25 <= 20.0
+                };
+                let expected: Vec<u32> = (seen..100).filter(near).map(|i| i as u32).collect();
+                assert_eq!(find(&line(0, 0), center, seen), expected);
+                // No room for links from the start, or from some centre on; centres that came without.
+                assert_eq!(find(&line(0, LINKS), center, seen), expected);
+                assert_eq!(find(&line(0, LINKS - 3_000), center, seen), expected);
+                assert_eq!(find(&line(60, 0), center, seen), expected);
+            }
+        }
     }
 }

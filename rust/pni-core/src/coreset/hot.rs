@@ -120,7 +120,7 @@ impl Hot {
             let mut buffer = Vec::new();
             for doubt in doubts {
                 let i = doubt.place as usize;
-                let other = points.matrix.row(self.points[i] as usize, &mut buffer);
+                let other = points.row(self.points[i] as usize, &mut buffer);
                 doubt.squared = squared_within(simd, other, row, self.best[i]);
             }
         };

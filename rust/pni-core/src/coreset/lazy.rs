@@ -70,7 +70,9 @@ pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
         }
         run.finish_assignment()?;
         let mut picked = vec![false; matrix.rows()];
-        picks.iter().for_each(|(_, point)| picked[*point] = true);
+        for (_, point) in &picks {
+            picked[*point] = true;
+        }
         // Every point left is at distance 0 from a centre.
         let left = (0..matrix.rows())
             .filter(|point| !picked[*point])
@@ -136,10 +138,6 @@ impl Run<'_> {
         self.hot.leave(&mut self.points, self.centers.len());
         let states = &self.points.states;
         let wanted = (states.len() / 8).max(HOT);
-        let most = states.iter().map(|state| state.best).fold(0.0, f64::max);
-        if most == 0.0 {
-            return Ok(false);
-        }
         let mut sample: Vec<f64> = states
             .iter()
             .step_by(states.len().div_ceil(4096))
@@ -147,13 +145,28 @@ impl Run<'_> {
             .collect();
         let place = (sample.len() * wanted / states.len()).min(sample.len() - 1);
         let (_, threshold, _) = sample.select_nth_unstable_by(place, |a, b| b.total_cmp(a));
-        let threshold = threshold.min(most).max(f64::MIN_POSITIVE);
-        let list: Vec<u32> = (0..states.len() as u32)
-            .filter(|point| states[*point as usize].best >= threshold)
-            .collect();
+        let threshold = threshold.max(f64::MIN_POSITIVE);
+        let list = self.at_least(threshold)?;
+        if list.is_empty() {
+            return Ok(false);
+        }
         catch_up(&mut self.points, &list, &self.centers, self.simd, self.team)?;
-        self.hot.fill(&self.points, &list, threshold, (wanted / 4).max(HOT));
+        self.hot.fill(&self.points, &list, threshold, (wanted / 2).max(HOT));
         Ok(true)
+    }
+
+    /// The points whose distance may reach the threshold (squared).
+    fn at_least(&self, threshold: f64) -> Result<Vec<u32>> {
+        const PART: usize = 1 << 15;
+        let states = &self.points.states;
+        let mut parts = vec![Vec::new(); states.len().div_ceil(PART)];
+        self.team.each_chunk(&mut parts, 1, |part, found| {
+            let first = part * PART;
+            let states = &states[first..(first + PART).min(states.len())];
+            let far = states.iter().enumerate().filter(|(_, state)| state.best >= threshold);
+            found[0].extend(far.map(|(i, _)| (first + i) as u32));
+        })?;
+        Ok(parts.concat())
     }
 
     /// Compares every point with every centre so far, once the centres to assign to are there.

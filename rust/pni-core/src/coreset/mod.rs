@@ -3,6 +3,7 @@
 mod basis;
 mod bounds;
 mod catchup;
+mod cell;
 mod centers;
 mod hot;
 mod lazy;

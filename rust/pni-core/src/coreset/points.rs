@@ -91,6 +91,22 @@ impl<'a> Points<'a> {
         &self.sketches[point * width..][..width]
     }
 
+    /// A point's values.
+    pub fn row<'b>(&'b self, point: usize, buffer: &'b mut Vec<f32>) -> &'b [f32] {
+        // A sketch that is the point itself is in the cache already.
+        match self.map {
+            Map::Identity(_) if self.slack[point] == 0.0 => self.sketch(point),
+            _ => self.matrix.row(point, buffer),
+        }
+    }
+
+    /// Asks for a point's values where they are not with its sketch.
+    pub fn prefetch(&self, point: usize) {
+        if matches!(self.map, Map::Project(_)) {
+            self.matrix.prefetch(point);
+        }
+    }
+
     /// Makes a point a centre.
     pub fn add_to(&self, point: usize, centers: &mut Centers) {
         let mut buffer = Vec::new();

@@ -2,8 +2,8 @@
 //!
 //! Up to 64 dimensions the sketch is the point. Beyond, it is the point's leading principal components and the
 //! length of what they leave out: for points p, s with components y and remainders of length ρ,
-//! d(p, s)² ≥ |y_p − y_s|² + (ρ_p − ρ_s)². Each point's slack covers all rounding, so that
-//! d(p, s) ≥ |sketch_p − sketch_s| − slack_p − slack_s holds for the exact distance.
+//! `d(p, s)² ≥ |y_p − y_s|² + (ρ_p − ρ_s)²`. Each point's slack covers all rounding, so that
+//! `d(p, s) ≥ |sketch_p − sketch_s| − slack_p − slack_s` holds for the exact distance.
 
 use super::basis::{Basis, WIDTH, project};
 use crate::threads::Team;
@@ -83,8 +83,7 @@ impl Basis {
             sketch[WIDTH - 1] = rest;
             // |z|² may underflow to less than it is, hence the constant.
             *slack = length * (components + share) * 1.01 + 1e-18 * (cols as f32).sqrt();
-            // Written so that NaN counts as too large.
-            if !(length < LARGEST) {
+            if length.is_nan() || length > LARGEST {
                 sketch.fill(0.0);
                 *slack = f32::INFINITY;
             }

@@ -6,6 +6,8 @@ pub const LANES: usize = 16;
 /// A SIMD level as a value: having one proves that its instructions may be used. Operations on float64 are the
 /// canonical ones: the same bits at every level. Those on float32 may differ between levels (fused or not).
 pub trait Isa: Copy {
+    /// Whether [`Isa::mul_add`] is one instruction, rounded once.
+    const FUSED: bool = true;
     /// Sixteen float32.
     type F: Copy;
     /// Sixteen float64.
@@ -43,6 +45,7 @@ pub trait Isa: Copy {
 pub struct Portable<const FMA: bool>;
 
 impl<const FMA: bool> Isa for Portable<FMA> {
+    const FUSED: bool = FMA;
     type F = [f32; LANES];
     type D = [f64; LANES];
 

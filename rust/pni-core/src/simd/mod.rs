@@ -95,6 +95,19 @@ impl fmt::Display for Simd {
     }
 }
 
+/// Asks the CPU to bring values into its caches; changes nothing else.
+#[inline]
+pub(crate) fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values.chunks((64 / size_of::<T>()).max(1)) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing the program can see, and SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
+}
+
 /// Compiles one body, generic over [`lanes::Isa`] and `#[inline(always)]`, for every SIMD level and picks by a
 /// [`Simd`] at run time.
 macro_rules! multiversion {

@@ -1,6 +1,7 @@
 //! Sixteen lanes with AVX2 and with AVX-512.
 
 use super::lanes::{Isa, LANES};
+#[allow(clippy::wildcard_imports)] // the intrinsics
 use std::arch::x86_64::*;
 
 /// AVX2 and FMA.

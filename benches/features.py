@@ -1,0 +1,66 @@
+"""The features the benches run on, made once and kept in the output folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def data_root() -> Path:
+    default = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+    return Path(os.environ.get("PNI_FAST_DATA", default))
+
+
+def category_folder(output: Path) -> tuple[str, Path]:
+    """Return a name and a folder in MVTec layout: toothbrush where the data is, else the demo's set."""
+    root = data_root() / "toothbrush"
+    if root.is_dir():
+        return "toothbrush", root
+    from pni_fast.demo import build_demo_set
+
+    return "demo", build_demo_set(output / "demo-set")
+
+
+def weights_file() -> Path:
+    return data_root().parent / "weights" / "densenet201_to_denseblock3_fp16.safetensors"
+
+
+def grids(kind: str, split: str, output: Path, count: int | None = None) -> tuple[str, NDArray[np.float32]]:
+    """Return a name and patch features (images, h, w, d) of a split: ``lite``, or ``dense`` (DenseNet-201).
+
+    `count` takes only the first images.
+
+    Without DenseNet's weights, ``dense`` raises FileNotFoundError.
+    """
+    name, folder = category_folder(output)
+    kept = output / f"features-{name}-{kind}-{split}{count or ''}.npy"
+    if not kept.exists():
+        if kind == "dense" and not weights_file().exists():
+            raise FileNotFoundError(f"no weights for DenseNet-201 at {weights_file()}")
+        np.save(kept, _extract(kind, split, folder, count))
+    return name, np.load(kept)
+
+
+def _extract(kind: str, split: str, folder: Path, count: int | None) -> NDArray[np.float32]:
+    import torch
+    from pni_fast.backbone import build_extractor, load_weights
+    from pni_fast.data import open_category, read_image
+    from pni_fast.geometry import Geometry
+
+    name, dimension, weights = ("tf_efficientnet_lite0", 152, None)
+    if kind == "dense":
+        name, dimension, weights = "densenet201", 1024, weights_file()
+    extractor = build_extractor(name, 3, dimension)
+    load_weights(extractor.backbone, name, weights)
+    geometry = Geometry(512, 480)
+    category = open_category(folder)
+    paths = category.train if split == "train" else [sample.path for sample in category.test]
+    parts = []
+    for path in paths[:count]:
+        crop = torch.from_numpy(geometry.image(read_image(path))[None].copy())
+        with torch.inference_mode():
+            parts.append(extractor(crop).numpy())
+    return np.concatenate(parts)

@@ -1,0 +1,317 @@
+//! Scans over the bounds of one row, and the float32 distance that thins out what they leave.
+
+use super::UNIT;
+use super::tile::LANES;
+use crate::simd::lanes::Isa;
+use crate::simd::multiversion;
+
+/// Sums of the float32 distance.
+const SUMS: usize = 64;
+
+/// a·b + c, fused where the level can.
+#[inline(always)]
+fn fused<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
+    if I::FUSED { a.mul_add(b, c) } else { a * b + c }
+}
+
+#[inline(always)]
+fn difference_body<I: Isa>(_: I, a: &[f32], b: &[f32]) -> f32 {
+    let (a_blocks, a_rest) = a.as_chunks::<SUMS>();
+    let (b_blocks, b_rest) = b.as_chunks::<SUMS>();
+    let mut sums = [0.0f32; SUMS];
+    for (x, y) in a_blocks.iter().zip(b_blocks) {
+        for i in 0..SUMS {
+            let difference = x[i] - y[i];
+            sums[i] = fused::<I>(difference, difference, sums[i]);
+        }
+    }
+    for (i, (x, y)) in a_rest.iter().zip(b_rest).enumerate() {
+        let difference = x - y;
+        sums[i] = fused::<I>(difference, difference, sums[i]);
+    }
+    let mut half = SUMS / 2;
+    while half > 0 {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+multiversion! {
+    /// The squared distance in float32; off by at most a factor of 1 ± [`relative_error`] and by
+    /// [`absolute_error`], or infinity.
+    fn difference(a: &[f32], b: &[f32]) -> f32 = difference_body
+}
+
+/// Relative error of [`difference`]: every difference, square and sum is of one sign and rounded once.
+fn relative_error(columns: usize) -> f64 {
+    (columns.div_ceil(SUMS) + 16) as f64 * UNIT
+}
+
+/// Bounds on a squared distance, canonical or exact, from one pass in float32.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    relative: f64,
+    absolute: f64,
+}
+
+impl Bounds {
+    /// For rows of so many columns.
+    pub fn new(columns: usize) -> Self {
+        Self {
+            relative: relative_error(columns),
+            // A square or sum that underflows is off by less than the smallest normal number.
+            absolute: columns as f64 * f64::from(f32::MIN_POSITIVE),
+        }
+    }
+
+    /// The least and the most that the squared distance of `a` and `b` can be.
+    #[inline]
+    pub fn of(&self, simd: crate::Simd, a: &[f32], b: &[f32]) -> (f64, f64) {
+        let squared = f64::from(difference(simd, a, b));
+        let least = squared.min(f64::from(f32::MAX)) * (1.0 - self.relative) - self.absolute;
+        (least, squared * (1.0 + self.relative) + self.absolute)
+    }
+}
+
+#[inline(always)]
+fn lowest_body<I: Isa>(_: I, scores: &[[f32; LANES]], lowest: &[f32], wanted: &[u32]) -> f32 {
+    if wanted.is_empty() {
+        let (blocks, rest) = lowest.as_chunks::<16>();
+        let mut least = [f32::INFINITY; 16];
+        for block in blocks {
+            for i in 0..16 {
+                least[i] = if block[i] < least[i] { block[i] } else { least[i] };
+            }
+        }
+        return least.iter().chain(rest).copied().fold(f32::INFINITY, f32::min);
+    }
+    let mut least = f32::INFINITY;
+    for ((scores, lowest), wanted) in scores.iter().zip(lowest).zip(wanted) {
+        if *wanted == u32::MAX {
+            least = least.min(*lowest);
+        } else if *wanted != 0 && *lowest < least {
+            let mut lanes = [f32::INFINITY; LANES];
+            for i in 0..LANES {
+                lanes[i] = if wanted >> i & 1 == 1 { scores[i] } else { f32::INFINITY };
+            }
+            let mut half = LANES / 2;
+            while half > 0 {
+                for i in 0..half {
+                    lanes[i] = if lanes[i + half] < lanes[i] {
+                        lanes[i + half]
+                    } else {
+                        lanes[i]
+                    };
+                }
+                half /= 2;
+            }
+            least = least.min(lanes[0]);
+        }
+    }
+    least
+}
+
+multiversion! {
+    /// The lowest of a row's scores, `lowest` of which are its panels' lowest; only where a bit of `wanted` is
+    /// set, unless that is empty.
+    pub fn lowest(scores: &[[f32; LANES]], lowest: &[f32], wanted: &[u32]) -> f32 = lowest_body
+}
+
+#[inline(always)]
+fn collect_body<I: Isa>(
+    _: I,
+    scores: &[[f32; LANES]],
+    lowest: &[f32],
+    wanted: &[u32],
+    limit: f32,
+    first: u32,
+    found: &mut Vec<u32>,
+) {
+    for (block, lowest) in lowest.chunks(16).enumerate() {
+        let mut any = false;
+        for lowest in lowest {
+            any |= *lowest <= limit;
+        }
+        if !any {
+            continue;
+        }
+        for (i, lowest) in lowest.iter().enumerate() {
+            if *lowest > limit {
+                continue;
+            }
+            let panel = block * 16 + i;
+            let scores = &scores[panel];
+            let mut within = 0;
+            for (lane, score) in scores.iter().enumerate() {
+                within |= u32::from(*score <= limit) << lane;
+            }
+            if !wanted.is_empty() {
+                within &= wanted[panel];
+            }
+            while within != 0 {
+                found.push(first + (panel * LANES) as u32 + within.trailing_zeros());
+                within &= within - 1;
+            }
+        }
+    }
+}
+
+multiversion! {
+    /// Adds to `found` the columns, numbered from `first`, whose score is at most `limit`; of `wanted` ones only,
+    /// unless that is empty. The other arguments are as for [`lowest`].
+    pub fn collect(
+        scores: &[[f32; LANES]],
+        lowest: &[f32],
+        wanted: &[u32],
+        limit: f32,
+        first: u32,
+        found: &mut Vec<u32>,
+    ) = collect_body
+}
+
+/// Sketches beyond the first panel: `values` of each, and the length of what the first panel leaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Deep<'a> {
+    /// Products with the directions of the second panel, and the length of what both leave.
+    pub values: &'a [[f32; LANES]],
+    /// Length of what the first panel leaves.
+    pub rest: &'a [f32],
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn deepen_body<I: Isa>(
+    _: I,
+    row: &[f32; LANES],
+    rest: f32,
+    columns: Deep<'_>,
+    scores: &[f32],
+    first: u32,
+    limit: f32,
+    found: &mut Vec<u32>,
+    deeper: &mut Vec<f32>,
+) {
+    deeper.clear();
+    let mut kept = 0;
+    for i in 0..found.len() {
+        let column = found[i];
+        let values = &columns.values[column as usize];
+        let mut sums = [0.0f32; 16];
+        for lane in 0..16 {
+            sums[lane] = fused::<I>(row[lane], values[lane], row[lane + 16] * values[lane + 16]);
+        }
+        let mut half = 8;
+        while half > 0 {
+            for lane in 0..half {
+                sums[lane] += sums[lane + half];
+            }
+            half /= 2;
+        }
+        let score = scores[(column - first) as usize] + (rest * columns.rest[column as usize] - sums[0]);
+        if score <= limit {
+            found[kept] = column;
+            kept += 1;
+            deeper.push(score);
+        }
+    }
+    found.truncate(kept);
+}
+
+multiversion! {
+    /// Scores, by both panels, of the columns `found` for a row of second sketch `row` and length `rest`. Leaves in
+    /// `found` those of at most `limit`, whose scores go to `deeper`. `scores` are those of the first panel,
+    /// from column `first` on.
+    pub fn deepen(
+        row: &[f32; LANES],
+        rest: f32,
+        columns: Deep<'_>,
+        scores: &[f32],
+        first: u32,
+        limit: f32,
+        found: &mut Vec<u32>,
+        deeper: &mut Vec<f32>,
+    ) = deepen_body
+}
+
+#[inline(always)]
+fn center_body<I: Isa>(_: I, row: &[f32], mean: &[f32], scale: f32, out: &mut [f32]) -> f32 {
+    let (row, row_rest) = row.as_chunks::<SUMS>();
+    let (mean, mean_rest) = mean.as_chunks::<SUMS>();
+    let (out, out_rest) = out.as_chunks_mut::<SUMS>();
+    let mut sums = [0.0f32; SUMS];
+    for ((row, mean), out) in row.iter().zip(mean).zip(out) {
+        for i in 0..SUMS {
+            let value = row[i] * scale - mean[i];
+            out[i] = value;
+            sums[i] = fused::<I>(value, value, sums[i]);
+        }
+    }
+    for (i, ((row, mean), out)) in row_rest.iter().zip(mean_rest).zip(out_rest).enumerate() {
+        let value = row * scale - mean;
+        *out = value;
+        sums[i] = fused::<I>(value, value, sums[i]);
+    }
+    let mut half = SUMS / 2;
+    while half > 0 {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+multiversion! {
+    /// Writes `row`·`scale` − `mean` and returns its squared length, off by at most [`norm_error`].
+    pub fn center(row: &[f32], mean: &[f32], scale: f32, out: &mut [f32]) -> f32 = center_body
+}
+
+/// Relative error of the squared length that [`center`] returns.
+pub fn norm_error(columns: usize) -> f64 {
+    relative_error(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Simd;
+    use crate::distance::squared;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bounds_hold(pairs in prop::collection::vec((any::<f32>(), any::<f32>(), any::<bool>()), 1..150)) {
+            let clean = |x: f32| if x.is_finite() { x } else { 1.0 };
+            let a: Vec<f32> = pairs.iter().map(|p| clean(p.0)).collect();
+            let near = |p: &(f32, f32, bool)| if p.2 { p.0 * 1.000_01 } else { p.1 };
+            let b: Vec<f32> = pairs.iter().map(|p| clean(near(p))).collect();
+            for simd in Simd::available() {
+                let (least, most) = Bounds::new(a.len()).of(simd, &a, &b);
+                let exact = squared(simd, &a, &b);
+                prop_assert!(least <= exact && exact <= most, "{least} {exact} {most}");
+            }
+        }
+    }
+
+    #[test]
+    fn scans_see_wanted_columns_only() {
+        let scores = [[1.0, 5.0, 2.0, 7.0].repeat(8).try_into().unwrap(), [3.0; LANES]];
+        let lows = [1.0, 3.0];
+        for simd in Simd::available() {
+            assert_eq!(lowest(simd, &scores, &lows, &[]), 1.0);
+            assert_eq!(lowest(simd, &scores, &lows, &[2, 1]), 3.0);
+            assert_eq!(lowest(simd, &scores, &lows, &[8, 0]), 7.0);
+            assert_eq!(lowest(simd, &scores, &lows, &[u32::MAX, 0]), 1.0);
+            assert_eq!(lowest(simd, &scores, &lows, &[0, 0]), f32::INFINITY);
+            let mut found = Vec::new();
+            collect(simd, &scores, &lows, &[0b1101, 1], 2.0, 100, &mut found);
+            assert_eq!(found, [100, 102]);
+            found.clear();
+            collect(simd, &scores[1..], &lows[1..], &[], 3.0, 0, &mut found);
+            assert_eq!(found, (0..32).collect::<Vec<u32>>());
+        }
+    }
+}

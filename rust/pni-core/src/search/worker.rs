@@ -1,0 +1,396 @@
+//! The search for a few queries at a time, on one thread.
+
+use super::basis::{PANELS, PER_PANEL};
+use super::filter::{collect, deepen, lowest};
+use super::prepare::{Prepared, Sketches};
+use super::space::LONGEST;
+use super::tile::{GROUP, LANES, Panels, Products, Rows, products, stride};
+use super::{Mask, PIECE};
+use crate::distance::squared;
+use crate::matrix::first_not_finite;
+use crate::{Context, Matrix};
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Panels whose scores are held at a time.
+const SEGMENT: usize = 256;
+/// Scores held at a time, of all rows: they stay in the second cache.
+const SCORES: usize = 131_072;
+/// Looking at one pair costs as much as so many pairs of a product.
+const PAIR_COST: usize = 4;
+/// Queries after which sketches are judged.
+const TRIAL: usize = 256;
+/// Queries that sketches must have failed before products over all columns are made ready.
+const FAILED: usize = 64;
+
+/// What one thread works with, kept from piece to piece.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    buffer: Vec<f32>,
+    block: Block,
+    sketches: Products,
+    gathered: Vec<f32>,
+    scores: Scores,
+}
+
+/// Some queries and what is known of their answers.
+#[derive(Debug, Default)]
+struct Block {
+    centered: Vec<f32>,
+    /// Squared lengths; infinite for rows that cannot be bounded.
+    norms: Vec<f32>,
+    /// The mask's bits, all panels of a row; empty without a mask.
+    words: Vec<u32>,
+    answers: Vec<Answer>,
+}
+
+#[derive(Debug, Default)]
+struct Answer {
+    /// The squared distance of the answer is at most this.
+    most: f64,
+    /// Columns that can be the answer, with the least their squared distance can be.
+    left: Vec<(f64, u32)>,
+}
+
+#[derive(Debug, Default)]
+struct Scores {
+    products: Products,
+    wanted: Vec<bool>,
+    found: Vec<u32>,
+    deeper: Vec<f32>,
+}
+
+/// What all threads share.
+pub struct Worker<'a> {
+    prepared: &'a Prepared<'a>,
+    mask: Option<&'a Mask<'a>>,
+    context: &'a Context<'a>,
+    panels: usize,
+    tried: AtomicUsize,
+    failed: AtomicUsize,
+}
+
+impl<'a> Worker<'a> {
+    pub fn new(prepared: &'a Prepared<'a>, mask: Option<&'a Mask<'a>>, context: &'a Context<'a>) -> Self {
+        Self {
+            prepared,
+            mask,
+            context,
+            panels: prepared.count.div_ceil(LANES),
+            tried: AtomicUsize::new(0),
+            failed: AtomicUsize::new(0),
+        }
+    }
+
+    /// Answers the queries from `first` on into `found`, or returns the first row that is not finite.
+    pub fn piece(
+        &self,
+        queries: &Matrix<'_>,
+        first: usize,
+        found: &mut [(f64, i64)],
+        scratch: &mut Scratch,
+    ) -> Option<usize> {
+        let width = self.prepared.width;
+        let mut buffer = std::mem::take(&mut scratch.buffer);
+        let rows = queries.load(first..first + found.len(), &mut buffer);
+        let bad = first_not_finite(rows, width);
+        if bad.is_none() {
+            let scored = self.panels.min(SEGMENT) * LANES;
+            let step = (SCORES / scored / GROUP * GROUP).clamp(GROUP, PIECE);
+            for (block, (rows, found)) in rows.chunks(step * width).zip(found.chunks_mut(step)).enumerate() {
+                self.block(rows, first + block * step, found, scratch);
+            }
+        }
+        scratch.buffer = buffer;
+        bad.map(|row| first + row)
+    }
+
+    fn block(&self, rows: &[f32], first: usize, found: &mut [(f64, i64)], scratch: &mut Scratch) {
+        let count = found.len();
+        let block = &mut scratch.block;
+        block.answers.resize_with(count, Answer::default);
+        for answer in &mut block.answers {
+            answer.most = f64::INFINITY;
+            answer.left.clear();
+        }
+        if let Some(mask) = self.mask {
+            block.words.resize(count * self.panels, 0);
+            for row in 0..count {
+                let (before, own) = block.words.split_at_mut(row * self.panels);
+                let before = before.rchunks_exact(self.panels).next();
+                mask.columns(first + row, before, &mut own[..self.panels]);
+            }
+        }
+        if self.prepared.direct {
+            for row in 0..count {
+                self.every(rows, row, 0..self.panels, block);
+            }
+        } else {
+            self.bounded(rows, count, scratch);
+        }
+        let rows = rows.chunks_exact(self.prepared.width);
+        for ((row, found), answer) in rows.zip(found).zip(&scratch.block.answers) {
+            for (least, column) in &answer.left {
+                if *least <= answer.most {
+                    let (target, values) = self.prepared.target(*column as usize);
+                    let candidate = (squared(self.context.simd, row, values), target as i64);
+                    if candidate.0 < found.0 || (candidate.0 == found.0 && candidate.1 < found.1) {
+                        *found = candidate;
+                    }
+                }
+            }
+        }
+    }
+
+    fn bounded(&self, rows: &[f32], count: usize, scratch: &mut Scratch) {
+        let (simd, width, space) = (self.context.simd, self.prepared.width, &self.prepared.space);
+        let Scratch {
+            block,
+            sketches: sketched,
+            gathered,
+            scores,
+            ..
+        } = scratch;
+        let padded = count.next_multiple_of(GROUP);
+        let stride = stride(width);
+        block.centered.resize(padded * stride, 0.0);
+        block.norms.resize(padded, 0.0);
+        block.norms[count..].fill(0.0);
+        block.centered[count * stride..].fill(0.0);
+        let centered = block.centered.chunks_exact_mut(stride).zip(&mut block.norms);
+        for (row, (centered, norm)) in rows.chunks_exact(width).zip(centered) {
+            let centered = &mut centered[..width];
+            *norm = space.center(simd, row, centered);
+            if *norm > LONGEST || norm.is_nan() {
+                centered.fill(0.0);
+                *norm = f32::INFINITY;
+            }
+        }
+        let sketches = self.prepared.sketches.as_ref().filter(|_| self.promising());
+        if let Some(sketches) = sketches {
+            let centered = Rows {
+                values: &block.centered,
+                stride,
+            };
+            space.sketch(simd, centered, &block.norms, &sketches.directions, sketched);
+        }
+        let every: Vec<usize> = (0..count).collect();
+        for start in (0..self.panels).step_by(SEGMENT) {
+            if self.context.control.cancelled() {
+                return;
+            }
+            let range = start..(start + SEGMENT).min(self.panels);
+            let Some(sketches) = sketches else {
+                self.hard(rows, &every, range, block, gathered, scores);
+                continue;
+            };
+            let rows_of = Rows {
+                values: sketched.values.as_flattened(),
+                stride: PANELS * LANES,
+            };
+            self.score(rows_of, &sketches.panels, &every, range.clone(), block, scores);
+            let hard = self.narrow(
+                rows,
+                &every,
+                range.clone(),
+                Some((sketches, &sketched.values)),
+                block,
+                scores,
+            );
+            self.tried.fetch_add(count, Ordering::Relaxed);
+            if !hard.is_empty() {
+                self.hard(rows, &hard, range, block, gathered, scores);
+            }
+        }
+    }
+
+    /// Whether sketches have told enough so far. Only speed depends on it.
+    fn promising(&self) -> bool {
+        let tried = self.tried.load(Ordering::Relaxed);
+        tried < TRIAL || self.failed.load(Ordering::Relaxed) * 2 < tried
+    }
+
+    /// Panels `range` by products over all columns, for those rows where sketches tell too little.
+    fn hard(
+        &self,
+        rows: &[f32],
+        hard: &[usize],
+        range: Range<usize>,
+        block: &mut Block,
+        gathered: &mut Vec<f32>,
+        scores: &mut Scores,
+    ) {
+        let worth = hard.len() > GROUP / PAIR_COST;
+        let Some(full) = worth.then(|| self.prepared.full()).flatten() else {
+            for row in hard {
+                self.every(rows, *row, range.clone(), block);
+            }
+            return;
+        };
+        let stride = stride(self.prepared.width);
+        gathered.clear();
+        for row in hard {
+            gathered.extend_from_slice(&block.centered[row * stride..][..stride]);
+        }
+        gathered.resize(hard.len().next_multiple_of(GROUP) * stride, 0.0);
+        let rows_of = Rows {
+            values: gathered,
+            stride,
+        };
+        self.score(rows_of, full, hard, range.clone(), block, scores);
+        self.narrow(rows, hard, range, None, block, scores);
+    }
+
+    /// Scores of `rows`, which belong to queries `ids`, in panels `range`.
+    fn score(
+        &self,
+        rows: Rows<'_>,
+        panels: &Panels,
+        ids: &[usize],
+        range: Range<usize>,
+        block: &Block,
+        scores: &mut Scores,
+    ) {
+        scores.wanted.clear();
+        if self.mask.is_some() {
+            for ids in ids.chunks(GROUP) {
+                let words = |id: &usize| &block.words[id * self.panels..][range.clone()];
+                let start = scores.wanted.len();
+                scores.wanted.resize(start + range.len(), false);
+                for id in ids {
+                    let wanted = scores.wanted[start..].iter_mut();
+                    wanted.zip(words(id)).for_each(|(wanted, word)| *wanted |= *word != 0);
+                }
+            }
+        }
+        let wanted = self.mask.is_some().then_some(&scores.wanted[..]);
+        products(self.context.simd, rows, panels, range, wanted, &mut scores.products);
+    }
+
+    /// Takes from the scores of queries `ids` what can be their answers. Where they are of sketches (those of the
+    /// targets and of all queries), returns instead those that are left with more pairs than products over all
+    /// columns would cost.
+    fn narrow(
+        &self,
+        rows: &[f32],
+        ids: &[usize],
+        range: Range<usize>,
+        sketches: Option<(&Sketches, &[[f32; LANES]])>,
+        block: &mut Block,
+        scores: &mut Scores,
+    ) -> Vec<usize> {
+        let (simd, space) = (self.context.simd, &self.prepared.space);
+        let error = if sketches.is_some() {
+            space.bound_error()
+        } else {
+            space.full_error()
+        };
+        let first = range.start * LANES;
+        let mut hard = Vec::new();
+        let Scores {
+            products,
+            found,
+            deeper,
+            ..
+        } = scores;
+        let values = products.values.chunks_exact(range.len());
+        for ((id, values), lows) in ids.iter().zip(values).zip(products.lowest.chunks_exact(range.len())) {
+            let norm = block.norms[*id];
+            if norm.is_infinite() {
+                self.every(rows, *id, range.clone(), block);
+                continue;
+            }
+            let words = match self.mask {
+                Some(_) => &block.words[id * self.panels..][range.clone()],
+                None => &[],
+            };
+            let answer = &mut block.answers[*id];
+            let lowest = lowest(simd, values, lows, words);
+            if lowest > space.limit(answer.most, norm, error) {
+                continue;
+            }
+            let row = &rows[id * self.prepared.width..][..self.prepared.width];
+            found.clear();
+            collect(simd, values, lows, words, lowest, first as u32, found);
+            let probe = found.first().copied();
+            if let Some(probe) = probe {
+                self.look(row, probe, answer);
+            }
+            let mut limit = space.limit(answer.most, norm, error);
+            found.clear();
+            collect(simd, values, lows, words, limit, first as u32, found);
+            let flat = values.as_flattened();
+            deeper.clear();
+            if let Some((sketches, own)) = sketches {
+                let (low, high) = (&own[PANELS * id], &own[PANELS * id + 1]);
+                deepen(
+                    simd,
+                    high,
+                    low[PER_PANEL],
+                    sketches.deep(),
+                    flat,
+                    first as u32,
+                    limit,
+                    found,
+                    deeper,
+                );
+                let panels = match words {
+                    [] => values.len(),
+                    _ => words.iter().filter(|word| **word != 0).count(),
+                };
+                if found.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST
+                    && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED
+                {
+                    hard.push(*id);
+                    continue;
+                }
+            } else {
+                deeper.extend(found.iter().map(|column| flat[*column as usize - first]));
+            }
+            // The likeliest first: what it brings the bound down to spares others.
+            if let Some(likely) = (0..found.len()).min_by(|a, b| deeper[*a].total_cmp(&deeper[*b])) {
+                found.swap(0, likely);
+                deeper.swap(0, likely);
+            }
+            for (column, score) in found.iter().zip(deeper.iter()) {
+                if *score <= limit && Some(*column) != probe && self.look(row, *column, answer) {
+                    limit = space.limit(answer.most, norm, error);
+                }
+            }
+        }
+        hard
+    }
+
+    /// Looks at one pair in float32; whether that brought the answer's bound down.
+    #[inline]
+    fn look(&self, row: &[f32], column: u32, answer: &mut Answer) -> bool {
+        let target = self.prepared.target(column as usize).1;
+        let (least, most) = self.prepared.bounds.of(self.context.simd, row, target);
+        if least <= answer.most {
+            answer.left.push((least, column));
+        }
+        let closer = most < answer.most;
+        if closer {
+            answer.most = most;
+        }
+        closer
+    }
+
+    /// Looks at every pair of a query in panels `range`.
+    fn every(&self, rows: &[f32], id: usize, range: Range<usize>, block: &mut Block) {
+        let row = &rows[id * self.prepared.width..][..self.prepared.width];
+        for panel in range {
+            if self.context.control.cancelled() {
+                return;
+            }
+            let word = match self.mask {
+                Some(_) => block.words[id * self.panels + panel],
+                None => u32::MAX,
+            };
+            let columns = LANES.min(self.prepared.count - panel * LANES);
+            for lane in (0..columns).filter(|lane| word >> lane & 1 == 1) {
+                self.look(row, (panel * LANES + lane) as u32, &mut block.answers[id]);
+            }
+        }
+    }
+}

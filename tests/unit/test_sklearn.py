@@ -1,0 +1,64 @@
+"""GreedyCoreset is a scikit-learn estimator, and picks what the kernel picks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pni_fast import greedy_coreset, nearest
+from pni_fast.sklearn import GreedyCoreset
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+X = np.random.default_rng(0).normal(size=(120, 7)).astype(np.float32)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks([GreedyCoreset(), GreedyCoreset(size=5, n_jobs=2)])
+def test_check_estimator(estimator, check) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize("size", [9, 0.1])
+def test_picks_are_those_of_the_kernel(size: float) -> None:
+    model = GreedyCoreset(size=size, start=3).fit(X)
+    expected = greedy_coreset(X, size, start=3)
+    np.testing.assert_array_equal(model.sample_indices_, expected.indices)
+    np.testing.assert_array_equal(model.radii_, expected.radii)
+    np.testing.assert_array_equal(model.cluster_centers_, X[expected.indices])
+    assert model.n_features_in_ == 7
+
+
+def test_labels_and_distances_agree() -> None:
+    model = GreedyCoreset(size=9)
+    distances = model.fit_transform(X)
+    assert distances.shape == (120, 9)
+    expected = nearest(X, X[model.sample_indices_])
+    np.testing.assert_array_equal(model.labels_, expected[0])
+    np.testing.assert_array_equal(model.predict(X), expected[0])
+    np.testing.assert_allclose(distances.min(axis=1), expected[1], atol=1e-3)
+
+
+def test_a_count_beyond_the_rows_picks_them_all() -> None:
+    assert sorted(GreedyCoreset(size=500).fit(X).sample_indices_) == list(range(120))
+
+
+def test_it_works_in_a_pipeline_and_can_be_cloned() -> None:
+    pipeline = clone(make_pipeline(StandardScaler(), GreedyCoreset(size=4)))
+    assert pipeline.fit_transform(X).shape == (120, 4)
+    assert list(pipeline.get_feature_names_out()) == [f"greedycoreset{i}" for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 0}, "size must be .* got 0"),
+        ({"size": 1.5}, "size must be .* got 1.5"),
+        ({"start": 120}, "start must be .* got 120"),
+        ({"n_jobs": 0}, "num_threads must be .* got 0"),
+    ],
+)
+def test_bad_parameters_are_named(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GreedyCoreset(**options).fit(X)

@@ -1,0 +1,101 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from pictures import texture
+from pni_fast.errors import DataError
+from pni_fast.geometry import Geometry
+from pni_fast.parallel import one_torch_thread, ordered_map, thread_pool
+from pni_fast.sources import Source
+from pni_fast.stream import in_batches, stream
+
+GEOMETRY = Geometry(80, 64)
+
+
+def mean_of_each(crops):
+    return [float(crop.float().mean()) for crop in crops]
+
+
+def test_batches_give_what_single_images_give():
+    """The path of a GPU, here on the CPU."""
+    sources = [Source(str(seed), texture(seed)) for seed in range(7)]
+    device = torch.device("cpu")
+    single = list(stream(sources, GEOMETRY, mean_of_each, device=device, workers=2))
+    pairs = [(item.source, item.image) for item in single]
+    batched = list(in_batches(pairs, mean_of_each, device, size=3))
+    assert [item.source.name for item in batched] == [str(seed) for seed in range(7)]
+    assert [item.result for item in batched] == [item.result for item in single]
+    assert list(in_batches([], mean_of_each, device)) == []
+
+
+def test_a_broken_image_comes_out_at_its_turn(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no")
+    sources = [
+        Source("0", texture(0)),
+        Source("broken.png", tmp_path / "broken.png"),
+        Source("2", texture(2)),
+    ]
+    results = stream(sources, GEOMETRY, mean_of_each, device=torch.device("cpu"), workers=2)
+    assert next(results).source.name == "0"
+    with pytest.raises(DataError, match=r"broken\.png"):
+        next(results)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_ordered_map_keeps_order_and_bounds_what_is_pulled(workers):
+    pulled = 0
+
+    def items():
+        nonlocal pulled
+        for index in range(40):
+            pulled += 1
+            yield index
+
+    def slow_at_first(index):
+        time.sleep(0.02 if index % workers == 0 else 0)
+        return index * index
+
+    for count, result in enumerate(ordered_map(slow_at_first, items(), workers)):
+        assert result == count * count
+        assert pulled <= count + 1 + 2 * workers
+    assert pulled == 40
+
+
+def test_an_error_stops_what_is_queued():
+    started = []
+
+    def fail_at_three(index):
+        started.append(index)
+        if index == 3:
+            raise ValueError("three")
+        return index
+
+    results = ordered_map(fail_at_three, range(1000), 2)
+    with pytest.raises(ValueError, match="three"):
+        list(results)
+    assert len(started) < 20
+
+
+def test_pool_threads_compute_alone_and_the_callers_setting_stays():
+    before = torch.get_num_threads()
+    with thread_pool(2) as pool:
+        assert set(pool.map(lambda _: torch.get_num_threads(), range(8))) == {1}
+    with one_torch_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("pni-fast")]
+
+
+def test_geometry_cuts_image_and_mask_alike():
+    mask = np.zeros((96, 96), bool)
+    mask[36:60, 36:60] = True
+    picture = np.where(mask[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2)
+    from PIL import Image
+
+    crop, cut = GEOMETRY.image(Image.fromarray(picture)), GEOMETRY.mask(mask)
+    assert crop.shape == (64, 64, 3)
+    assert cut.shape == (64, 64)
+    agreement = (crop[..., 0] > 127) == cut
+    assert agreement.mean() > 0.98
