@@ -272,8 +272,11 @@ def test_data_loader_workers_get_one_thread() -> None:
 @pytest.mark.parametrize("call", ["greedy_coreset(x, 100_000)", "_scan_coreset(x, 100_000)", "nearest(x, x)"])
 def test_ctrl_c_ends_with_keyboard_interrupt(call: str) -> None:
     code = f"""
+        import signal
         import numpy as np
         from pni_fast import _core
+        # A test run started in the background inherits an ignored SIGINT.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         x = np.random.default_rng(0).normal(size=(200_000, 200)).astype(np.float32)
         print("ready", flush=True)
         _core.{call}
