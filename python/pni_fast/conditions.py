@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-RULES = ("average", "both")
-
 
 def pack(allowed: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Return (n, K) booleans as (n, ceil(K/8)) bytes, lowest bit first."""

@@ -10,6 +10,9 @@ from .errors import PniError
 from .geometry import Geometry
 from .refinement.config import REFINERS, RefinerConfig
 
+RULES = ("average", "both")
+"""How the two conditions may be combined; see :class:`pni_fast.conditions.Conditions`."""
+
 
 @dataclass(frozen=True)
 class MLPConfig:
@@ -147,6 +150,8 @@ def preset(name: str, **overrides: Any) -> Config:
     _ = config.geometry  # checks resize and crop
     if not 0 < config.coreset_ratio <= 1:
         raise PniError(f"coreset_ratio must be in (0, 1], got {config.coreset_ratio}")
+    if config.rule not in RULES:
+        raise PniError(f"rule must be one of {', '.join(RULES)}, got {config.rule!r}")
     if config.neighborhood_size < 1 or config.neighborhood_size % 2 == 0:
         raise PniError(f"neighborhood_size must be a positive odd number, got {config.neighborhood_size}")
     if config.patch < 1 or config.patch % 2 == 0:
