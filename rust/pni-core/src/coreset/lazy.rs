@@ -40,7 +40,7 @@ pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
         };
         let points = Points::read(matrix, first, simd, team)?;
         let before = request.initial.map_or(0, |initial| initial.rows());
-        let centers = Centers::new(matrix.cols(), points.map.width(), before);
+        let centers = Centers::new(matrix.cols(), points.map.width(), before, points.largest());
         let hot = Hot::default();
         let mut run = Run {
             points,
@@ -99,7 +99,7 @@ impl Run<'_> {
         for row in 0..initial.rows() {
             let row = initial.row(row, &mut buffer);
             self.points.map.apply(self.simd, row, &mut sketch, &mut slack);
-            self.centers.push(row, &sketch, slack[0]);
+            self.centers.push(self.simd, row, &sketch, slack[0]);
             if self.assign == Some(self.centers.len()) {
                 self.finish_assignment()?;
             }
@@ -109,7 +109,7 @@ impl Run<'_> {
 
     /// Makes a point the next centre; the very first one has been seen by all points.
     fn pick(&mut self, point: usize, best: f64) -> Result<()> {
-        self.points.add_to(point, &mut self.centers);
+        self.points.add_to(self.simd, point, &mut self.centers);
         let newest = self.centers.len() - 1;
         let mut apart = Vec::new();
         self.centers.link(self.simd, best.sqrt() as f32, &mut apart);
