@@ -84,11 +84,14 @@ pub struct Lanes {
     len: usize,
     /// For each block of 16 centres, four bytes of each in turn, plus 128.
     bytes: Vec<u8>,
-    /// |q|², infinite in lanes without a centre.
+    /// |q|²; infinite in lanes without a centre, −infinite (always in doubt) where the bytes say little.
     norms: Vec<f32>,
-    /// Slack and error of each, in units.
-    slack: Vec<f32>,
+    /// The most slack and error, in units, of a centre whose bytes say something.
+    slack: f32,
 }
+
+/// Slack and error, in units, that a centre's bytes may have; rounding alone leaves at most 4.
+const LARGEST: f32 = 5.0;
 
 impl Lanes {
     /// No centres, of sketches this wide.
@@ -97,7 +100,7 @@ impl Lanes {
         self.len = 0;
         self.bytes.clear();
         self.norms.clear();
-        self.slack.clear();
+        self.slack = 0.0;
     }
 
     /// Adds a centre; `slack` is in units.
@@ -106,7 +109,6 @@ impl Lanes {
         if lane == 0 {
             self.bytes.resize(self.bytes.len() + BLOCK * self.stride, 128);
             self.norms.resize(self.len + BLOCK, f32::INFINITY);
-            self.slack.resize(self.len + BLOCK, 0.0);
         }
         let start = self.len / BLOCK * BLOCK * self.stride;
         let (fours, _) = centre.values[..self.stride].as_chunks::<4>();
@@ -115,8 +117,13 @@ impl Lanes {
             *place = four.map(|q| (i16::from(q) + 128) as u8);
         }
         let square = |sum: i32, q: &i8| sum + i32::from(*q) * i32::from(*q);
-        self.norms[self.len] = centre.values.iter().fold(0, square) as f32;
-        self.slack[self.len] = slack + centre.error;
+        let slack = slack + centre.error;
+        self.norms[self.len] = if slack <= LARGEST {
+            self.slack = self.slack.max(slack);
+            centre.values.iter().fold(0, square) as f32
+        } else {
+            f32::NEG_INFINITY
+        };
         self.len += 1;
     }
 
@@ -126,7 +133,7 @@ impl Lanes {
             stride: self.stride,
             bytes: &self.bytes[first * self.stride..],
             norms: &self.norms[first..],
-            slack: &self.slack[first..],
+            slack: self.slack,
         }
     }
 }
@@ -137,10 +144,23 @@ pub struct View<'a> {
     stride: usize,
     bytes: &'a [u8],
     norms: &'a [f32],
-    pub slack: &'a [f32],
+    pub slack: f32,
 }
 
 impl View<'_> {
+    pub fn lanes(&self) -> usize {
+        self.norms.len()
+    }
+
+    /// Those from lane `first`, a multiple of 16, on.
+    pub fn from(&self, first: usize) -> Self {
+        Self {
+            bytes: &self.bytes[first * self.stride..],
+            norms: &self.norms[first..],
+            ..*self
+        }
+    }
+
     /// Squared distances, in units, of the bytes of four points to those of all centres: a run of as many values
     /// as there are lanes for each point.
     pub fn compare(&self, simd: Simd, points: &[Bytes; GROUP], out: &mut Vec<f32>) {
@@ -182,4 +202,68 @@ multiversion! {
         norms: &[f32],
         out: &mut [f32],
     ) = compare_body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn distance(a: &[f32], b: &[f32]) -> f64 {
+        let square = |(x, y): (&f32, &f32)| (f64::from(*x) - f64::from(*y)).powi(2);
+        a.iter().zip(b).map(square).sum::<f64>().sqrt()
+    }
+
+    proptest! {
+        /// Bytes never claim more than the sketches' distance, whatever is clamped, and are the same at every level.
+        #[test]
+        fn bytes_bound_the_distance(
+            width in 1usize..=BYTES,
+            centers in 1usize..40,
+            scale in -12.0f32..12.0,
+            fine in -3.0f32..3.0,
+            seed in prop::collection::vec(-1.0f32..1.0, 1..50),
+        ) {
+            let value = |i: usize| seed[i % seed.len()] * (1.0 + (i % 7) as f32) * scale.exp();
+            let sketch = |row: usize| (0..width).map(|j| value(row * width + j)).collect::<Vec<_>>();
+            let (origin, per) = (sketch(99), 40.0 * (fine - scale).exp());
+            let mut runs = Vec::new();
+            for simd in Simd::available() {
+                let mut lanes = Lanes::default();
+                lanes.reset(width);
+                for row in 0..centers {
+                    lanes.push(&Bytes::of(simd, &sketch(row), &origin, per), 0.0);
+                }
+                let points = [50, 51, 52, 53].map(|row| Bytes::of(simd, &sketch(row), &origin, per));
+                let view = lanes.from(0);
+                let mut out = Vec::new();
+                view.compare(simd, &points, &mut out);
+                for (i, (point, out)) in points.iter().zip(out.chunks_exact(view.lanes())).enumerate() {
+                    for (row, squared) in out.iter().enumerate().take(centers) {
+                        let units = f64::from(squared.max(0.0).sqrt() - point.error - view.slack);
+                        let exact = distance(&sketch(50 + i), &sketch(row)) * f64::from(per);
+                        prop_assert!(units <= exact * (1.0 + 1e-5) + 1e-12, "{units} {exact}");
+                    }
+                    prop_assert!(out[centers..].iter().all(|squared| *squared == f32::INFINITY));
+                }
+                runs.push(out);
+            }
+            prop_assert!(runs.iter().all(|run| *run == runs[0]));
+        }
+    }
+
+    #[test]
+    fn bytes_count_units() {
+        let simd = Simd::best();
+        let mut lanes = Lanes::default();
+        lanes.reset(3);
+        for row in [[0.0, 0.0, 0.0], [3.0, 4.0, 0.0], [-100.0, 2.0, 5.0], [1e9, 0.0, 0.0]] {
+            lanes.push(&Bytes::of(simd, &row, &[0.0; 3], 1.0), 0.0);
+        }
+        let points = [Bytes::of(simd, &[0.0, 0.0, 0.0], &[0.0; 3], 1.0); GROUP];
+        let mut out = Vec::new();
+        lanes.from(0).compare(simd, &points, &mut out);
+        // The last is out of range: its bytes say nothing, and it stays in doubt.
+        assert_eq!(out[..5], [0.0, 25.0, 10_029.0, f32::NEG_INFINITY, f32::INFINITY]);
+    }
 }

@@ -94,6 +94,8 @@ struct Scratch {
 #[derive(Default)]
 struct Group {
     members: Range<usize>,
+    /// The first lane that matters to them.
+    first: usize,
     /// Squared distances of the bytes, in units: a run for each point.
     squared: Vec<f32>,
     /// Errors of the points' bytes.
@@ -154,7 +156,11 @@ impl<'a> Pass<'a> {
         let entries = &members[group.members.clone()];
         let sketch = |i: usize| self.points.sketch(entries[i.min(entries.len() - 1)].point as usize);
         let bytes = self.cell.bytes(self.simd, [sketch(0), sketch(1), sketch(2), sketch(3)]);
-        self.view.compare(self.simd, &bytes, &mut group.squared);
+        // Members are in the order of what they have seen.
+        group.first = self.cell.first_lane(entries[0].state.seen as usize);
+        self.view
+            .from(group.first)
+            .compare(self.simd, &bytes, &mut group.squared);
         group.errors = [0, 1, 2, 3].map(|i: usize| bytes[i].error);
         for (i, entry) in entries.iter().enumerate() {
             let (candidates, probe) = (self.candidates(group, i), self.probe(entry, group.errors[i]));
@@ -162,9 +168,9 @@ impl<'a> Pass<'a> {
             if !candidates.in_doubt(self.simd, &probe, aim) {
                 aim = candidates.doubtful(self.simd, &probe, 0);
             }
-            if let Some(index) = self.cell.candidates.get(aim) {
+            if let Some(index) = candidates.center(aim) {
                 self.points.prefetch(entry.point as usize);
-                prefetch(self.centers.row(*index as usize));
+                prefetch(self.centers.row(index as usize));
             }
             group.aims[i] = aim;
         }
@@ -174,17 +180,17 @@ impl<'a> Pass<'a> {
     fn finish(&self, members: &mut [Entry], group: &Group, buffer: &mut Vec<f32>) {
         for (i, entry) in members[group.members.clone()].iter_mut().enumerate() {
             let (mut lane, mut from) = (group.aims[i], 0);
-            if lane >= self.cell.candidates.len() {
+            let candidates = self.candidates(group, i);
+            if candidates.center(lane).is_none() {
                 continue;
             }
-            let candidates = self.candidates(group, i);
             let mut probe = self.probe(entry, group.errors[i]);
             let row = self.points.row(entry.point as usize, buffer);
-            while let Some(index) = self.cell.candidates.get(lane) {
+            while let Some(index) = candidates.center(lane) {
                 let State { best, center, .. } = entry.state;
-                let distance = squared_within(self.simd, row, self.centers.row(*index as usize), best);
-                if distance < best || (distance == best && *index < center) {
-                    (entry.state.best, entry.state.center) = (distance, *index);
+                let distance = squared_within(self.simd, row, self.centers.row(index as usize), best);
+                if distance < best || (distance == best && index < center) {
+                    (entry.state.best, entry.state.center) = (distance, index);
                     probe = self.probe(entry, group.errors[i]);
                 }
                 lane = candidates.doubtful(self.simd, &probe, from);
@@ -195,10 +201,10 @@ impl<'a> Pass<'a> {
 
     /// The candidates of a point of a group.
     fn candidates<'b>(&'b self, group: &'b Group, i: usize) -> Candidates<'b> {
-        let lanes = self.view.slack.len();
-        let squared = &group.squared[i * lanes..][..lanes];
-        let (indices, centers) = (&self.cell.candidates, self.centers);
-        Candidates::new(indices, squared, self.view, centers.sketches(), centers.slack())
+        let view = self.view.from(group.first);
+        let squared = &group.squared[i * view.lanes()..][..view.lanes()];
+        let (indices, centers) = (&self.cell.candidates[group.first..], self.centers);
+        Candidates::new(indices, squared, view, centers.sketches(), centers.slack())
     }
 
     /// What is known of a point, `error` being that of its bytes.

@@ -6,7 +6,7 @@ use super::centers::Centers;
 use crate::Simd;
 
 /// What laying out a candidate costs, in comparisons with one point.
-const LAYING: usize = 24;
+const LAYING: usize = 32;
 
 /// The candidates of some points with the same nearest centre.
 #[derive(Debug, Default)]
@@ -52,6 +52,11 @@ impl Cell {
     pub fn view<'a>(&'a self, centers: &'a Centers) -> View<'a> {
         self.first
             .map_or_else(|| self.lanes.from(0), |first| centers.lanes().from(first))
+    }
+
+    /// The first lane, a multiple of 16, that can matter to points that have seen the centres below `seen`.
+    pub fn first_lane(&self, seen: usize) -> usize {
+        self.first.map_or(0, |first| (seen - first) / BLOCK * BLOCK)
     }
 
     /// Up to four points in the bytes of this cell.

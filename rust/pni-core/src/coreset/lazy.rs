@@ -137,7 +137,7 @@ impl Run<'_> {
     fn refill(&mut self) -> Result<bool> {
         self.hot.leave(&mut self.points, self.centers.len());
         let states = &self.points.states;
-        let wanted = (states.len() / 8).max(HOT);
+        let wanted = (states.len() / 16).max(HOT);
         let mut sample: Vec<f64> = states
             .iter()
             .step_by(states.len().div_ceil(4096))
@@ -151,7 +151,7 @@ impl Run<'_> {
             return Ok(false);
         }
         catch_up(&mut self.points, &list, &self.centers, self.simd, self.team)?;
-        self.hot.fill(&self.points, &list, threshold, (wanted / 2).max(HOT));
+        self.hot.fill(&self.points, &list, threshold, wanted);
         Ok(true)
     }
 

@@ -4,6 +4,7 @@ use super::centers::Centers;
 use super::sketch::Map;
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
+use crate::memory::prefer_large_pages;
 use crate::threads::Team;
 use crate::{Error, Matrix, Result, Simd};
 use std::sync::{Mutex, PoisonError};
@@ -40,6 +41,7 @@ impl<'a> Points<'a> {
         let (rows, cols, width) = (matrix.rows(), matrix.cols(), map.width());
         // Sketches of 64 values begin where a cache line does.
         let mut sketches = vec![0.0f32; rows * width + LINE];
+        prefer_large_pages(&mut sketches);
         let aligned = sketches.as_ptr().align_offset(64).min(LINE);
         let mut slack = vec![0.0f32; rows];
         let mut states = vec![

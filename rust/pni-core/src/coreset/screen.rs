@@ -1,6 +1,6 @@
 //! Which of the centres that might be nearer to a point its bytes and its sketch cannot rule out.
 
-use super::bounds::{ABSOLUTE, BLOCK, RELATIVE, decisive, difference_squared};
+use super::bounds::{BLOCK, decisive, difference_squared};
 use super::bytes::View;
 use crate::Simd;
 use crate::simd::lanes::Isa;
@@ -25,15 +25,15 @@ pub struct Probe<'a> {
 #[derive(Clone, Copy)]
 pub struct Candidates<'a> {
     /// Which centre is in which lane.
-    pub indices: &'a [u32],
+    indices: &'a [u32],
     /// Squared distances of the bytes, in units.
-    pub squared: &'a [f32],
+    squared: &'a [f32],
     /// As in [`View`].
-    pub slack: &'a [f32],
+    slack: f32,
     /// Of all centres.
-    pub sketches: &'a [f32],
+    sketches: &'a [f32],
     /// Of all centres.
-    pub slacks: &'a [f32],
+    slacks: &'a [f32],
 }
 
 impl<'a> Candidates<'a> {
@@ -46,6 +46,11 @@ impl<'a> Candidates<'a> {
             sketches,
             slacks,
         }
+    }
+
+    /// The centre in a lane; none behind the last.
+    pub fn center(&self, lane: usize) -> Option<u32> {
+        self.indices.get(lane).copied()
     }
 
     /// The lane that looks nearest.
@@ -101,14 +106,9 @@ multiversion! {
 #[inline(always)]
 fn doubtful_body<I: Isa>(isa: I, candidates: &Candidates<'_>, probe: &Probe<'_>, from: usize, end: usize) -> usize {
     let (blocks, _) = candidates.squared.as_chunks::<BLOCK>();
-    let (slacks, _) = candidates.slack.as_chunks::<BLOCK>();
     let start = from / BLOCK;
-    let units = isa.splat(probe.units);
-    for (block, (squared, slack)) in blocks.iter().zip(slacks).enumerate().skip(start) {
-        let reach = isa.add(units, isa.load(slack));
-        // As `decisive`, for all lanes.
-        let wide = isa.mul_add(reach, isa.splat(8.0 * RELATIVE), reach);
-        let limit = isa.mul_add(wide, reach, isa.splat(ABSOLUTE));
+    let limit = isa.splat(decisive(probe.units + candidates.slack));
+    for (block, squared) in blocks.iter().enumerate().skip(start) {
         let mut open = !isa.above(isa.load(squared), limit) & 0xffff;
         if block == start {
             open &= u32::MAX << (from % BLOCK);
