@@ -185,7 +185,7 @@ impl<'a> Pass<'a> {
                 continue;
             }
             let mut probe = self.probe(entry, group.errors[i]);
-            let row = self.points.row(entry.point as usize, buffer);
+            let row = self.points.row(entry.point as usize, entry.slack, buffer);
             while let Some(index) = candidates.center(lane) {
                 let State { best, center, .. } = entry.state;
                 let distance = squared_within(self.simd, row, self.centers.row(index as usize), best);

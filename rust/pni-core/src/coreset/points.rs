@@ -112,11 +112,11 @@ impl<'a> Points<'a> {
         &self.sketches[self.aligned + point * width..][..width]
     }
 
-    /// A point's values.
-    pub fn row<'b>(&'b self, point: usize, buffer: &'b mut Vec<f32>) -> &'b [f32] {
+    /// A point's values; `slack` is its own.
+    pub fn row<'b>(&'b self, point: usize, slack: f32, buffer: &'b mut Vec<f32>) -> &'b [f32] {
         // A sketch that is the point itself is in the cache already.
         match self.map {
-            Map::Identity(_) if self.slack[point] == 0.0 => self.sketch(point),
+            Map::Identity(_) if slack == 0.0 => self.sketch(point),
             _ => self.matrix.row(point, buffer),
         }
     }
