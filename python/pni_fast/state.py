@@ -73,6 +73,7 @@ class Fitted:
             Conditions(position, 1 / (2 * len(parts.coreset)), self.config.rule),
             None if parts.neighborhood is None else parts.neighborhood.to(device),
             Upsampler(height, width, self.config.crop, self.config.sigma),
+            parts.scale,
             None if self.refiner is None else self.refiner.to(device),
             self.refiner_range,
         )
