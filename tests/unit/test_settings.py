@@ -13,7 +13,13 @@ def test_names_reach_into_the_parts():
 def test_text_is_read_as_the_type_of_its_field():
     config = preset(
         "lite",
-        **{"mlp.dropout": "0.5", "mlp.epochs": "7", "position": "no", "rule": "scores", "refiner.side": "none"},
+        **{
+            "mlp.dropout": "0.5",
+            "mlp.epochs": "7",
+            "position": "no",
+            "rule": "scores",
+            "refiner.side": "none",
+        },
     )
     assert (config.mlp.dropout, config.mlp.epochs, config.position) == (0.5, 7, False)
     assert (config.rule, config.refiner.side) == ("scores", None)
