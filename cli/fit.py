@@ -87,18 +87,19 @@ def fit_model(  # the options of the command, one for one
     check_writable(output)
     from pni_fast.detector import PNI
 
+    changes = dict(settings or {})
+    changes |= {"position": False} if no_position else {}
+    changes |= {"neighborhood": False} if no_neighborhood else {}
     model = PNI(
         preset,
         backbone=backbone,
         weights=weights,
         coreset_ratio=coreset_ratio,
-        position=False if no_position else None,
-        neighborhood=False if no_neighborhood else None,
         refinement=refine,
         device=device,
         seed=seed,
         num_threads=threads,
-        **(settings or {}),
+        **changes,
     )
     with shown(quiet=quiet) as progress:
         model.fit(data, skip_broken=skip_broken, progress=progress)

@@ -48,8 +48,6 @@ _OWN_OPTIONS = {
     "preset": "--preset",
     "backbone": "--backbone",
     "coreset_ratio": "--coreset-ratio",
-    "position": "--no-position",
-    "neighborhood": "--no-neighborhood",
     "refinement": "--refine",
     "seed": "--seed",
 }
@@ -77,7 +75,8 @@ settings = click.option(
     callback=_settings,
     metavar="NAME=VALUE",
     help="Change any setting of the preset; may be given several times. For ablations: "
-    "rule=average|both|scores|penalty, likelihood_lambda, mlp.dropout, mlp.validation, mlp.fit_temperature, "
+    "rule=average|both|scores|penalty, neighborhood=yes|no, likelihood_lambda, mlp.dropout, "
+    "mlp.validation, mlp.fit_temperature, "
     "mlp.temperature, mlp.layers, mlp.width, mlp.epochs. A wrong name lists all.",
 )
 

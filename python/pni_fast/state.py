@@ -91,6 +91,7 @@ class Fitted:
             "coreset": len(fitted.coreset),
             "dimension": fitted.coreset.shape[1],
             "distribution_coreset": self.n_classes,
+            "likelihood_lambda": fitted.scale,
             "parts": [name for name, part in parts.items() if part is not None],
             "normalization": list(self.normalization),
             "config": self.config.as_dict(),

@@ -250,3 +250,14 @@ def test_a_setting_without_sense_is_wrong_usage(invoke, category, tmp_path, text
     result = invoke("fit", category, "-o", tmp_path / "model", *given)
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
+
+
+def test_a_part_that_a_preset_leaves_out_can_be_switched_on(invoke, category, tmp_path):
+    output = tmp_path / "model.safetensors"
+    arguments = ("fit", category, "-o", output, "-q", "--device", "cpu", "--coreset-ratio", 0.005)
+    result = invoke(*arguments, "--preset", "best", "--set", "neighborhood=yes", "--set", "mlp.positions=256")
+    assert result.exit_code == 0, result.stderr
+    described = json.loads(invoke("info", output, "--json").stdout)
+    assert "neighborhood" in described["parts"]
+    assert described["likelihood_lambda"] > 0
+    assert described["config"]["rule"] == "penalty"
