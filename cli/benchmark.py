@@ -70,6 +70,7 @@ def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
 @click.option(
     "--weights", type=options.PATH, metavar="FILE", help="Backbone weights, .safetensors or .pth, to use."
 )
+@options.settings
 @options.device
 @options.seed
 @options.threads
@@ -85,6 +86,7 @@ def benchmark(
     ablation: bool,
     backbone: str | None,
     weights: Path | None,
+    settings: dict[str, str],
     device: str,
     seed: int,
     threads: int | None,
@@ -104,6 +106,8 @@ def benchmark(
     began = time.monotonic()
     from pni_fast.benchmark import run_benchmark
 
+    for preset in presets:
+        options.check_settings(preset, settings)
     with shown(quiet=quiet) as progress:
         done = run_benchmark(
             root,
@@ -117,6 +121,7 @@ def benchmark(
             device=device,
             num_threads=threads,
             seed=seed,
+            settings=settings,
             progress=progress,
             on_failure=_report,
         )

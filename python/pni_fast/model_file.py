@@ -56,6 +56,7 @@ def save(fitted: Fitted, path: str | os.PathLike[str]) -> None:
         "config": fitted.config.as_dict(),
         "weights_source": fitted.weights_source,
         "grid": fitted.grid,
+        "scale": parts.scale,
         "normalization": fitted.normalization,
         "refiner_range": fitted.refiner_range,
         "n_images": fitted.n_images,
@@ -123,6 +124,7 @@ def _assemble(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Fitte
         refiner = RefinementNetwork(config.refiner)
         refiner.load_state_dict(_stripped("refiner.", tensors))
         refiner.eval().requires_grad_(False)
+    dropped = config.rule == "penalty" and "position" not in tensors  # held-out images spoke against it
     return Fitted(
         config=config,
         weights_source=header["weights_source"],
@@ -131,8 +133,9 @@ def _assemble(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Fitte
         distribution=Distribution(
             coreset=coreset,
             groups=tensors["groups"].numpy().astype(np.int64, copy=False),
-            position=tensors["position"].numpy() if config.position else None,
+            position=tensors["position"].numpy() if config.position and not dropped else None,
             neighborhood=neighborhood,
+            scale=float(header.get("scale", 1.0)),
         ),
         n_images=header["n_images"],
         normalization=_pair(header["normalization"]),

@@ -73,6 +73,7 @@ class Fitted:
             Conditions(position, 1 / (2 * len(parts.coreset)), self.config.rule),
             None if parts.neighborhood is None else parts.neighborhood.to(device),
             Upsampler(height, width, self.config.crop, self.config.sigma),
+            parts.scale,
             None if self.refiner is None else self.refiner.to(device),
             self.refiner_range,
         )
@@ -90,6 +91,7 @@ class Fitted:
             "coreset": len(fitted.coreset),
             "dimension": fitted.coreset.shape[1],
             "distribution_coreset": self.n_classes,
+            "likelihood_lambda": fitted.scale,
             "parts": [name for name, part in parts.items() if part is not None],
             "normalization": list(self.normalization),
             "config": self.config.as_dict(),
