@@ -70,12 +70,15 @@ impl<'a> Points<'a> {
             let begin = part * step;
             let mut buffer = Vec::new();
             let values = matrix.load(begin..begin + states.len(), &mut buffer);
-            if let Some(row) = first_not_finite(values, cols) {
+            map.apply(simd, values, sketches, slack);
+            // What is not finite, and little else, has no sketch.
+            if slack.contains(&f32::INFINITY)
+                && let Some(row) = first_not_finite(values, cols)
+            {
                 let mut bad = bad.lock().unwrap_or_else(PoisonError::into_inner);
                 *bad = (*bad).min(begin + row);
                 return;
             }
-            map.apply(simd, values, sketches, slack);
             for (row, state) in values.chunks_exact(cols).zip(states) {
                 state.best = squared(simd, row, first);
             }

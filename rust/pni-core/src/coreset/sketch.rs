@@ -6,6 +6,8 @@
 //! `d(p, s) ≥ |sketch_p − sketch_s| − slack_p − slack_s` holds for the exact distance.
 
 use super::basis::{Basis, WIDTH, project};
+use crate::simd::lanes::{Isa, LANES};
+use crate::simd::multiversion;
 use crate::threads::Team;
 use crate::{Matrix, Result, Simd};
 
@@ -46,7 +48,8 @@ impl Map {
                 sketches.copy_from_slice(rows);
                 for (row, slack) in sketches.chunks_exact_mut(*cols).zip(slacks) {
                     *slack = 0.0;
-                    if row.iter().any(|x| x.abs() > LARGEST) {
+                    // Written so that NaN counts as too large.
+                    if !row.iter().all(|x| x.abs() <= LARGEST) {
                         row.fill(0.0);
                         *slack = f32::INFINITY;
                     }
@@ -60,10 +63,8 @@ impl Map {
 impl Basis {
     fn apply(&self, simd: Simd, rows: &[f32], sketches: &mut [f32], slacks: &mut [f32]) {
         let cols = self.mean.len();
-        let mut centred = Vec::with_capacity(rows.len());
-        for row in rows.chunks_exact(cols) {
-            centred.extend(row.iter().zip(&self.mean).map(|(x, mean)| x - mean));
-        }
+        let mut centred = vec![0.0; rows.len()];
+        centre(simd, rows, &self.mean, &mut centred, slacks);
         project(simd, &centred, cols, &self.vectors, sketches);
         // Twice the largest relative error of a float32 sum of products, however it is split below.
         let rounding = (192.0 + cols as f32 / 16.0) * f32::EPSILON;
@@ -71,13 +72,9 @@ impl Basis {
         let components = 8.1 * rounding + f32::EPSILON + self.skew;
         // Error of |z|² − |y|² against |z|².
         let remainder = 3.0 * rounding + 2.1 * components;
-        for ((z, sketch), slack) in centred
-            .chunks_exact(cols)
-            .zip(sketches.chunks_exact_mut(WIDTH))
-            .zip(slacks)
-        {
-            let length_squared = sum_of_squares(z);
-            let rest_squared = (length_squared - sum_of_squares(sketch)).max(0.0);
+        for (sketch, slack) in sketches.chunks_exact_mut(WIDTH).zip(slacks) {
+            let length_squared = *slack;
+            let rest_squared = (length_squared - square(simd, sketch)).max(0.0);
             let (length, rest) = (length_squared.sqrt(), rest_squared.sqrt());
             let share = remainder.sqrt().min(remainder * length / rest);
             sketch[WIDTH - 1] = rest;
@@ -91,13 +88,39 @@ impl Basis {
     }
 }
 
-fn sum_of_squares(values: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    let (blocks, rest) = values.as_chunks::<16>();
+#[inline(always)]
+fn square_body<I: Isa>(isa: I, values: &[f32]) -> f32 {
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    let mut sums = isa.splat(0.0);
     for block in blocks {
-        for i in 0..16 {
-            lanes[i] += block[i] * block[i];
-        }
+        let values = isa.load(block);
+        sums = isa.mul_add(values, values, sums);
     }
-    lanes.iter().sum::<f32>() + rest.iter().map(|x| x * x).sum::<f32>()
+    if !rest.is_empty() {
+        let values = isa.load_part(rest);
+        sums = isa.mul_add(values, values, sums);
+    }
+    isa.sum(sums)
+}
+
+multiversion! {
+    /// The sum of squares.
+    fn square(values: &[f32]) -> f32 = square_body
+}
+
+#[inline(always)]
+fn centre_body<I: Isa>(isa: I, rows: &[f32], mean: &[f32], out: &mut [f32], lengths: &mut [f32]) {
+    let cols = mean.len();
+    let rows = rows.chunks_exact(cols).zip(out.chunks_exact_mut(cols));
+    for ((row, out), length) in rows.zip(lengths) {
+        for ((out, x), mean) in out.iter_mut().zip(row).zip(mean) {
+            *out = x - mean;
+        }
+        *length = square_body(isa, out);
+    }
+}
+
+multiversion! {
+    /// Rows less the mean, and their squared lengths.
+    fn centre(rows: &[f32], mean: &[f32], out: &mut [f32], lengths: &mut [f32]) = centre_body
 }
