@@ -70,7 +70,10 @@ def found_weights() -> dict[str, str]:
     """Return, for each preset, where its backbone weights lie, without asking any network."""
     from pni_fast.presets import PRESETS
 
-    return {name: f"{config.backbone}: {_whereabouts(config.backbone)}" for name, config in PRESETS.items()}
+    return {
+        name: "; ".join(f"{backbone}: {_whereabouts(backbone)}" for backbone in config.backbones)
+        for name, config in PRESETS.items()
+    }
 
 
 def _whereabouts(backbone: str) -> str:
@@ -97,6 +100,10 @@ def _print_lines(described: Mapping[str, Any], indent: str = "") -> None:
         if isinstance(value, Mapping):
             click.echo(f"{indent}{label}:")
             _print_lines(value, indent + "  ")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for number, item in enumerate(value):
+                click.echo(f"{indent}{label} {number}:")
+                _print_lines(item, indent + "  ")
         else:
             click.echo(f"{indent}{label + ':':<{width}}{_text(value)}")
 
@@ -106,6 +113,6 @@ def _text(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return ", ".join(map(_text, value)) or "-"
     return str(value)
