@@ -55,7 +55,8 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
         )
     elif not quiet:
         click.echo(
-            f"Fitted on {model.n_images_} images in {seconds:.1f} s: {_coresets(members)}. Model: {output}"
+            f"Fitted on {model.n_images_} images in {seconds:.1f} s: "
+            f"{described_coresets(members)}. Model: {output}"
         )
 
 
@@ -65,7 +66,8 @@ def _sizes(members: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {key: members[0][key] for key in ("coreset", "dimension")}
 
 
-def _coresets(members: Sequence[dict[str, Any]]) -> str:
+def described_coresets(members: Sequence[dict[str, Any]]) -> str:
+    """Return the sizes of the members' coresets in words."""
     described = [f"a coreset of {one['coreset']} vectors of {one['dimension']} dimensions" for one in members]
     if len(described) == 1:
         return described[0]

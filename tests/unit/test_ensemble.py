@@ -16,7 +16,7 @@ from pni_fast.refinement import RefinerConfig
 
 LITE, RESNET = "tf_efficientnet_lite0", "resnet18"
 TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1}
-REFINER = RefinerConfig(side=32, bank=8, iterations=3, batch=4, levels=(0, 1), widths=(8, 8))
+REFINER = RefinerConfig(side=32, bank=2, iterations=2, batch=2, levels=(0, 1), widths=(8, 8))
 TEST = [texture(50), texture(51, defect=True), texture(52)]
 
 
