@@ -68,6 +68,7 @@ def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
 )
 @options.backbone
 @options.weights
+@options.settings
 @options.device
 @options.seed
 @options.threads
@@ -83,6 +84,7 @@ def benchmark(
     ablation: bool,
     backbone: tuple[str, ...],
     weights: list[Path | None],
+    settings: dict[str, str],
     device: str,
     seed: int,
     threads: int | None,
@@ -104,6 +106,8 @@ def benchmark(
         options.check_weights(preset, backbone, weights)
     from pni_fast.benchmark import run_benchmark
 
+    for preset in presets:
+        options.check_settings(preset, settings)
     with shown(quiet=quiet) as progress:
         done = run_benchmark(
             root,
@@ -117,6 +121,7 @@ def benchmark(
             device=device,
             num_threads=threads,
             seed=seed,
+            settings=settings,
             progress=progress,
             on_failure=_report,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,7 @@ def fit_model(  # the options of the command, one for one
     no_position: bool = False,
     no_neighborhood: bool = False,
     refine: bool | None = None,
+    settings: Mapping[str, Any] | None = None,
     device: str = "auto",
     seed: int = 0,
     threads: int | None = None,
@@ -102,20 +103,23 @@ def fit_model(  # the options of the command, one for one
         There are several weights, but not one for each backbone.
     """
     options.check_weights(preset, backbone, weights)
+    options.check_settings(preset, settings or {})
     check_writable(output)
     from pni_fast.detector import PNI
 
+    changes = dict(settings or {})
+    changes |= {"position": False} if no_position else {}
+    changes |= {"neighborhood": False} if no_neighborhood else {}
     model = PNI(
         preset,
         backbone=backbone or None,
         weights=weights,
         coreset_ratio=coreset_ratio,
-        position=False if no_position else None,
-        neighborhood=False if no_neighborhood else None,
         refinement=refine,
         device=device,
         seed=seed,
         num_threads=threads,
+        **changes,
     )
     with shown(quiet=quiet) as progress:
         model.fit(data, skip_broken=skip_broken, progress=progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PRESETS = ("lite", "paper", "paper-ensemble")
+PRESETS = ("lite", "best", "paper", "paper-ensemble")
 
 # Existence is checked by the library, whose message also says what was expected there.
 PATH = click.Path(path_type=Path)
@@ -80,6 +80,61 @@ coreset_ratio = click.option(
 )
 
 
+_OWN_OPTIONS = {
+    "preset": "--preset",
+    "backbone": "--backbone",
+    "coreset_ratio": "--coreset-ratio",
+    "refinement": "--refine",
+    "seed": "--seed",
+}
+
+
+def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Split NAME=VALUE pairs; the library reads the values."""
+    changes: dict[str, str] = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"must be NAME=VALUE, got {text!r}")
+        if name.strip() in _OWN_OPTIONS:
+            raise click.BadParameter(f"{name.strip()} has an option of its own: {_OWN_OPTIONS[name.strip()]}")
+        if name.strip() in changes:
+            raise click.BadParameter(f"{name.strip()} may be set once only")
+        changes[name.strip()] = value.strip()
+    return changes
+
+
+settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=_settings,
+    metavar="NAME=VALUE",
+    help="Change any setting of the preset; may be given several times. For ablations: "
+    "rule=average|both|scores|penalty, neighborhood=yes|no, likelihood_lambda, mlp.dropout, "
+    "mlp.validation, mlp.fit_temperature, "
+    "mlp.temperature, mlp.layers, mlp.width, mlp.epochs. A wrong name lists all.",
+)
+
+
+def check_settings(preset: str, changes: Mapping[str, Any]) -> None:
+    """Refuse a name that no setting has, as wrong usage, and a value out of its range.
+
+    Raises
+    ------
+    click.BadParameter
+        The name is unknown.
+    PniError
+        The value cannot be used.
+    """
+    from pni_fast.presets import preset as preset_config
+
+    try:
+        preset_config(preset, **changes)
+    except TypeError as error:
+        raise click.BadParameter(str(error), param_hint="'--set'") from None
+
+
 def model_choice(command: F) -> F:
     """Add the options that say which networks and conditions a model is made of."""
     for option in reversed(
@@ -89,8 +144,9 @@ def model_choice(command: F) -> F:
                 type=click.Choice(PRESETS),
                 default="lite",
                 show_default=True,
-                help="lite: embedded weights, sized for a CPU; paper: WideResNet-101, sizes as published; "
-                "paper-ensemble: the same with ResNeXt-101 and DenseNet-201 beside it.",
+                help="lite: embedded weights, sized for a CPU; best: the same, position as a penalty that "
+                "held-out images set; paper: WideResNet-101, sizes as published; paper-ensemble: the same "
+                "with ResNeXt-101 and DenseNet-201 beside it.",
             ),
             backbone,
             weights,
@@ -106,6 +162,7 @@ def model_choice(command: F) -> F:
                 default=None,
                 help="Train a network that refines the maps, on synthetic defects.  [default: the preset's]",
             ),
+            settings,
         )
     ):
         command = option(command)

@@ -55,8 +55,9 @@ class PNI:
     Parameters
     ----------
     preset
-        ``"lite"``: embedded weights, sized for a CPU. ``"paper"``: section 4.1 of the paper.
-        ``"paper-ensemble"``: the same with the paper's three backbones.
+        ``"lite"``: embedded weights, sized for a CPU. ``"best"``: the same backbone, position as a penalty
+        that held-out images set. ``"paper"``: section 4.1 of the paper. ``"paper-ensemble"``: the same with
+        the paper's three backbones.
     backbone
         Any timm model with ``features_only`` and levels at strides 8 and 16, instead of the preset's. Several
         make an ensemble: a whole model is fitted with each, one after another, and their normalised maps are
@@ -75,7 +76,8 @@ class PNI:
     num_threads
         CPU threads; None takes PNI_FAST_NUM_THREADS or all cores. Results do not depend on it.
     **settings
-        Any other field of :class:`pni_fast.presets.Config`.
+        Any other field of :class:`pni_fast.presets.Config`; a field of a part by a mapping,
+        ``mlp={"dropout": 0.5}``, or by its dotted name.
 
     Attributes
     ----------

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .anomaly_map import Upsampler
+from .calibration import calibrate
 from .kernels import greedy_coreset, nearest, position_histogram
 from .neighborhood import NeighborhoodMLP
 from .neighborhood_training import train_neighborhood
@@ -26,15 +28,19 @@ class Distribution:
     groups
         Index of the nearest C_dist vector of each row of C_emb, int64 (m,).
     position
-        p(c_dist | x), float32 (h, w, K), or None where position is switched off.
+        p(c_dist | x), float32 (h, w, K), or None where position is switched off. Under the rule
+        ``"penalty"`` it is shrunken, and also None where held-out images speak against its use.
     neighborhood
         The model of p(c_dist | N_p(x)), or None where neighborhood is switched off.
+    scale
+        λ of p(Φ|c) = exp(−λ‖Φ − c‖).
     """
 
     coreset: NDArray[np.float32]
     groups: NDArray[np.int64]
     position: NDArray[np.float32] | None
     neighborhood: NeighborhoodMLP | None
+    scale: float = 1.0
 
 
 def distribution_size(coreset_size: int, config: Config) -> int:
@@ -67,10 +73,24 @@ def fit_distribution(
     groups, _ = nearest(coreset, coreset[:n_classes], num_threads=num_threads)
     labels = picked.labels.reshape(count, height, width)
     position = neighborhood = None
+    scale = config.likelihood_lambda or 1.0
     if config.position:
         position = position_histogram(
             labels, n_classes, patch=config.neighborhood_size, num_threads=num_threads
         )
+    if config.rule == "penalty":
+        calibration = calibrate(
+            features,
+            labels,
+            picked.indices,
+            groups,
+            position,
+            window=config.neighborhood_size,
+            upsampler=Upsampler(height, width, config.crop, config.sigma),
+            num_threads=num_threads,
+        )
+        position = calibration.position
+        scale = config.likelihood_lambda or calibration.scale
     if config.neighborhood:
         neighborhood = train_neighborhood(
             features,
@@ -83,4 +103,4 @@ def fit_distribution(
             workers=num_threads,
             progress=progress,
         )
-    return Distribution(coreset, groups, position, neighborhood)
+    return Distribution(coreset, groups, position, neighborhood, scale)

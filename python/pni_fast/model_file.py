@@ -74,6 +74,7 @@ def _values(fitted: Fitted) -> dict[str, Any]:
     return {
         "weights_source": fitted.weights_source,
         "grid": fitted.grid,
+        "scale": fitted.distribution.scale,
         "normalization": fitted.normalization,
         "refiner_range": fitted.refiner_range,
     }
@@ -173,6 +174,7 @@ def _assemble(config: Config, n_images: int, values: dict[str, Any], tensors: Te
         refiner = RefinementNetwork(config.refiner)
         refiner.load_state_dict(_stripped("refiner.", tensors))
         refiner.eval().requires_grad_(False)
+    dropped = config.rule == "penalty" and "position" not in tensors  # held-out images spoke against it
     return Fitted(
         config=config,
         weights_source=values["weights_source"],
@@ -181,8 +183,9 @@ def _assemble(config: Config, n_images: int, values: dict[str, Any], tensors: Te
         distribution=Distribution(
             coreset=coreset,
             groups=tensors["groups"].numpy().astype(np.int64, copy=False),
-            position=tensors["position"].numpy() if config.position else None,
+            position=tensors["position"].numpy() if config.position and not dropped else None,
             neighborhood=neighborhood,
+            scale=float(values.get("scale", 1.0)),
         ),
         n_images=n_images,
         normalization=_pair(values["normalization"]),

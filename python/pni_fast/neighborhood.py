@@ -9,6 +9,28 @@ from torch import Tensor, nn
 from .presets import MLPConfig
 
 
+class SeededDropout(nn.Module):
+    """Dropout that draws from a generator of its own: threads that train side by side keep their bits.
+
+    Parameters
+    ----------
+    share
+        Probability with which an activation is set to 0 in training; the others are scaled up to match.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.generator: torch.Generator | None = None
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return `values`, thinned out in training mode."""
+        if not self.training:
+            return values
+        drawn = torch.rand(values.shape, generator=self.generator, device=values.device)
+        return values * (drawn >= self.share) / (1 - self.share)
+
+
 class NeighborhoodMLP(nn.Module):
     """Predict the class of a patch from its p·p − 1 neighbours, the centre left out, zeros outside the map.
 
@@ -26,29 +48,39 @@ class NeighborhoodMLP(nn.Module):
 
     center: Tensor
     projection: Tensor
+    temperature: Tensor
 
     def __init__(self, dimension: int, n_classes: int, size: int, config: MLPConfig) -> None:
         super().__init__()
         self.size = size
-        self.temperature = config.temperature
         self.inputs = min(config.reduce, dimension) or dimension
         half = size // 2
         # (dy, dx) of N_p(x) in the order of the first layer's inputs: rows, then columns, centre skipped.
         self.offsets = [
             (dy, dx) for dy in range(-half, half + 1) for dx in range(-half, half + 1) if (dy, dx) != (0, 0)
         ]
+        # T of the softmax when scoring; a fitted one is saved with the weights.
+        self.register_buffer(
+            "temperature", torch.tensor(config.temperature), persistent=config.fit_temperature
+        )
         if self.inputs < dimension:
             self.register_buffer("center", torch.zeros(dimension))
             self.register_buffer("projection", torch.zeros(dimension, self.inputs))
         self.first = nn.Linear(len(self.offsets) * self.inputs, config.width, bias=False)
-        layers: list[nn.Module] = [nn.BatchNorm1d(config.width), nn.ReLU()]
-        for _ in range(config.layers - 2):
-            layers += [
-                nn.Linear(config.width, config.width, bias=False),
-                nn.BatchNorm1d(config.width),
-                nn.ReLU(),
-            ]
+        layers: list[nn.Module] = []
+        for index in range(config.layers - 1):
+            if index:
+                layers.append(nn.Linear(config.width, config.width, bias=False))
+            layers += [nn.BatchNorm1d(config.width), nn.ReLU()]
+            if config.dropout:
+                layers.append(SeededDropout(config.dropout))
         self.rest = nn.Sequential(*layers, nn.Linear(config.width, n_classes))
+
+    def seed_dropout(self, seed: int, device: torch.device) -> None:
+        """Start the generators of the dropout layers, each with a seed of its own."""
+        for index, module in enumerate(self.modules()):
+            if isinstance(module, SeededDropout):
+                module.generator = torch.Generator(device).manual_seed(seed + index)
 
     def set_projection(self, sample: Tensor) -> None:
         """Fix the principal components from a (m, d) sample of training features, scaled to unit variance."""
@@ -96,7 +128,8 @@ class NeighborhoodMLP(nn.Module):
 
     def forward(self, neighbors: Tensor) -> Tensor:
         """Return logits (b, |C_dist|) of gathered neighbours."""
-        logits: Tensor = self.rest(self.first(neighbors))
+        # Gathered rows are half precision on a GPU.
+        logits: Tensor = self.rest(self.first(neighbors.to(self.first.weight.dtype)))
         return logits
 
     def kernel(self) -> Tensor:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .neighborhood import NeighborhoodMLP
+from .neighborhood_validation import HeldOut, held_out_images
 from .parallel import thread_pool
 from .presets import MLPConfig
 from .progress import Progress, silent
@@ -37,6 +38,10 @@ def train_neighborhood(
     statistics, and the gradients are added in the order of the parts. The result therefore does not depend
     on how many of the parts run at the same time.
 
+    With ``config.validation`` that share of the images, evenly spaced, is not trained on, and the weights of
+    the epoch with the lowest cross entropy on them are kept; ``config.fit_temperature`` then sets T to what
+    makes their classes most probable.
+
     Parameters
     ----------
     features
@@ -53,8 +58,15 @@ def train_neighborhood(
         Where to train; the seed of weights and batches; threads for the parts of a batch on a CPU.
     progress
         Reports optimiser steps.
+
+    Raises
+    ------
+    PniError
+        The validation share leaves no image to train on.
     """
-    _, height, width, dimension = features.shape
+    count, height, width, dimension = features.shape
+    held = np.repeat(held_out_images(count, config.validation), height * width)
+    train = np.flatnonzero(~held)
     random = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -66,12 +78,17 @@ def train_neighborhood(
     rows = _inputs(model, flat, device)
     targets = torch.from_numpy(labels.reshape(-1)).to(device)
 
-    per_epoch = min(config.positions or len(flat), len(flat))
+    judge = HeldOut(rows, targets, np.flatnonzero(held), height, width, seed) if held.any() else None
+
+    per_epoch = min(config.positions or len(train), len(train))
     batch = min(config.batch, per_epoch)
     steps = max(per_epoch // batch, 1)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=device.type == "cuda")
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, config.step, config.gamma)
     replicas = _replicas(model, config.shards if batch >= 64 * config.shards else 1)
+    for index, replica in enumerate(replicas):
+        replica.seed_dropout(int(np.random.default_rng([seed, 2, index]).integers(1 << 62)), device)
+    best, kept = np.inf, model.state_dict()
 
     def part(replica: NeighborhoodMLP, positions: Tensor) -> None:
         replica.zero_grad(set_to_none=True)
@@ -80,14 +97,24 @@ def train_neighborhood(
 
     with thread_pool(min(workers, len(replicas))) as pool:
         for epoch in range(config.epochs):
-            order = torch.from_numpy(random.permutation(len(flat))[: steps * batch]).to(device)
+            order = torch.from_numpy(train[random.permutation(len(train))[: steps * batch]]).to(device)
             for step, positions in enumerate(order.view(steps, batch)):
                 list(pool.map(part, replicas, positions.chunk(len(replicas))))
                 _sum_gradients(model, replicas)
                 optimizer.step()
                 progress("neighborhood", epoch * steps + step + 1, config.epochs * steps)
             schedule.step()
-    _mean_statistics(model, replicas)
+            if judge is not None:
+                _mean_statistics(model, replicas)
+                loss = judge.loss(judge.logits(model))
+                if loss < best:
+                    best, kept = loss, copy.deepcopy(model.state_dict())
+    if judge is None:
+        _mean_statistics(model, replicas)
+    else:
+        model.load_state_dict(kept)
+        if config.fit_temperature:
+            model.temperature.fill_(judge.fitted_temperature(model))
     return model.eval().requires_grad_(False)
 
 

@@ -11,11 +11,14 @@ from .conditions import Conditions
 from .features import FeatureExtractor
 from .kernels import max_likelihood, nearest
 from .neighborhood import NeighborhoodMLP
+from .penalized import penalized_nearest
 from .refinement import RefinementNetwork
 
 
 class Scorer:
-    """S(x) = −log max_c p(Φ(x)|c) T_τ(p(c|Ω)) = distance to the nearest allowed c_emb, as an anomaly map.
+    """S(x) = −log max_c p(Φ(x)|c) T_τ(p(c|Ω)) = λ · distance to the nearest allowed c_emb, as an anomaly map.
+
+    Under the rule ``"penalty"`` p(c|Ω) stays as it is: S(x) = min_c λ‖Φ(x) − c‖ − log p(c|Ω).
 
     Parameters
     ----------
@@ -26,11 +29,13 @@ class Scorer:
     groups
         Index of the nearest C_dist vector of each row of C_emb, int64 (m,).
     conditions
-        The allowed classes.
+        The allowed classes, or what each class costs.
     neighborhood
         The MLP, or None where it is switched off.
     upsampler
         From the grid of scores to the map.
+    scale
+        λ of p(Φ|c) = exp(−λ‖Φ − c‖).
     refiner, refiner_range
         The refinement network, or None, and the map values it sees as 0 and 1 (section 3.3).
     """
@@ -43,6 +48,7 @@ class Scorer:
         conditions: Conditions,
         neighborhood: NeighborhoodMLP | None,
         upsampler: Upsampler,
+        scale: float = 1.0,
         refiner: RefinementNetwork | None = None,
         refiner_range: tuple[float, float] = (0.0, 1.0),
     ) -> None:
@@ -52,6 +58,7 @@ class Scorer:
         self.conditions = conditions
         self.neighborhood = neighborhood
         self.upsampler = upsampler
+        self.scale = np.float32(scale)
         self.refiner = refiner
         self.refiner_range = refiner_range
 
@@ -83,9 +90,28 @@ class Scorer:
     ) -> NDArray[np.float32]:
         height, width, dimension = grid.shape
         rows = grid.reshape(-1, dimension)
-        allowed = self.conditions.allowed(probability)
-        if allowed is None:
-            _, distances = nearest(rows, self.coreset, num_threads=num_threads)
+        if self.conditions.rule == "penalty":
+            scores = self._penalized(rows, probability, num_threads)
         else:
-            distances, _ = max_likelihood(rows, self.coreset, self.groups, allowed, num_threads=num_threads)
-        return self.upsampler(distances.reshape(height, width))
+            found = [self._allowed(rows, bits, num_threads) for bits in self.conditions.allowed(probability)]
+            scores = found[0] if len(found) == 1 else (found[0] + found[1]) * np.float32(0.5)
+        return self.upsampler((scores * self.scale).reshape(height, width))
+
+    def _allowed(
+        self, rows: NDArray[np.float32], allowed: NDArray[np.uint8] | None, num_threads: int
+    ) -> NDArray[np.float32]:
+        """Return the distance of each row to the nearest allowed coreset vector."""
+        if allowed is None:
+            return nearest(rows, self.coreset, num_threads=num_threads)[1]
+        return max_likelihood(rows, self.coreset, self.groups, allowed, num_threads=num_threads)[0]
+
+    def _penalized(
+        self, rows: NDArray[np.float32], probability: NDArray[np.float32] | None, num_threads: int
+    ) -> NDArray[np.float32]:
+        """Return min over c of distance − log p(c|Ω) / λ: the score in units of distance."""
+        penalty = self.conditions.penalty(probability)
+        if penalty is None:
+            return self._allowed(rows, None, num_threads)
+        return penalized_nearest(
+            rows, self.coreset, self.groups, penalty / self.scale, num_threads=num_threads
+        )

@@ -93,6 +93,7 @@ class Fitted:
             Conditions(position, 1 / (2 * len(parts.coreset)), self.config.rule),
             parts.neighborhood,
             Upsampler(height, width, self.config.crop, self.config.sigma),
+            parts.scale,
             self.refiner,
             self.refiner_range,
         )
@@ -110,6 +111,7 @@ class Fitted:
             "coreset": len(fitted.coreset),
             "dimension": fitted.coreset.shape[1],
             "distribution_coreset": self.n_classes,
+            "likelihood_lambda": fitted.scale,
             "parts": [name for name, part in parts.items() if part is not None],
             "normalization": list(self.normalization),
             "config": self.config.as_dict(),

@@ -17,7 +17,11 @@ def tiny(monkeypatch):
 
     settings = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "position": False, "neighborhood": False}
     whole = library.run_benchmark
-    monkeypatch.setattr(library, "run_benchmark", lambda *a, **k: whole(*a, **k, settings=settings))
+
+    def small(*arguments, **named):
+        return whole(*arguments, **{**named, "settings": {**settings, **named["settings"]}})
+
+    monkeypatch.setattr(library, "run_benchmark", small)
 
 
 @pytest.fixture
@@ -123,3 +127,21 @@ def test_wrong_usage(invoke, tmp_path, options, message):
 def test_the_names_in_the_help_are_the_librarys():
     assert set(command.DATASETS) == set(DATASETS)
     assert set(PRESETS) <= set(KNOWN_PRESETS)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_settings_reach_every_model_of_the_run(invoke, data, tmp_path):
+    arguments = ("benchmark", data, "--dataset", "mvtec", "-o", tmp_path / "out", "-q", "--device", "cpu")
+    result = invoke(*arguments, "--categories", "wood", "--set", "sigma=3", "--set", "mlp.dropout=0.5")
+    assert result.exit_code == 0, result.stderr
+    held = json.loads((tmp_path / "out" / "runs" / "lite" / "settings.json").read_text())["config"]
+    assert (held["sigma"], held["mlp"]["dropout"]) == (3.0, 0.5)
+
+
+def test_a_wrong_setting_is_refused_before_the_work(invoke, refused, data, tmp_path):
+    arguments = ("benchmark", data, "--dataset", "mvtec", "-o", tmp_path / "out", "--set")
+    assert refused(*arguments, "mlp.dropout=2") == "mlp.dropout must be at least 0 and below 1, got 2.0"
+    result = invoke(*arguments, "mlp.droput=0.5")
+    assert result.exit_code == 2
+    assert "unknown setting 'mlp.droput'" in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -206,3 +206,58 @@ def test_refinement_is_the_presets_unless_asked_for(invoke, category, tmp_path, 
         flags = [flag] if flag else []
         invoke("fit", category, "-o", tmp_path / "m", "--preset", preset, "--device", "cpu", *flags)
         assert asked.pop() is (default if wanted is None else wanted)
+
+
+def test_settings_are_set_by_name_and_saved(invoke, category, tmp_path):
+    output = tmp_path / "model.safetensors"
+    result = invoke(
+        *("fit", category, "-o", output, "-q", "--device", "cpu", "--coreset-ratio", 0.005),
+        *("--set", "rule=scores", "--set", "mlp.dropout=0.5", "--set", "mlp.validation=0.25"),
+        *("--set", "mlp.fit_temperature=yes", "--set", "likelihood_lambda=2", "--set", "mlp.positions=256"),
+    )
+    assert result.exit_code == 0, result.stderr
+    config = json.loads(invoke("info", output, "--json").stdout)["config"]
+    assert (config["rule"], config["likelihood_lambda"]) == ("scores", 2.0)
+    wanted = {"dropout": 0.5, "validation": 0.25, "fit_temperature": True, "positions": 256}
+    assert wanted.items() <= config["mlp"].items()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mlp.dropout=1", "mlp.dropout must be at least 0 and below 1, got 1.0"),
+        ("rule=product", "rule must be one of average, both, scores, penalty, got 'product'"),
+        ("mlp.fit_temperature=yes", "mlp.fit_temperature needs a validation share above 0"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_named(refused, category, tmp_path, text, message):
+    assert message in refused("fit", category, "-o", tmp_path / "model", "--set", text)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["mlp.drop=1"], "unknown setting 'mlp.drop'; settings are "),
+        (["dropout"], "must be NAME=VALUE, got 'dropout'"),
+        (["=1"], "must be NAME=VALUE, got '=1'"),
+        (["seed=1"], "seed has an option of its own: --seed"),
+        (["sigma=1", "sigma=2"], "sigma may be set once only"),
+    ],
+)
+def test_a_setting_without_sense_is_wrong_usage(invoke, category, tmp_path, texts, message):
+    given = [part for text in texts for part in ("--set", text)]
+    result = invoke("fit", category, "-o", tmp_path / "model", *given)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+def test_a_part_that_a_preset_leaves_out_can_be_switched_on(invoke, category, tmp_path):
+    output = tmp_path / "model.safetensors"
+    arguments = ("fit", category, "-o", output, "-q", "--device", "cpu", "--coreset-ratio", 0.005)
+    result = invoke(*arguments, "--preset", "best", "--set", "neighborhood=yes", "--set", "mlp.positions=256")
+    assert result.exit_code == 0, result.stderr
+    described = json.loads(invoke("info", output, "--json").stdout)
+    assert "neighborhood" in described["parts"]
+    assert described["likelihood_lambda"] > 0
+    assert described["config"]["rule"] == "penalty"

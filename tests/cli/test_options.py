@@ -47,7 +47,7 @@ def test_help_imports_neither_torch_nor_numpy(environment):
         (["unknown"], "No such command"),
         (["fit"], "Missing argument 'DATA'"),
         (["fit", "photos"], "Missing option '--output'"),
-        (["fit", "photos", "-o", "m", "--preset", "large"], "'large' is not one of 'lite', 'paper'"),
+        (["fit", "photos", "-o", "m", "--preset", "large"], "'large' is not one of 'lite', 'best', 'paper'"),
         (["fit", "photos", "-o", "m", "--device", "tpu"], "'tpu' is not one of"),
         (["fit", "photos", "-o", "m", "--coreset-ratio", "0"], "0<x<=1"),
         (["fit", "photos", "-o", "m", "--coreset-ratio", "1.5"], "0<x<=1"),

@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from pni_fast.neighborhood import NeighborhoodMLP
+from pni_fast.errors import PniError
+from pni_fast.neighborhood import NeighborhoodMLP, SeededDropout
 from pni_fast.neighborhood_training import train_neighborhood
+from pni_fast.neighborhood_validation import HeldOut, held_out_images
 from pni_fast.presets import MLPConfig
 
 SMALL = MLPConfig(layers=3, width=16, epochs=2, step=1, batch=64, positions=256, shards=1)
@@ -111,3 +115,120 @@ def test_the_papers_size():
     assert len(linear) == 10
     assert linear[0].in_features == 80 * 1024
     assert sum(parameter.numel() for parameter in model.parameters()) == pytest.approx(205e6, rel=0.01)
+
+
+def test_dropout_thins_out_in_training_only_and_keeps_the_mean():
+    layer = SeededDropout(0.25)
+    layer.generator = torch.Generator().manual_seed(0)
+    ones = torch.ones(400, 100)
+    thinned = layer.train()(ones)
+    assert thinned.unique().tolist() == pytest.approx([0.0, 4 / 3])
+    assert float((thinned == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
+    assert torch.equal(layer.eval()(ones), ones)
+
+
+def test_dropout_follows_every_hidden_layer_and_is_absent_at_0():
+    model = NeighborhoodMLP(4, 6, 3, replace(SMALL, layers=4, dropout=0.5))
+    kinds = [type(layer) for layer in model.rest]
+    assert kinds.count(SeededDropout) == 3
+    assert all(kinds[index - 1] is torch.nn.ReLU for index, kind in enumerate(kinds) if kind is SeededDropout)
+    assert SeededDropout not in [type(layer) for layer in NeighborhoodMLP(4, 6, 3, SMALL).rest]
+
+
+def test_dropout_masks_differ_between_layers_and_not_with_the_number_of_threads():
+    features, labels = problem(count=12)
+    config = replace(SMALL, layers=4, batch=256, positions=0, shards=4, dropout=0.5)
+    one = trained(features, labels, config).state_dict()
+    for workers in (2, 4):
+        other = trained(features, labels, config, workers).state_dict()
+        assert all(torch.equal(value, other[name]) for name, value in one.items())
+    model = NeighborhoodMLP(4, 6, 3, config).train()
+    model.seed_dropout(7, torch.device("cpu"))
+    masks = [layer(torch.ones(8, 16)) for layer in model.rest if isinstance(layer, SeededDropout)]
+    assert not torch.equal(masks[0], masks[1])
+
+
+def test_the_options_off_leave_the_training_as_it_is():
+    """A validation share draws from a stream of its own; without one the positions are those of before."""
+    features, labels = problem()
+    plain = trained(features, labels).state_dict()
+    same = trained(features, labels, replace(SMALL, dropout=0.0, validation=0.0)).state_dict()
+    assert all(torch.equal(value, same[name]) for name, value in plain.items())
+    assert "temperature" not in plain
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected"), [(10, 0.1, [5]), (10, 0.3, [1, 4, 7]), (3, 0.01, [1]), (4, 0.0, [])]
+)
+def test_held_out_images_are_evenly_spaced(count, share, expected):
+    assert np.flatnonzero(held_out_images(count, share)).tolist() == expected
+
+
+def test_a_validation_share_that_leaves_nothing_is_refused():
+    with pytest.raises(PniError, match=r"mlp\.validation of 0\.5 must leave images to train on, got 1 image"):
+        held_out_images(1, 0.5)
+
+
+def test_held_out_images_are_not_trained_on():
+    features, labels = problem()
+    config = replace(SMALL, validation=0.2, epochs=1, reduce=0)
+    held = held_out_images(6, 0.2)
+    assert held.sum() == 1
+    changed = features.copy()
+    changed[held] += 5
+    before, after = (trained(each, labels, config).state_dict() for each in (features, changed))
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    without = trained(changed, labels, replace(config, validation=0.0)).state_dict()
+    assert not all(torch.equal(value, without[name]) for name, value in before.items())
+
+
+def test_the_best_epoch_is_kept():
+    """On labels of pure chance every further epoch only learns by heart: the first is the best."""
+    features, labels = problem(count=10)
+    config = replace(SMALL, positions=0, validation=0.3, epochs=5, step=8, learning_rate=0.02)
+    kept = trained(features, labels, config)
+    held = np.flatnonzero(np.repeat(held_out_images(10, 0.3), 35))
+    judge = HeldOut(
+        torch.from_numpy(features.reshape(-1, 4)), torch.from_numpy(labels.reshape(-1)), held, 7, 5, 0
+    )
+    losses = [
+        judge.loss(judge.logits(trained(features, labels, replace(config, epochs=epochs))))
+        for epochs in range(1, 6)
+    ]
+    assert judge.loss(judge.logits(kept)) == min(losses) == losses[-1]
+    index = int(np.argmin(losses))
+    assert index < 4, "the last epoch must not be the best, or the test proves nothing"
+    assert losses[index:] == [losses[index]] * (5 - index)
+
+
+def test_the_fitted_temperature_is_the_most_probable_one_and_is_saved():
+    features, labels = problem(count=10)
+    config = replace(SMALL, positions=0, validation=0.3, epochs=4, step=8, learning_rate=0.02)
+    model = trained(features, labels, replace(config, fit_temperature=True))
+    held = np.flatnonzero(np.repeat(held_out_images(10, 0.3), 35))
+    judge = HeldOut(
+        torch.from_numpy(features.reshape(-1, 4)), torch.from_numpy(labels.reshape(-1)), held, 7, 5, 0
+    )
+    logits, fitted = judge.logits(model), float(model.temperature)
+    assert fitted > 1.1, "labels of chance: the network must be told to be unsure"
+    best = min(judge.loss(logits, temperature) for temperature in np.geomspace(0.1, 19, 60))
+    assert judge.loss(logits, fitted) <= best + 1e-4
+    assert float(model.state_dict()["temperature"]) == fitted
+    again = NeighborhoodMLP(4, 6, 3, replace(config, fit_temperature=True))
+    again.load_state_dict(model.state_dict())
+    maps = torch.from_numpy(features)
+    assert torch.equal(again.eval().probabilities(maps), model.probabilities(maps))
+    expected = torch.softmax(logits / fitted, dim=1)
+    found = model.probabilities(maps).reshape(-1, 6)[torch.from_numpy(np.sort(held))]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_same_bits_with_every_option_for_any_number_of_workers(shards):
+    features, labels = problem(count=12)
+    config = replace(
+        SMALL, batch=256, positions=0, shards=shards, dropout=0.3, validation=0.2, fit_temperature=True
+    )
+    states = [trained(features, labels, config, workers).state_dict() for workers in (1, 2, 4)]
+    for other in states[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in states[0].items())

@@ -11,6 +11,7 @@ pub mod error;
 pub mod histogram;
 pub mod likelihood;
 pub mod matrix;
+mod memory;
 pub mod nearest;
 mod search;
 pub mod simd;

@@ -1,14 +1,17 @@
 //! Bringing points up to date with the centres they have not seen.
 
 use super::bounds::RELATIVE;
-use super::cell::{Cell, GROUP};
+use super::bytes::{GROUP, View};
+use super::cell::Cell;
 use super::centers::Centers;
 use super::points::{Points, State, root_above};
-use super::screen::Probe;
+use super::screen::{Candidates, Probe};
 use crate::distance::squared_within;
 use crate::simd::prefetch;
 use crate::threads::Team;
 use crate::{Result, Simd};
+use std::mem::swap;
+use std::ops::Range;
 
 /// Points at once: bounds the extra memory.
 const BATCH: usize = 1 << 17;
@@ -20,6 +23,7 @@ const PART: usize = 64;
 struct Entry {
     state: State,
     point: u32,
+    slack: f32,
 }
 
 /// Compares `list` (points) with every centre they have not seen.
@@ -28,6 +32,9 @@ pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: 
         let mut entries = by_cell(points, list, centers.len());
         let shared: &Points<'_> = points;
         team.each_chunk(&mut entries, PART, |_, entries| {
+            for entry in &*entries {
+                prefetch(shared.sketch(entry.point as usize));
+            }
             let mut scratch = Scratch::default();
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
                 catch_up_cell(members, shared, centers, simd, &mut scratch);
@@ -48,6 +55,7 @@ fn by_cell(points: &Points<'_>, list: &[u32], centers: usize) -> Vec<Entry> {
         .map(|point| Entry {
             state: points.states[*point as usize],
             point: *point,
+            slack: points.slack[*point as usize],
         })
         .filter(|entry| (entry.state.seen as usize) < centers)
         .collect();
@@ -78,47 +86,137 @@ fn counting_sort(entries: &[Entry], keys: usize, key: impl Fn(&Entry) -> usize) 
 struct Scratch {
     cell: Cell,
     apart: Vec<f32>,
-    lead: Vec<f32>,
+    groups: [Group; 2],
     row: Vec<f32>,
+}
+
+/// Up to four points that are compared together.
+#[derive(Default)]
+struct Group {
+    members: Range<usize>,
+    /// The first lane that matters to them.
+    first: usize,
+    /// Squared distances of the bytes, in units: a run for each point.
+    squared: Vec<f32>,
+    /// Errors of the points' bytes.
+    errors: [f32; GROUP],
+    /// The lane each point is measured against first; no lane where nothing is in doubt.
+    aims: [usize; GROUP],
 }
 
 /// Compares points with the same nearest centre.
 fn catch_up_cell(members: &mut [Entry], points: &Points<'_>, centers: &Centers, simd: Simd, scratch: &mut Scratch) {
-    let Scratch { cell, apart, lead, row } = scratch;
+    let Scratch {
+        cell,
+        apart,
+        groups: [group, last],
+        row,
+    } = scratch;
     let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
     let horizon = horizon_of(members);
     let center = members[0].state.center as usize;
     centers.candidates(simd, center, seen, horizon, apart, &mut cell.candidates);
     if !cell.candidates.is_empty() {
-        cell.pack(seen, horizon, centers);
-        for group in members.chunks_mut(GROUP) {
-            let sketch = |i: usize| points.sketch(group[i.min(group.len() - 1)].point as usize);
-            let sketches = [sketch(0), sketch(1), sketch(2), sketch(3)];
-            let stride = cell.lead(simd, sketches, horizon_of(group), centers, lead);
-            if stride == 0 {
-                continue;
-            }
-            let mut aims = [None; GROUP];
-            for ((entry, lead), aim) in group.iter().zip(lead.chunks_exact_mut(stride)).zip(&mut aims) {
-                let mut probe = Probe::default();
-                narrow(&mut probe, entry, root_above(entry.state.best), points);
-                let place = cell.nearest(simd, &probe, lead, centers);
-                // The rows arrive while the other points are looked at; where no doubt is left none is read.
-                if let Some(candidate) = cell.candidates.get(place) {
-                    points.prefetch(entry.point as usize);
-                    prefetch(centers.row(candidate.index as usize));
-                    *aim = Some(place);
-                }
-            }
-            for ((entry, lead), aim) in group.iter_mut().zip(lead.chunks_exact_mut(stride)).zip(aims) {
-                if let Some(place) = aim {
-                    update(entry, cell, place, lead, points, centers, simd, row);
-                }
-            }
+        cell.lay(simd, center, seen, horizon, members.len(), centers);
+        let pass = Pass {
+            cell,
+            view: cell.view(centers),
+            points,
+            centers,
+            simd,
+        };
+        // The rows of a group arrive while the next one is aimed.
+        last.members = 0..0;
+        for start in (0..members.len()).step_by(GROUP) {
+            group.members = start..(start + GROUP).min(members.len());
+            pass.aim(members, group);
+            pass.finish(members, last, row);
+            swap(group, last);
         }
+        pass.finish(members, last, row);
     }
     for entry in members {
         entry.state.seen = centers.len() as u32;
+    }
+}
+
+/// Comparing the points of one cell with its candidates.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    cell: &'a Cell,
+    view: View<'a>,
+    points: &'a Points<'a>,
+    centers: &'a Centers,
+    simd: Simd,
+}
+
+impl<'a> Pass<'a> {
+    /// Finds the centre each point of a group is to be measured against first, and asks for the rows.
+    fn aim(&self, members: &[Entry], group: &mut Group) {
+        let entries = &members[group.members.clone()];
+        let sketch = |i: usize| self.points.sketch(entries[i.min(entries.len() - 1)].point as usize);
+        let bytes = self.cell.bytes(self.simd, [sketch(0), sketch(1), sketch(2), sketch(3)]);
+        // Members are in the order of what they have seen.
+        group.first = self.cell.first_lane(entries[0].state.seen as usize);
+        self.view
+            .from(group.first)
+            .compare(self.simd, &bytes, &mut group.squared);
+        group.errors = [0, 1, 2, 3].map(|i: usize| bytes[i].error);
+        for (i, entry) in entries.iter().enumerate() {
+            let (candidates, probe) = (self.candidates(group, i), self.probe(entry, group.errors[i]));
+            let mut aim = candidates.nearest(self.simd);
+            if !candidates.in_doubt(self.simd, &probe, aim) {
+                aim = candidates.doubtful(self.simd, &probe, 0);
+            }
+            if let Some(index) = candidates.center(aim) {
+                self.points.prefetch(entry.point as usize);
+                prefetch(self.centers.row(index as usize));
+            }
+            group.aims[i] = aim;
+        }
+    }
+
+    /// Measures what is in doubt. What the first distance leaves rules out most others.
+    fn finish(&self, members: &mut [Entry], group: &Group, buffer: &mut Vec<f32>) {
+        for (i, entry) in members[group.members.clone()].iter_mut().enumerate() {
+            let (mut lane, mut from) = (group.aims[i], 0);
+            let candidates = self.candidates(group, i);
+            if candidates.center(lane).is_none() {
+                continue;
+            }
+            let mut probe = self.probe(entry, group.errors[i]);
+            let row = self.points.row(entry.point as usize, entry.slack, buffer);
+            while let Some(index) = candidates.center(lane) {
+                let State { best, center, .. } = entry.state;
+                let distance = squared_within(self.simd, row, self.centers.row(index as usize), best);
+                if distance < best || (distance == best && index < center) {
+                    (entry.state.best, entry.state.center) = (distance, index);
+                    probe = self.probe(entry, group.errors[i]);
+                }
+                lane = candidates.doubtful(self.simd, &probe, from);
+                from = lane + 1;
+            }
+        }
+    }
+
+    /// The candidates of a point of a group.
+    fn candidates<'b>(&'b self, group: &'b Group, i: usize) -> Candidates<'b> {
+        let view = self.view.from(group.first);
+        let squared = &group.squared[i * view.lanes()..][..view.lanes()];
+        let (indices, centers) = (&self.cell.candidates[group.first..], self.centers);
+        Candidates::new(indices, squared, view, centers.sketches(), centers.slack())
+    }
+
+    /// What is known of a point, `error` being that of its bytes.
+    fn probe(&self, entry: &Entry, error: f32) -> Probe<'a> {
+        let reach = (root_above(entry.state.best) + entry.slack) * (1.0 + RELATIVE);
+        Probe {
+            sketch: self.points.sketch(entry.point as usize),
+            reach,
+            units: self.cell.units(reach) + error,
+            seen: entry.state.seen,
+            center: entry.state.center,
+        }
     }
 }
 
@@ -126,49 +224,4 @@ fn catch_up_cell(members: &mut [Entry], points: &Points<'_>, centers: &Centers, 
 fn horizon_of(members: &[Entry]) -> f32 {
     let most = members.iter().map(|entry| entry.state.best).fold(0.0, f64::max);
     2.0 * root_above(most) * (1.0 + 2.0 * RELATIVE)
-}
-
-/// Sets a probe to what is known of a point, `home` being its distance to the centre of its cell.
-fn narrow<'a>(probe: &mut Probe<'a>, entry: &Entry, home: f32, points: &'a Points<'_>) {
-    let point = entry.point as usize;
-    let root = root_above(entry.state.best);
-    *probe = Probe {
-        sketch: points.sketch(point),
-        reach: (root + points.slack[point]) * (1.0 + RELATIVE),
-        horizon: (home + root) * (1.0 + RELATIVE),
-        seen: entry.state.seen,
-        center: entry.state.center,
-    };
-}
-
-/// Compares one point with the candidates of its cell, that at `place` first: it looks nearest, and what it leaves
-/// of the distance rules out most others.
-#[allow(clippy::too_many_arguments)]
-fn update(
-    entry: &mut Entry,
-    cell: &Cell,
-    mut place: usize,
-    lead: &mut [f32],
-    points: &Points<'_>,
-    centers: &Centers,
-    simd: Simd,
-    buffer: &mut Vec<f32>,
-) {
-    // The bounds start from the cell's own centre, at this distance whatever becomes nearest later.
-    let home = root_above(entry.state.best);
-    let mut probe = Probe::default();
-    narrow(&mut probe, entry, home, points);
-    let row = points.row(entry.point as usize, buffer);
-    let mut from = 0;
-    while let Some(candidate) = cell.candidates.get(place) {
-        let index = candidate.index;
-        let State { best, center, .. } = entry.state;
-        let distance = squared_within(simd, row, centers.row(index as usize), best);
-        if distance < best || (distance == best && index < center) {
-            (entry.state.best, entry.state.center) = (distance, index);
-            narrow(&mut probe, entry, home, points);
-        }
-        place = cell.doubtful(simd, &probe, from, lead, centers);
-        from = place + 1;
-    }
 }

@@ -1,11 +1,20 @@
 //! The centres chosen so far: their rows, their sketches, and which of them lie near each other.
 
 use super::bounds::{BLOCK, RELATIVE, blocks};
-use super::cell::Candidate;
+use super::bytes::{BYTES, Bytes, Lanes};
 use crate::Simd;
 
 /// Links kept in all; beyond, distances between centres are bounded anew where they are needed.
 const LINKS: usize = 4 << 20;
+
+/// A later centre that may be nearer to the points of a cell than the cell's own.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    /// At most the distance between the two centres.
+    bound: f32,
+    /// The later centre.
+    index: u32,
+}
 
 /// All centres, in the order they were chosen.
 #[derive(Debug)]
@@ -15,10 +24,17 @@ pub struct Centers {
     rows: Vec<f32>,
     sketches: Vec<f32>,
     slack: Vec<f32>,
+    /// The largest of them.
+    most_slack: f32,
     /// The sketches again, in blocks of 16 centres, component by component.
     blocks: Vec<f32>,
+    /// And in bytes around 0, `per` units to one.
+    lanes: Lanes,
+    per: f32,
     /// For each centre the later ones that may be nearer to points of its own.
-    links: Vec<Vec<Candidate>>,
+    links: Vec<Vec<Link>>,
+    /// Centres near most of those before them, ascending: not in the links, they count as near every one.
+    everywhere: Vec<u32>,
     /// Centres from here to `linked_to` are in the links wherever they matter.
     linked_from: usize,
     linked_to: usize,
@@ -26,8 +42,10 @@ pub struct Centers {
 }
 
 impl Centers {
-    /// No centres yet; `linked_from` come without links.
-    pub fn new(cols: usize, width: usize, linked_from: usize) -> Self {
+    /// No centres yet; `linked_from` come without links. `largest` is about the largest component of a sketch.
+    pub fn new(cols: usize, width: usize, linked_from: usize, largest: f32) -> Self {
+        let mut lanes = Lanes::default();
+        lanes.reset(width);
         Self {
             cols,
             width,
@@ -35,7 +53,11 @@ impl Centers {
             sketches: Vec::new(),
             slack: Vec::new(),
             blocks: Vec::new(),
+            lanes,
+            per: 127.0 / largest.max(1e-30),
             links: Vec::new(),
+            everywhere: Vec::new(),
+            most_slack: 0.0,
             linked_from,
             linked_to: linked_from,
             stored: 0,
@@ -63,8 +85,19 @@ impl Centers {
     }
 
     /// See the field.
-    pub fn blocks(&self) -> &[f32] {
-        &self.blocks
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// See the field.
+    pub fn per(&self) -> f32 {
+        self.per
+    }
+
+    /// Whether the bytes around 0 are fine enough for points within `horizon` / 2 of a centre.
+    pub fn coarse_within(&self, horizon: f32) -> bool {
+        // Rounding leaves 0.29 units a component on average, on both sides.
+        0.6 * (self.width as f32).sqrt() <= 0.15 * (horizon / 2.0) * self.per
     }
 
     pub fn slack(&self) -> &[f32] {
@@ -72,11 +105,12 @@ impl Centers {
     }
 
     /// Adds a centre.
-    pub fn push(&mut self, row: &[f32], sketch: &[f32], slack: f32) {
+    pub fn push(&mut self, simd: Simd, row: &[f32], sketch: &[f32], slack: f32) {
         let index = self.len();
         self.rows.extend_from_slice(row);
         self.sketches.extend_from_slice(sketch);
         self.slack.push(slack);
+        self.most_slack = self.most_slack.max(slack);
         self.links.push(Vec::new());
         if index.is_multiple_of(BLOCK) {
             self.blocks.resize(self.blocks.len() + BLOCK * self.width, 0.0);
@@ -85,6 +119,8 @@ impl Centers {
         for (component, value) in sketch.iter().enumerate() {
             block[component * BLOCK + index % BLOCK] = *value;
         }
+        let bytes = Bytes::of(simd, sketch, &[0.0; BYTES][..self.width], self.per);
+        self.lanes.push(&bytes, slack * self.per);
     }
 
     /// Writes to `out[i]` at most the distance of centre `index` to centre `first + i`, up to the last one; where
@@ -93,8 +129,7 @@ impl Centers {
         let start = first / BLOCK;
         let own = self.slack[index];
         // Slack differs between centres: a block is given up only beyond the largest.
-        let most = self.slack[first..].iter().copied().fold(0.0, f32::max);
-        let reach = (limit + own + most) * (1.0 + 8.0 * RELATIVE) + 1e-15;
+        let reach = (limit + own + self.most_slack) * (1.0 + 8.0 * RELATIVE) + 1e-15;
         out.clear();
         out.resize((self.len().div_ceil(BLOCK) - start) * BLOCK, 0.0);
         let lanes = &self.blocks[start * BLOCK * self.width..];
@@ -116,19 +151,25 @@ impl Centers {
         if self.linked_to != newest || self.stored + newest > LINKS {
             return;
         }
-        for (center, bound) in out[..newest].iter().enumerate() {
-            if *bound <= horizon {
-                self.links[center].push(Candidate {
-                    bound: *bound,
-                    index: newest as u32,
-                });
-                self.stored += 1;
+        let near = out[..newest].iter().filter(|bound| **bound <= horizon).count();
+        if 2 * near > newest {
+            self.everywhere.push(newest as u32);
+        } else {
+            for (center, bound) in out[..newest].iter().enumerate() {
+                if *bound <= horizon {
+                    self.links[center].push(Link {
+                        bound: *bound,
+                        index: newest as u32,
+                    });
+                }
             }
+            self.stored += near;
         }
         self.linked_to = newest + 1;
     }
 
-    /// Centres from `seen` on that may be nearer to a point of `center`'s cell within `horizon` / 2 of it.
+    /// Centres from `seen` on, among them all that may be nearer to a point of `center`'s cell within `horizon` / 2
+    /// of it.
     pub fn candidates(
         &self,
         simd: Simd,
@@ -136,7 +177,7 @@ impl Centers {
         seen: usize,
         horizon: f32,
         apart: &mut Vec<f32>,
-        out: &mut Vec<Candidate>,
+        out: &mut Vec<u32>,
     ) {
         out.clear();
         let unlinked = [
@@ -150,15 +191,15 @@ impl Centers {
                     .iter()
                     .enumerate()
                     .filter(|(_, bound)| **bound <= horizon);
-                out.extend(near.map(|(i, bound)| Candidate {
-                    bound: *bound,
-                    index: (first + i) as u32,
-                }));
+                out.extend(near.map(|(i, _)| (first + i) as u32));
             }
         }
+        let start = self.everywhere.partition_point(|index| (*index as usize) < seen);
+        out.extend_from_slice(&self.everywhere[start..]);
         let links = &self.links[center];
         let start = links.partition_point(|link| (link.index as usize) < seen);
-        out.extend(links[start..].iter().filter(|link| link.bound <= horizon));
+        let near = links[start..].iter().filter(|link| link.bound <= horizon);
+        out.extend(near.map(|link| link.index));
     }
 }
 
@@ -166,15 +207,15 @@ impl Centers {
 mod tests {
     use super::*;
 
-    /// Centres on a line, the odd ones with some slack.
-    fn line(linked_from: usize, stored: usize) -> Centers {
-        let mut centers = Centers::new(1, 1, linked_from);
+    /// Centres on a line, the odd ones with some slack, linked within twice `radius`.
+    fn line(linked_from: usize, stored: usize, radius: f32) -> Centers {
+        let mut centers = Centers::new(1, 1, linked_from, 100.0);
         centers.stored = stored;
         for i in 0..100usize {
             let place = (i * 37 % 100) as f32;
-            centers.push(&[place], &[place], (i % 2) as f32 * 0.25);
+            centers.push(Simd::best(), &[place], &[place], (i % 2) as f32 * 0.25);
             if i >= linked_from {
-                centers.link(Simd::best(), 50.0, &mut Vec::new());
+                centers.link(Simd::best(), radius, &mut Vec::new());
             }
         }
         centers
@@ -185,9 +226,8 @@ mod tests {
         let find = |centers: &Centers, center, seen| {
             let (mut apart, mut out) = (Vec::new(), Vec::new());
             centers.candidates(Simd::best(), center, seen, 20.0, &mut apart, &mut out);
-            let mut found: Vec<_> = out.iter().map(|candidate| candidate.index).collect();
-            found.sort_unstable();
-            found
+            out.sort_unstable();
+            out
         };
         for center in [0, 7, 40] {
             for seen in [center + 1, 41, 64, 99, 100] {
@@ -196,11 +236,14 @@ mod tests {
                     gap - (i % 2) as f32 * 0.25 - (center % 2) as f32 * 0.25 <= 20.0
                 };
                 let expected: Vec<u32> = (seen..100).filter(near).map(|i| i as u32).collect();
-                assert_eq!(find(&line(0, 0), center, seen), expected);
+                assert_eq!(find(&line(0, 0, 10.0), center, seen), expected);
                 // No room for links from the start, or from some centre on; centres that came without.
-                assert_eq!(find(&line(0, LINKS), center, seen), expected);
-                assert_eq!(find(&line(0, LINKS - 3_000), center, seen), expected);
-                assert_eq!(find(&line(60, 0), center, seen), expected);
+                assert_eq!(find(&line(0, LINKS, 10.0), center, seen), expected);
+                assert_eq!(find(&line(0, LINKS - 300, 10.0), center, seen), expected);
+                assert_eq!(find(&line(60, 0, 10.0), center, seen), expected);
+                // Near every other centre: all of them count.
+                let all: Vec<u32> = (seen as u32..100).collect();
+                assert_eq!(find(&line(0, 0, 50.0), center, seen), all);
             }
         }
     }

@@ -120,7 +120,8 @@ impl Hot {
             let mut buffer = Vec::new();
             for doubt in doubts {
                 let i = doubt.place as usize;
-                let other = points.row(self.points[i] as usize, &mut buffer);
+                let point = self.points[i] as usize;
+                let other = points.row(point, points.slack[point], &mut buffer);
                 doubt.squared = squared_within(simd, other, row, self.best[i]);
             }
         };

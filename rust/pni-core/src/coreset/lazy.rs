@@ -40,7 +40,7 @@ pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
         };
         let points = Points::read(matrix, first, simd, team)?;
         let before = request.initial.map_or(0, |initial| initial.rows());
-        let centers = Centers::new(matrix.cols(), points.map.width(), before);
+        let centers = Centers::new(matrix.cols(), points.map.width(), before, points.largest());
         let hot = Hot::default();
         let mut run = Run {
             points,
@@ -99,7 +99,7 @@ impl Run<'_> {
         for row in 0..initial.rows() {
             let row = initial.row(row, &mut buffer);
             self.points.map.apply(self.simd, row, &mut sketch, &mut slack);
-            self.centers.push(row, &sketch, slack[0]);
+            self.centers.push(self.simd, row, &sketch, slack[0]);
             if self.assign == Some(self.centers.len()) {
                 self.finish_assignment()?;
             }
@@ -109,7 +109,7 @@ impl Run<'_> {
 
     /// Makes a point the next centre; the very first one has been seen by all points.
     fn pick(&mut self, point: usize, best: f64) -> Result<()> {
-        self.points.add_to(point, &mut self.centers);
+        self.points.add_to(self.simd, point, &mut self.centers);
         let newest = self.centers.len() - 1;
         let mut apart = Vec::new();
         self.centers.link(self.simd, best.sqrt() as f32, &mut apart);
@@ -137,7 +137,7 @@ impl Run<'_> {
     fn refill(&mut self) -> Result<bool> {
         self.hot.leave(&mut self.points, self.centers.len());
         let states = &self.points.states;
-        let wanted = (states.len() / 8).max(HOT);
+        let wanted = (states.len() / 16).max(HOT);
         let mut sample: Vec<f64> = states
             .iter()
             .step_by(states.len().div_ceil(4096))
@@ -151,7 +151,7 @@ impl Run<'_> {
             return Ok(false);
         }
         catch_up(&mut self.points, &list, &self.centers, self.simd, self.team)?;
-        self.hot.fill(&self.points, &list, threshold, (wanted / 2).max(HOT));
+        self.hot.fill(&self.points, &list, threshold, wanted);
         Ok(true)
     }
 

@@ -2,6 +2,7 @@
 
 mod basis;
 mod bounds;
+mod bytes;
 mod catchup;
 mod cell;
 mod centers;

@@ -4,9 +4,13 @@ use super::centers::Centers;
 use super::sketch::Map;
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
+use crate::memory::prefer_large_pages;
 use crate::threads::Team;
 use crate::{Error, Matrix, Result, Simd};
 use std::sync::{Mutex, PoisonError};
+
+/// float32 in a cache line.
+const LINE: usize = 16;
 
 /// The nearest centre of a point among those it has seen.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +27,9 @@ pub struct State {
 pub struct Points<'a> {
     pub matrix: &'a Matrix<'a>,
     pub map: Map,
-    pub sketches: Vec<f32>,
+    sketches: Vec<f32>,
+    /// Where the first sketch begins.
+    aligned: usize,
     pub slack: Vec<f32>,
     pub states: Vec<State>,
 }
@@ -33,7 +39,10 @@ impl<'a> Points<'a> {
     pub fn read(matrix: &'a Matrix<'a>, first: &[f32], simd: Simd, team: &Team<'_>) -> Result<Self> {
         let map = Map::of(matrix, simd, team)?;
         let (rows, cols, width) = (matrix.rows(), matrix.cols(), map.width());
-        let mut sketches = vec![0.0f32; rows * width];
+        // Sketches of 64 values begin where a cache line does.
+        let mut sketches = vec![0.0f32; rows * width + LINE];
+        prefer_large_pages(&mut sketches);
+        let aligned = sketches.as_ptr().align_offset(64).min(LINE);
         let mut slack = vec![0.0f32; rows];
         let mut states = vec![
             State {
@@ -45,7 +54,7 @@ impl<'a> Points<'a> {
         ];
         // 48 rows are a multiple of the projection's tile and stay in the second-level cache.
         let step = (196_608 / cols).clamp(1, 4_096).next_multiple_of(48);
-        let parts: Vec<_> = sketches
+        let parts: Vec<_> = sketches[aligned..][..rows * width]
             .chunks_mut(step * width)
             .zip(slack.chunks_mut(step))
             .zip(states.chunks_mut(step))
@@ -76,6 +85,7 @@ impl<'a> Points<'a> {
                 matrix,
                 map,
                 sketches,
+                aligned,
                 slack,
                 states,
             }),
@@ -86,16 +96,27 @@ impl<'a> Points<'a> {
         }
     }
 
-    pub fn sketch(&self, point: usize) -> &[f32] {
+    /// About the largest component of a sketch, from a sample of them.
+    pub fn largest(&self) -> f32 {
         let width = self.map.width();
-        &self.sketches[point * width..][..width]
+        let step = self.states.len().div_ceil(4096);
+        let sample = self.sketches[self.aligned..]
+            .chunks_exact(width)
+            .step_by(step)
+            .flatten();
+        sample.fold(0.0, |most: f32, value| most.max(value.abs()))
     }
 
-    /// A point's values.
-    pub fn row<'b>(&'b self, point: usize, buffer: &'b mut Vec<f32>) -> &'b [f32] {
+    pub fn sketch(&self, point: usize) -> &[f32] {
+        let width = self.map.width();
+        &self.sketches[self.aligned + point * width..][..width]
+    }
+
+    /// A point's values; `slack` is its own.
+    pub fn row<'b>(&'b self, point: usize, slack: f32, buffer: &'b mut Vec<f32>) -> &'b [f32] {
         // A sketch that is the point itself is in the cache already.
         match self.map {
-            Map::Identity(_) if self.slack[point] == 0.0 => self.sketch(point),
+            Map::Identity(_) if slack == 0.0 => self.sketch(point),
             _ => self.matrix.row(point, buffer),
         }
     }
@@ -108,9 +129,10 @@ impl<'a> Points<'a> {
     }
 
     /// Makes a point a centre.
-    pub fn add_to(&self, point: usize, centers: &mut Centers) {
+    pub fn add_to(&self, simd: Simd, point: usize, centers: &mut Centers) {
         let mut buffer = Vec::new();
         centers.push(
+            simd,
             self.matrix.row(point, &mut buffer),
             self.sketch(point),
             self.slack[point],

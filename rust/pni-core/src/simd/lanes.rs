@@ -12,6 +12,8 @@ pub trait Isa: Copy {
     type F: Copy;
     /// Sixteen float64.
     type D: Copy;
+    /// Sixteen int32.
+    type I: Copy;
 
     fn load(self, values: &[f32; LANES]) -> Self::F;
     fn store(self, values: Self::F, to: &mut [f32; LANES]);
@@ -24,6 +26,11 @@ pub trait Isa: Copy {
     fn sum(self, a: Self::F) -> f32;
     /// A bit for each lane where a > b; not where either is NaN.
     fn above(self, a: Self::F, b: Self::F) -> u32;
+
+    fn zero_int(self) -> Self::I;
+    /// To each lane, the products of its own four `bytes` with the same `four` values; exact.
+    fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I;
+    fn to_float(self, values: Self::I) -> Self::F;
 
     fn zero(self) -> Self::D;
     /// sums + (a − b)², differences and squares in float64, nothing fused.
@@ -48,6 +55,7 @@ impl<const FMA: bool> Isa for Portable<FMA> {
     const FUSED: bool = FMA;
     type F = [f32; LANES];
     type D = [f64; LANES];
+    type I = [i32; LANES];
 
     #[inline(always)]
     fn load(self, values: &[f32; LANES]) -> Self::F {
@@ -100,6 +108,27 @@ impl<const FMA: bool> Isa for Portable<FMA> {
             .zip(b)
             .enumerate()
             .fold(0, |bits, (i, (a, b))| bits | u32::from(*a > b) << i)
+    }
+
+    #[inline(always)]
+    fn zero_int(self) -> Self::I {
+        [0; LANES]
+    }
+
+    #[inline(always)]
+    fn dot(self, mut sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I {
+        let (lanes, _) = bytes.as_chunks::<4>();
+        for (sum, lane) in sums.iter_mut().zip(lanes) {
+            for (a, b) in lane.iter().zip(four) {
+                *sum += i32::from(*a) * i32::from(b);
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn to_float(self, values: Self::I) -> Self::F {
+        values.map(|value| value as f32)
     }
 
     #[inline(always)]

@@ -40,6 +40,7 @@ impl Simd {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
                 {
                     levels.push(Self(Level::Avx512));
                 }
@@ -99,10 +100,14 @@ impl fmt::Display for Simd {
 #[inline]
 pub(crate) fn prefetch<T>(values: &[T]) {
     #[cfg(target_arch = "x86_64")]
-    for line in values.chunks((64 / size_of::<T>()).max(1)) {
+    {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing the program can see, and SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+        // The last value may be in a line of its own, as the first need not begin one.
+        let starts = values.chunks((64 / size_of::<T>()).max(1)).map(<[T]>::as_ptr);
+        for place in starts.chain(values.last().map(std::ptr::from_ref)) {
+            // SAFETY: a prefetch reads nothing the program can see, and SSE is part of x86-64.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) };
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = values;
@@ -124,7 +129,7 @@ macro_rules! multiversion {
                     // SAFETY: this function is compiled for, and only called with, the features of the token.
                     $body(unsafe { x86::Avx2::new() }, $($arg),*)
                 }
-                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
                 fn avx512($($arg: $type),*) $(-> $ret)? {
                     // SAFETY: as above.
                     $body(unsafe { x86::Avx512::new() }, $($arg),*)

@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub struct Avx2(());
 
-/// AVX-512 F, BW, DQ and VL, and what is in [`Avx2`].
+/// AVX-512 F, BW, DQ, VL and VNNI, and what is in [`Avx2`].
 #[derive(Clone, Copy)]
 pub struct Avx512(());
 
@@ -23,7 +23,7 @@ impl Avx2 {
 
 impl Avx512 {
     /// # Safety
-    /// The CPU has AVX-512 F, BW, DQ and VL, AVX2 and FMA.
+    /// The CPU has AVX-512 F, BW, DQ, VL and VNNI, AVX2 and FMA.
     #[inline(always)]
     pub unsafe fn new() -> Self {
         Self(())
@@ -74,6 +74,7 @@ macro_rules! with_features {
 impl Isa for Avx2 {
     type F = [__m256; 2];
     type D = [__m256d; 4];
+    type I = [__m256i; 2];
 
     with_features! {
         fn load(self, values: &[f32; LANES]) -> Self::F {
@@ -102,6 +103,26 @@ impl Isa for Avx2 {
             let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]));
             let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1]));
             (low | high << 8) as u32
+        }
+        fn zero_int(self) -> Self::I {
+            [_mm256_setzero_si256(); 2]
+        }
+        fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I {
+            // Even and odd bytes as 16-bit values: the instruction for bytes saturates.
+            let four = _mm256_set1_epi32(i32::from_ne_bytes(four.map(|x| x as u8)));
+            let (even, odd) = (_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(four)), _mm256_srai_epi16::<8>(four));
+            let mut sums = sums;
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let half = _mm256_loadu_si256(bytes.as_ptr().add(32 * i).cast());
+                let low = _mm256_and_si256(half, _mm256_set1_epi16(0xff));
+                let high = _mm256_srli_epi16::<8>(half);
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(low, even));
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(high, odd));
+            }
+            sums
+        }
+        fn to_float(self, values: Self::I) -> Self::F {
+            [_mm256_cvtepi32_ps(values[0]), _mm256_cvtepi32_ps(values[1])]
         }
         fn zero(self) -> Self::D {
             [_mm256_setzero_pd(); 4]
@@ -133,6 +154,7 @@ impl Isa for Avx2 {
 impl Isa for Avx512 {
     type F = __m512;
     type D = [__m512d; 2];
+    type I = __m512i;
 
     with_features! {
         fn load(self, values: &[f32; LANES]) -> Self::F {
@@ -158,6 +180,16 @@ impl Isa for Avx512 {
         }
         fn above(self, a: Self::F, b: Self::F) -> u32 {
             u32::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b))
+        }
+        fn zero_int(self) -> Self::I {
+            _mm512_setzero_si512()
+        }
+        fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I {
+            let four = _mm512_set1_epi32(i32::from_ne_bytes(four.map(|x| x as u8)));
+            _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(bytes.as_ptr().cast()), four)
+        }
+        fn to_float(self, values: Self::I) -> Self::F {
+            _mm512_cvtepi32_ps(values)
         }
         fn zero(self) -> Self::D {
             [_mm512_setzero_pd(); 2]

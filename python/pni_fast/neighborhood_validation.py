@@ -1,0 +1,104 @@
+"""Judge the neighborhood MLP on normal images that its training leaves out: best epoch, temperature."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .errors import PniError
+from .neighborhood import NeighborhoodMLP
+
+POSITIONS = 8192
+"""Held-out positions that are looked at; drawn once, from all held-out images."""
+
+CHUNK = 1024
+"""Positions in one forward pass."""
+
+TEMPERATURES = (0.05, 20.0)
+"""Range a fitted temperature is sought in."""
+
+
+def held_out_images(count: int, share: float) -> NDArray[np.bool_]:
+    """Return which of `count` images are held out: evenly spaced, at least one where `share` is not 0.
+
+    Raises
+    ------
+    PniError
+        Nothing would be left to train on.
+    """
+    held = np.zeros(count, dtype=bool)
+    if share:
+        number = max(round(share * count), 1)
+        if number >= count:
+            raise PniError(
+                f"mlp.validation of {share:g} must leave images to train on, "
+                f"got {count} image{'s' if count != 1 else ''} in all"
+            )
+        held[np.linspace(0, count, number, endpoint=False).astype(int) + count // (2 * number)] = True
+    return held
+
+
+class HeldOut:
+    """Cross entropy on held-out positions.
+
+    Parameters
+    ----------
+    rows
+        (n·h·w, r): what the MLP sees of every feature of every image, also of those it trains on.
+    targets
+        (n·h·w,) int64 classes.
+    positions
+        (m,) int64 indices of the held-out positions; at most :data:`POSITIONS` of them are used.
+    height, width
+        Size of one map.
+    seed
+        Seed of the choice.
+    """
+
+    def __init__(
+        self,
+        rows: Tensor,
+        targets: Tensor,
+        positions: NDArray[np.int64],
+        height: int,
+        width: int,
+        seed: int,
+    ) -> None:
+        random = np.random.default_rng([seed, 1])  # a stream of its own: training draws as without it
+        chosen = np.sort(random.permutation(positions)[:POSITIONS])
+        self.rows, self.height, self.width = rows, height, width
+        self.positions = torch.from_numpy(chosen).to(rows.device)
+        self.targets = targets[self.positions]
+
+    @torch.inference_mode()
+    def logits(self, model: NeighborhoodMLP) -> Tensor:
+        """Return the logits, (m, |C_dist|), of the model in eval mode."""
+        was_training = model.training
+        model.eval()
+        parts = [
+            model(model.gather(self.rows, self.positions[start : start + CHUNK], self.height, self.width))
+            for start in range(0, len(self.positions), CHUNK)
+        ]
+        model.train(was_training)
+        return torch.cat(parts)
+
+    def loss(self, logits: Tensor, temperature: float = 1.0) -> float:
+        """Return the mean cross entropy, in nats, of the softmax at a temperature."""
+        return float(F.cross_entropy(logits / temperature, self.targets))
+
+    def fitted_temperature(self, model: NeighborhoodMLP) -> float:
+        """Return the temperature under which the held-out classes are most probable (Guo et al., 2017)."""
+        from scipy.optimize import minimize_scalar
+
+        logits = self.logits(model)
+        low, high = (float(np.log(1 / value)) for value in reversed(TEMPERATURES))
+        # Convex in 1/T, so of one minimum in log(1/T) as well.
+        found = minimize_scalar(
+            lambda sharpness: self.loss(logits, float(np.exp(-sharpness))),
+            bounds=(low, high),
+            method="bounded",
+        )
+        return float(np.exp(-found.x))

@@ -1,0 +1,269 @@
+//! Sketches at a byte a component: a point against sixteen centres in sixteen instructions.
+//!
+//! A component becomes a whole number of units around an origin, −127 to 127; what that leaves of the sketch is
+//! measured, in units, and added to the slack. Distances of bytes are whole numbers below 2²⁴ and therefore exact
+//! in float32.
+
+use super::bounds::BLOCK;
+use crate::Simd;
+use crate::simd::lanes::Isa;
+use crate::simd::multiversion;
+
+/// Bytes of a sketch, at most.
+pub const BYTES: usize = 64;
+
+/// Points that are compared together.
+pub const GROUP: usize = 4;
+
+/// A sketch in bytes; components it does not have are 0.
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes {
+    values: [i8; BYTES],
+    /// At least the distance, in units, from the sketch to the bytes.
+    pub error: f32,
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Self {
+            values: [0; BYTES],
+            error: 0.0,
+        }
+    }
+}
+
+impl Bytes {
+    /// The bytes of a sketch, `per` units to one, counted from `origin`.
+    pub fn of(simd: Simd, sketch: &[f32], origin: &[f32], per: f32) -> Self {
+        let mut bytes = Self::default();
+        bytes.error = quantize(simd, sketch, origin, per, &mut bytes.values);
+        bytes
+    }
+
+    /// |q|² + 256·Σq: what the distance to a centre's bytes is besides that centre's norm and the product.
+    fn own(&self) -> f32 {
+        let sum = |part: i32, q: &i8| part + i32::from(*q) * (i32::from(*q) + 256);
+        self.values.iter().fold(0, sum) as f32
+    }
+}
+
+#[inline(always)]
+fn quantize_body<I: Isa>(isa: I, sketch: &[f32], origin: &[f32], per: f32, out: &mut [i8; BYTES]) -> f32 {
+    let mut units = [0.0f32; BYTES];
+    for ((unit, value), origin) in units.iter_mut().zip(sketch).zip(origin) {
+        *unit = (value - origin) * per;
+    }
+    // `clamp` would keep NaN; f32::max gives −127.
+    #[allow(clippy::manual_clamp)]
+    let whole = units.map(|unit| unit.max(-127.0).min(127.0).round_ties_even());
+    for (out, whole) in out.iter_mut().zip(whole) {
+        // SAFETY: `whole` is from −127 to 127.
+        *out = unsafe { whole.to_int_unchecked::<i32>() } as i8;
+    }
+    let (mut missed, mut length) = (isa.splat(0.0), isa.splat(0.0));
+    let ((units, _), (whole, _)) = (units.as_chunks::<BLOCK>(), whole.as_chunks::<BLOCK>());
+    for (unit, whole) in units.iter().zip(whole) {
+        let unit = isa.load(unit);
+        let gap = isa.sub(unit, isa.load(whole));
+        missed = isa.mul_add(gap, gap, missed);
+        length = isa.mul_add(unit, unit, length);
+    }
+    // The second term covers the rounding of `units`, the constant what underflows.
+    isa.sum(missed).sqrt() * (1.0 + 1e-5) + isa.sum(length).sqrt() * 4e-7 + 1e-15
+}
+
+multiversion! {
+    fn quantize(sketch: &[f32], origin: &[f32], per: f32, out: &mut [i8; BYTES]) -> f32 = quantize_body
+}
+
+/// The bytes of some centres, sixteen side by side.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    /// Bytes of a centre: a multiple of 4.
+    stride: usize,
+    len: usize,
+    /// For each block of 16 centres, four bytes of each in turn, plus 128.
+    bytes: Vec<u8>,
+    /// |q|²; infinite in lanes without a centre, −infinite (always in doubt) where the bytes say little.
+    norms: Vec<f32>,
+    /// The most slack and error, in units, of a centre whose bytes say something.
+    slack: f32,
+}
+
+/// Slack and error, in units, that a centre's bytes may have; rounding alone leaves at most 4.
+const LARGEST: f32 = 5.0;
+
+impl Lanes {
+    /// No centres, of sketches this wide.
+    pub fn reset(&mut self, width: usize) {
+        self.stride = width.next_multiple_of(4);
+        self.len = 0;
+        self.bytes.clear();
+        self.norms.clear();
+        self.slack = 0.0;
+    }
+
+    /// Adds a centre; `slack` is in units.
+    pub fn push(&mut self, centre: &Bytes, slack: f32) {
+        let lane = self.len % BLOCK;
+        if lane == 0 {
+            self.bytes.resize(self.bytes.len() + BLOCK * self.stride, 128);
+            self.norms.resize(self.len + BLOCK, f32::INFINITY);
+        }
+        let start = self.len / BLOCK * BLOCK * self.stride;
+        let (fours, _) = centre.values[..self.stride].as_chunks::<4>();
+        let (places, _) = self.bytes[start..].as_chunks_mut::<4>();
+        for (place, four) in places[lane..].iter_mut().step_by(BLOCK).zip(fours) {
+            *place = four.map(|q| (i16::from(q) + 128) as u8);
+        }
+        let square = |sum: i32, q: &i8| sum + i32::from(*q) * i32::from(*q);
+        let slack = slack + centre.error;
+        self.norms[self.len] = if slack <= LARGEST {
+            self.slack = self.slack.max(slack);
+            centre.values.iter().fold(0, square) as f32
+        } else {
+            f32::NEG_INFINITY
+        };
+        self.len += 1;
+    }
+
+    /// Those from `first`, a multiple of 16, on: lanes with a centre and without.
+    pub fn from(&self, first: usize) -> View<'_> {
+        View {
+            stride: self.stride,
+            bytes: &self.bytes[first * self.stride..],
+            norms: &self.norms[first..],
+            slack: self.slack,
+        }
+    }
+}
+
+/// Some blocks of [`Lanes`].
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    stride: usize,
+    bytes: &'a [u8],
+    norms: &'a [f32],
+    pub slack: f32,
+}
+
+impl View<'_> {
+    pub fn lanes(&self) -> usize {
+        self.norms.len()
+    }
+
+    /// Those from lane `first`, a multiple of 16, on.
+    pub fn from(&self, first: usize) -> Self {
+        Self {
+            bytes: &self.bytes[first * self.stride..],
+            norms: &self.norms[first..],
+            ..*self
+        }
+    }
+
+    /// Squared distances, in units, of the bytes of four points to those of all centres: a run of as many values
+    /// as there are lanes for each point.
+    pub fn compare(&self, simd: Simd, points: &[Bytes; GROUP], out: &mut Vec<f32>) {
+        out.resize(GROUP * self.norms.len(), 0.0);
+        compare(simd, points, self.stride, self.bytes, self.norms, out);
+    }
+}
+
+#[inline(always)]
+fn compare_body<I: Isa>(isa: I, points: &[Bytes; GROUP], stride: usize, bytes: &[u8], norms: &[f32], out: &mut [f32]) {
+    let own = [0, 1, 2, 3].map(|i: usize| isa.splat(points[i].own()));
+    let fours = [0, 1, 2, 3].map(|i: usize| points[i].values[..stride].as_chunks::<4>().0);
+    let [a, b, c, d] = fours;
+    let (rows, _) = bytes.as_chunks::<{ 4 * BLOCK }>();
+    let (norms, _) = norms.as_chunks::<BLOCK>();
+    let (out, _) = out.as_chunks_mut::<BLOCK>();
+    let blocks = norms.len();
+    for (block, (rows, norms)) in rows.chunks_exact(stride / 4).zip(norms).enumerate() {
+        let mut sums = [isa.zero_int(); GROUP];
+        let values = a.iter().zip(b).zip(c.iter().zip(d));
+        for (((a, b), (c, d)), row) in values.zip(rows) {
+            for (sum, four) in sums.iter_mut().zip([a, b, c, d]) {
+                *sum = isa.dot(*sum, row, *four);
+            }
+        }
+        let norms = isa.load(norms);
+        for (point, (sum, own)) in sums.into_iter().zip(own).enumerate() {
+            let squared = isa.mul_add(isa.to_float(sum), isa.splat(-2.0), isa.add(norms, own));
+            isa.store(squared, &mut out[point * blocks + block]);
+        }
+    }
+}
+
+multiversion! {
+    fn compare(
+        points: &[Bytes; GROUP],
+        stride: usize,
+        bytes: &[u8],
+        norms: &[f32],
+        out: &mut [f32],
+    ) = compare_body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn distance(a: &[f32], b: &[f32]) -> f64 {
+        let square = |(x, y): (&f32, &f32)| (f64::from(*x) - f64::from(*y)).powi(2);
+        a.iter().zip(b).map(square).sum::<f64>().sqrt()
+    }
+
+    proptest! {
+        /// Bytes never claim more than the sketches' distance, whatever is clamped, and are the same at every level.
+        #[test]
+        fn bytes_bound_the_distance(
+            width in 1usize..=BYTES,
+            centers in 1usize..40,
+            scale in -12.0f32..12.0,
+            fine in -3.0f32..3.0,
+            seed in prop::collection::vec(-1.0f32..1.0, 1..50),
+        ) {
+            let value = |i: usize| seed[i % seed.len()] * (1.0 + (i % 7) as f32) * scale.exp();
+            let sketch = |row: usize| (0..width).map(|j| value(row * width + j)).collect::<Vec<_>>();
+            let (origin, per) = (sketch(99), 40.0 * (fine - scale).exp());
+            let mut runs = Vec::new();
+            for simd in Simd::available() {
+                let mut lanes = Lanes::default();
+                lanes.reset(width);
+                for row in 0..centers {
+                    lanes.push(&Bytes::of(simd, &sketch(row), &origin, per), 0.0);
+                }
+                let points = [50, 51, 52, 53].map(|row| Bytes::of(simd, &sketch(row), &origin, per));
+                let view = lanes.from(0);
+                let mut out = Vec::new();
+                view.compare(simd, &points, &mut out);
+                for (i, (point, out)) in points.iter().zip(out.chunks_exact(view.lanes())).enumerate() {
+                    for (row, squared) in out.iter().enumerate().take(centers) {
+                        let units = f64::from(squared.max(0.0).sqrt() - point.error - view.slack);
+                        let exact = distance(&sketch(50 + i), &sketch(row)) * f64::from(per);
+                        prop_assert!(units <= exact * (1.0 + 1e-5) + 1e-12, "{units} {exact}");
+                    }
+                    prop_assert!(out[centers..].iter().all(|squared| *squared == f32::INFINITY));
+                }
+                runs.push(out);
+            }
+            prop_assert!(runs.iter().all(|run| *run == runs[0]));
+        }
+    }
+
+    #[test]
+    fn bytes_count_units() {
+        let simd = Simd::best();
+        let mut lanes = Lanes::default();
+        lanes.reset(3);
+        for row in [[0.0, 0.0, 0.0], [3.0, 4.0, 0.0], [-100.0, 2.0, 5.0], [1e9, 0.0, 0.0]] {
+            lanes.push(&Bytes::of(simd, &row, &[0.0; 3], 1.0), 0.0);
+        }
+        let points = [Bytes::of(simd, &[0.0, 0.0, 0.0], &[0.0; 3], 1.0); GROUP];
+        let mut out = Vec::new();
+        lanes.from(0).compare(simd, &points, &mut out);
+        // The last is out of range: its bytes say nothing, and it stays in doubt.
+        assert_eq!(out[..5], [0.0, 25.0, 10_029.0, f32::NEG_INFINITY, f32::INFINITY]);
+    }
+}
