@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,24 +38,41 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
     began = time.monotonic()
     model = fit_model(data, output, quiet=quiet, **choices)
     warn_skipped(model.skipped_)
-    rows, dimension = model.coreset_.shape
     seconds = time.monotonic() - began
+    members = [
+        {"backbone": member.config.backbone, "coreset": len(coreset), "dimension": coreset.shape[1]}
+        for member, coreset in ((member, member.coreset_) for member in model.members_)
+    ]
     if as_json:
         print_json(
             {
                 "model": output,
                 "n_images": model.n_images_,
                 "skipped": skipped_records(model.skipped_),
-                "coreset": rows,
-                "dimension": dimension,
+                **_sizes(members),
                 "seconds": round(seconds, 3),
             }
         )
     elif not quiet:
         click.echo(
             f"Fitted on {model.n_images_} images in {seconds:.1f} s: "
-            f"a coreset of {rows} vectors of {dimension} dimensions. Model: {output}"
+            f"{described_coresets(members)}. Model: {output}"
         )
+
+
+def _sizes(members: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if len(members) > 1:
+        return {"members": members}
+    return {key: members[0][key] for key in ("coreset", "dimension")}
+
+
+def described_coresets(members: Sequence[dict[str, Any]]) -> str:
+    """Return the sizes of the members' coresets in words."""
+    described = [f"a coreset of {one['coreset']} vectors of {one['dimension']} dimensions" for one in members]
+    if len(described) == 1:
+        return described[0]
+    named = (f"{one['backbone']}, {text}" for one, text in zip(members, described, strict=True))
+    return f"{len(members)} members: " + "; ".join(named)
 
 
 def fit_model(  # the options of the command, one for one
@@ -63,8 +80,8 @@ def fit_model(  # the options of the command, one for one
     output: Path,
     *,
     preset: str = "lite",
-    backbone: str | None = None,
-    weights: Path | None = None,
+    backbone: Sequence[str] = (),
+    weights: Sequence[Path | None] = (),
     coreset_ratio: float | None = None,
     no_position: bool = False,
     no_neighborhood: bool = False,
@@ -82,7 +99,10 @@ def fit_model(  # the options of the command, one for one
     ------
     PniError
         `output` cannot be written (found before the work begins), or the data or weights cannot be used.
+    click.UsageError
+        There are several weights, but not one for each backbone.
     """
+    options.check_weights(preset, backbone, weights)
     options.check_settings(preset, settings or {})
     check_writable(output)
     from pni_fast.detector import PNI
@@ -92,7 +112,7 @@ def fit_model(  # the options of the command, one for one
     changes |= {"neighborhood": False} if no_neighborhood else {}
     model = PNI(
         preset,
-        backbone=backbone,
+        backbone=backbone or None,
         weights=weights,
         coreset_ratio=coreset_ratio,
         refinement=refine,
