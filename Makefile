@@ -28,6 +28,16 @@ test: $(VENV)/.extra-test ## Run every test, Rust and Python
 	PYO3_PYTHON="$(VIRTUAL_ENV)/$(notdir $(BIN))/python" cargo test --locked --workspace
 	$(BIN)/pytest
 
+ARM := aarch64-unknown-linux-gnu
+
+.PHONY: test-arm
+test-arm: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER ?= aarch64-linux-gnu-gcc
+test-arm: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER ?= qemu-aarch64 -L /usr/aarch64-linux-gnu
+test-arm: ## Lint and test the Rust core for NEON on an emulated aarch64 (CONTRIBUTING says what it needs)
+	rustup target add $(ARM)
+	cargo clippy --locked -p pni-core --lib --tests --target $(ARM) -- -D warnings
+	cargo test --locked -p pni-core --release --target $(ARM) --config profile.release.lto=false
+
 .PHONY: lint
 lint: $(VENV)/.extra-lint ## Check formatting, lints, types, and the stubs against the compiled module
 	$(BIN)/ruff check
