@@ -17,7 +17,7 @@ RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml
 
 .PHONY: help
 help: ## List every target
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.built ## Build, then find defects in photographs, end to end; prints the path of the report
@@ -27,6 +27,13 @@ demo: $(VENV)/.built ## Build, then find defects in photographs, end to end; pri
 test: $(VENV)/.extra-test ## Run every test, Rust and Python
 	PYO3_PYTHON="$(VIRTUAL_ENV)/$(notdir $(BIN))/python" cargo test --locked --workspace
 	$(BIN)/pytest
+
+.PHONY: test-simd
+test-simd: $(VENV)/.extra-test ## Run the kernels' tests under every SIMD path this machine has
+	for level in $$($(BIN)/python -c 'from pni_fast import _core; print(*_core.simd_levels())'); do \
+		echo "PNI_FAST_SIMD=$$level"; \
+		PNI_FAST_SIMD=$$level $(BIN)/pytest tests/property/test_kernel_properties.py tests/unit/test_kernels.py; \
+	done
 
 ARM := aarch64-unknown-linux-gnu
 
