@@ -137,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
         f"the command alone: RssAnon {alone.anonymous / mib:,.0f} MiB\n"
         f"peak RssAnon {confined.anonymous / mib:,.0f} MiB, RssFile {confined.file / mib:,.0f} MiB, "
         f"{confined.seconds:.1f} s\n"
-        f"extra anonymous memory: {per_point:.0f} bytes a point beside the picked centres, fixed buffers included "
+        f"extra anonymous memory: {per_point:.0f} bytes a point beside picked centres, with fixed buffers "
         f"(at most {PER_POINT} and {BUFFERS / mib:.0f} MiB of buffers)\n"
         f"picks equal those found in memory without a limit: {'yes' if same else 'NO'}"
     )

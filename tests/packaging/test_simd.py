@@ -26,7 +26,7 @@ def count(frames: str, listing: str) -> dict[str, Counter[str]]:
     """Count functions by path and kind of arithmetic.
 
     `frames` is what ``readelf --debug-dump=frames`` says, `listing` what ``objdump --disassemble`` does.
-    Kinds: ``float`` and ``double`` for packed arithmetic on float32 and float64, ``fused`` for fused multiply-add.
+    Kinds: ``float`` and ``double`` for packed float32 and float64, ``fused`` for fused multiply-add.
     """
     starts = sorted({int(start, 16) for start in re.findall(r"\bpc=([0-9a-f]+)\.\.", frames)})
     functions: dict[int, set[tuple[str, str]]] = defaultdict(set)
