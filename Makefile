@@ -17,7 +17,7 @@ RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml
 
 .PHONY: help
 help: ## List every target
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.built ## Build, then find defects in photographs, end to end; prints the path of the report
@@ -27,6 +27,23 @@ demo: $(VENV)/.built ## Build, then find defects in photographs, end to end; pri
 test: $(VENV)/.extra-test ## Run every test, Rust and Python
 	PYO3_PYTHON="$(VIRTUAL_ENV)/$(notdir $(BIN))/python" cargo test --locked --workspace
 	$(BIN)/pytest
+
+.PHONY: test-simd
+test-simd: $(VENV)/.extra-test ## Run the kernels' tests under every SIMD path this machine has
+	for level in $$($(BIN)/python -c 'from pni_fast import _core; print(*_core.simd_levels())'); do \
+		echo "PNI_FAST_SIMD=$$level"; \
+		PNI_FAST_SIMD=$$level $(BIN)/pytest tests/property/test_kernel_properties.py tests/unit/test_kernels.py; \
+	done
+
+ARM := aarch64-unknown-linux-gnu
+
+.PHONY: test-arm
+test-arm: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER ?= aarch64-linux-gnu-gcc
+test-arm: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER ?= qemu-aarch64 -L /usr/aarch64-linux-gnu
+test-arm: ## Lint and test the Rust core for NEON on an emulated aarch64 (CONTRIBUTING says what it needs)
+	rustup target add $(ARM)
+	cargo clippy --locked -p pni-core --lib --tests --target $(ARM) -- -D warnings
+	cargo test --locked -p pni-core --release --target $(ARM) --config profile.release.lto=false
 
 .PHONY: lint
 lint: $(VENV)/.extra-lint ## Check formatting, lints, types, and the stubs against the compiled module
@@ -46,6 +63,15 @@ format: $(VENV)/.extra-lint ## Format every file the way `make lint` wants it
 .PHONY: bench
 bench: $(VENV)/.extra-bench ## Measure the kernels against their peers, in one run, as one table
 	$(BIN)/python benches/compare.py
+
+FUZZ_SECONDS ?= 120
+
+.PHONY: fuzz
+fuzz: ## Fuzz each kernel against its oracle for FUZZ_SECONDS (120) each; needs `cargo install cargo-fuzz`
+	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
+	for target in greedy_coreset nearest max_likelihood position_histogram; do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=2048 -len_control=0; \
+	done
 
 .PHONY: build
 build: $(VENV)/.tools ## Build the wheel and the source archive into dist/

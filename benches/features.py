@@ -14,33 +14,41 @@ def data_root() -> Path:
     return Path(os.environ.get("PNI_FAST_DATA", default))
 
 
-def category_folder(output: Path) -> tuple[str, Path]:
-    """Return a name and a folder in MVTec layout: toothbrush where the data is, else the demo's set."""
-    root = data_root() / "toothbrush"
-    if root.is_dir():
-        return "toothbrush", root
+def category_name(category: str) -> str:
+    """Return the category where its data is, else ``demo``."""
+    return category if (data_root() / category).is_dir() else "demo"
+
+
+def category_folder(output: Path, name: str) -> Path:
+    """Return the folder, in MVTec layout, of a name from `category_name`; makes the demo's set."""
+    if name != "demo":
+        return data_root() / name
     from pni_fast.demo import build_demo_set
 
-    return "demo", build_demo_set(output / "demo-set")
+    return build_demo_set(output / "demo-set")
 
 
 def weights_file() -> Path:
     return data_root().parent / "weights" / "densenet201_to_denseblock3_fp16.safetensors"
 
 
-def grids(kind: str, split: str, output: Path, count: int | None = None) -> tuple[str, NDArray[np.float32]]:
+def grids(
+    kind: str, split: str, output: Path, count: int | None = None, category: str = "toothbrush"
+) -> tuple[str, NDArray[np.float32]]:
     """Return a name and patch features (images, h, w, d) of a split: ``lite``, or ``dense`` (DenseNet-201).
 
     `count` takes only the first images.
 
     Without DenseNet's weights, ``dense`` raises FileNotFoundError.
     """
-    name, folder = category_folder(output)
+    name = category_name(category)
     kept = output / f"features-{name}-{kind}-{split}{count or ''}.npy"
     if not kept.exists():
         if kind == "dense" and not weights_file().exists():
             raise FileNotFoundError(f"no weights for DenseNet-201 at {weights_file()}")
-        np.save(kept, _extract(kind, split, folder, count))
+        half = kept.with_suffix(".part.npy")
+        np.save(half, _extract(kind, split, category_folder(output, name), count))
+        half.replace(kept)
     return name, np.load(kept)
 
 

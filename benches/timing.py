@@ -8,27 +8,31 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-LONG = 20.0  # seconds of a round after which two rounds must do
+BUDGET = 60.0
+"""Seconds a case may take before no further round of it is begun; the first round always ends."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison; `same` compares the two results, for peers that are exact."""
+    """One comparison.
+
+    `share` gives the share of equal answers, from our result and the peer's; an `exact` peer must reach 1.
+    """
 
     kernel: str
     size: str
     peer: str
     ours: Callable[[], Any]
     theirs: Callable[[], Any] | None
-    same: Callable[[Any, Any], bool] | None = None
+    share: Callable[[Any, Any], float] | None = None
+    exact: bool = False
     missing: str | None = None
     note: str = ""
-    scale: float = 1.0  # the peer's time stands for so many times itself; the note says why
 
 
 @dataclass(frozen=True)
 class Row:
-    """What came of a case; times are medians in seconds."""
+    """What came of a case; times are medians in seconds, `low` and `high` the ratios of single rounds."""
 
     kernel: str
     size: str
@@ -40,8 +44,14 @@ class Row:
     low: float = 0.0
     high: float = 0.0
     rounds: int = 0
-    agrees: bool | None = None
+    share: float | None = None
+    exact: bool = False
     note: str = ""
+
+    @property
+    def wrong(self) -> bool:
+        """Whether answers differ from those of an exact peer."""
+        return self.exact and self.share is not None and self.share < 1
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,20 +63,20 @@ def clock(run: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def measure(case: Case, repeat: int) -> Row:
-    """Run ours, the peer, ours, the peer, …: `repeat` rounds, or two where a round takes long."""
+def measure(case: Case, repeat: int, budget: float = BUDGET) -> Row:
+    """Run ours, the peer, ours, the peer, …: `repeat` rounds or what the budget allows, at least one."""
     if case.theirs is None:
         return Row(case.kernel, case.size, case.peer, missing=case.missing or "not installed", note=case.note)
     ours: list[float] = []
     theirs: list[float] = []
-    agrees: bool | None = None
-    while len(ours) < repeat and not (len(ours) >= 2 and ours[-1] + theirs[-1] > LONG):
+    shares: list[float] = []
+    while len(ours) < repeat and not (ours and sum(ours + theirs) + ours[-1] + theirs[-1] > budget):
         mine, found = clock(case.ours)
         their, expected = clock(case.theirs)
         ours.append(mine)
-        theirs.append(their * case.scale)
-        if case.same is not None:
-            agrees = case.same(found, expected) and agrees is not False
+        theirs.append(their)
+        if case.share is not None:
+            shares.append(float(case.share(found, expected)))
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
     mine, their = statistics.median(ours), statistics.median(theirs)
     return Row(
@@ -79,6 +89,7 @@ def measure(case: Case, repeat: int) -> Row:
         low=min(ratios),
         high=max(ratios),
         rounds=len(ours),
-        agrees=agrees,
+        share=min(shares) if shares else None,
+        exact=case.exact,
         note=case.note,
     )

@@ -6,7 +6,7 @@ use pni_core::Matrix;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use crate::leave::to_py;
+use crate::errors::to_py;
 
 /// A C-ordered matrix that Python holds for the length of the call.
 pub enum Rows<'py> {

@@ -1,6 +1,6 @@
 //! What this machine and this process let the kernels use.
 
-use crate::leave::to_py;
+use crate::errors::to_py;
 use pni_core::{Simd, simd, threads};
 use pyo3::prelude::*;
 

@@ -1,8 +1,8 @@
 //! The one door out of Python.
 
+use crate::errors::to_py;
 use crate::info::{current_simd, current_threads};
 use pni_core::{Context, Control, Error};
-use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -10,15 +10,6 @@ use std::time::Duration;
 
 /// How often signals are looked at and progress is passed on.
 const POLL: Duration = Duration::from_millis(50);
-
-/// A core error as the Python exception a caller expects.
-#[allow(clippy::needless_pass_by_value)] // for map_err
-pub fn to_py(error: Error) -> PyErr {
-    match error {
-        Error::NotFinite { .. } | Error::Invalid { .. } => PyValueError::new_err(error.to_string()),
-        Error::Cancelled => PyKeyboardInterrupt::new_err(()),
-    }
-}
 
 /// Runs `work` on another thread without the GIL. Meanwhile this thread polls signals and calls
 /// `progress(done, total)`; an exception from either (`KeyboardInterrupt`) cancels the work and is raised here.

@@ -3,6 +3,7 @@
 
 mod arrays;
 mod coreset;
+mod errors;
 mod histogram;
 mod info;
 mod leave;

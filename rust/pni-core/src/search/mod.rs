@@ -10,6 +10,7 @@
 mod basis;
 mod filter;
 mod mask;
+mod pair;
 mod prepare;
 mod space;
 mod tile;

@@ -2,7 +2,8 @@
 
 use super::PIECE;
 use super::basis::{PANELS, PER_PANEL};
-use super::filter::{Bounds, Deep};
+use super::filter::Deep;
+use super::pair::Bounds;
 use super::space::{LONGEST, Space};
 use super::tile::{GROUP, LANES, Panels, Products, Rows, stride};
 use crate::threads::Team;

@@ -3,7 +3,7 @@
 
 use super::UNIT;
 use super::basis::{DIRECTIONS, PANELS, PER_PANEL, basis};
-use super::filter::{center, norm_error};
+use super::pair::{center, norm_error};
 use super::tile::{LANES, Panels, Products, Rows, products, rounding};
 use crate::matrix::first_not_finite;
 use crate::{Matrix, Simd};

@@ -47,12 +47,12 @@ pub trait Isa: Copy {
     }
 }
 
-/// Plain Rust, for any machine; `FMA` where fused multiply-add is always there (aarch64).
+/// Plain Rust, for any machine.
 #[derive(Clone, Copy)]
-pub struct Portable<const FMA: bool>;
+pub struct Portable;
 
-impl<const FMA: bool> Isa for Portable<FMA> {
-    const FUSED: bool = FMA;
+impl Isa for Portable {
+    const FUSED: bool = false;
     type F = [f32; LANES];
     type D = [f64; LANES];
     type I = [i32; LANES];
@@ -87,7 +87,7 @@ impl<const FMA: bool> Isa for Portable<FMA> {
     #[inline(always)]
     fn mul_add(self, a: Self::F, b: Self::F, mut c: Self::F) -> Self::F {
         for ((a, b), c) in a.iter().zip(b).zip(&mut c) {
-            *c = if FMA { a.mul_add(b, *c) } else { a * b + *c };
+            *c += a * b;
         }
         c
     }
@@ -153,5 +153,70 @@ impl<const FMA: bool> Isa for Portable<FMA> {
             }
         }
         sums[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Simd;
+    use crate::simd::multiversion;
+
+    /// What every operation makes of two vectors of lanes.
+    #[derive(Debug, Default, PartialEq)]
+    struct Seen {
+        exact: Vec<[f32; LANES]>,
+        fused: [f32; LANES],
+        sum: f32,
+        above: u32,
+        fold: u64,
+    }
+
+    #[inline(always)]
+    fn see_body<I: Isa>(isa: I, a: &[f32; LANES], b: &[f32; LANES], seen: &mut Seen) {
+        let (x, y) = (isa.load(a), isa.load(b));
+        for value in [isa.splat(a[3]), isa.add(x, y), isa.sub(x, y), isa.load_part(&a[..5])] {
+            seen.exact.push([0.0; LANES]);
+            isa.store(value, seen.exact.last_mut().expect("just pushed"));
+        }
+        isa.store(isa.mul_add(x, y, y), &mut seen.fused);
+        seen.sum = isa.sum(x);
+        seen.above = isa.above(x, y);
+        seen.fold = isa
+            .fold(isa.add_square(isa.add_square(isa.zero(), x, y), y, isa.splat(0.5)))
+            .to_bits();
+    }
+
+    multiversion! {
+        fn see(a: &[f32; LANES], b: &[f32; LANES], seen: &mut Seen) = see_body
+    }
+
+    #[test]
+    fn every_operation_does_what_its_name_says() {
+        // Sums of these round, so that another order of the canonical ones would show.
+        let a: [f32; LANES] = std::array::from_fn(|i| (i as f32 * 1.7).sin() * 10f32.powi(i as i32 % 5));
+        let mut b: [f32; LANES] = std::array::from_fn(|i| (i as f32 * 0.9).cos() * 100.0);
+        b[6] = a[6];
+        b[9] = f32::NAN;
+        for (b, nan) in [(b, true), (b.map(|x| if x.is_nan() { 7.25 } else { x }), false)] {
+            let mut plain = Seen::default();
+            see_body(Portable, &a, &b, &mut plain);
+            let by_hand = (0..LANES).filter(|i| a[*i] > b[*i]).fold(0, |bits, i| bits | 1 << i);
+            assert_eq!(plain.above, by_hand);
+            for simd in Simd::available() {
+                let mut seen = Seen::default();
+                see(simd, &a, &b, &mut seen);
+                assert_eq!(seen.above, by_hand, "{simd}");
+                assert!((seen.sum - a.iter().sum::<f32>()).abs() < 1.0, "{simd}");
+                for i in 0..LANES {
+                    let expected = f64::from(a[i]) * f64::from(b[i]) + f64::from(b[i]);
+                    let error = (f64::from(seen.fused[i]) - expected).abs();
+                    assert!(b[i].is_nan() || error <= expected.abs() * 1e-5, "{simd} {i} {error}");
+                }
+                if !nan {
+                    assert_eq!((&seen.exact, seen.fold), (&plain.exact, plain.fold), "{simd}");
+                }
+            }
+        }
     }
 }

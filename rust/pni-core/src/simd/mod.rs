@@ -1,6 +1,8 @@
 //! The one place that asks the CPU what it can do, and the one way to compile a kernel for each answer.
 
 pub(crate) mod lanes;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
 
@@ -109,7 +111,17 @@ pub(crate) fn prefetch<T>(values: &[T]) {
             unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) };
         }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    for line in values.chunks((64 / size_of::<T>()).max(1)) {
+        // SAFETY: as above; the instruction is part of every aarch64 and touches neither memory nor flags.
+        unsafe {
+            std::arch::asm!(
+                "prfm pldl2keep, [{line}]", line = in(reg) line.as_ptr(),
+                options(nostack, preserves_flags, readonly)
+            );
+        }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = values;
 }
 
@@ -144,9 +156,9 @@ macro_rules! multiversion {
             }
             #[cfg(target_arch = "aarch64")]
             if simd.level() == $crate::simd::Level::Neon {
-                return $body($crate::simd::lanes::Portable::<true>, $($arg),*);
+                return $body($crate::simd::neon::Neon, $($arg),*);
             }
-            $body($crate::simd::lanes::Portable::<false>, $($arg),*)
+            $body($crate::simd::lanes::Portable, $($arg),*)
         }
     };
 }

@@ -1,98 +1,21 @@
-"""What is compared with what."""
+"""nearest, position_histogram and max_likelihood against their peers."""
 
 from __future__ import annotations
 
-import importlib
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from common import FLOAT32, Setting, case, equal, peer, points, shape
 from features import grids
 from numpy.typing import NDArray
-from pni_fast import _core, greedy_coreset, max_likelihood, nearest, position_histogram
+from pni_fast import greedy_coreset, max_likelihood, nearest, position_histogram
 from timing import Case
 
 
-@dataclass(frozen=True)
-class Setting:
-    quick: bool
-    output: Path
-    threads: int
-
-
-def peer(name: str) -> ModuleType | str:
-    """Import a peer; a text saying why not, when it cannot be."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return importlib.import_module(name)
-    except ImportError as error:
-        return f"{name.split('.', maxsplit=1)[0]} ({error})"
-
-
-def case(
-    kernel: str, size: str, name: str, ours: Any, module: ModuleType | str, run: Any, **more: Any
-) -> Case:
-    if isinstance(module, str):
-        return Case(kernel, size, name, ours, None, missing=module)
-    return Case(kernel, size, name, ours, lambda: run(module), **more)
-
-
-def points(setting: Setting) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield named feature matrices: lite and DenseNet-201 features, and points without structure."""
-    count = 2 if setting.quick else None
-    for kind in ("lite",) if setting.quick else ("lite", "dense"):
-        try:
-            name, features = grids(kind, "train", setting.output, count)
-        except FileNotFoundError as error:
-            print(f"(left out: {error})")
-            continue
-        yield f"{name} {kind}", features.reshape(-1, features.shape[-1])
-    rows = 2_000 if setting.quick else 20_000
-    noise = np.random.default_rng(0).normal(size=(rows, 1024)).astype(np.float32)
-    yield "Gaussian", noise
-
-
-def shape(name: str, x: NDArray[Any]) -> str:
-    return f"{name} {x.shape[0]:,}×{x.shape[1]}"
-
-
-def coreset(setting: Setting) -> Iterator[Case]:
-    for name, x in points(setting):
-        size = max(1, len(x) // 100)
-        label = f"{shape(name, x)}, {size:,} picks"
-
-        def ours(x: NDArray[np.float32] = x, size: int = size) -> NDArray[np.int64]:
-            return greedy_coreset(x, size).indices
-
-        def scan(_: ModuleType, x: NDArray[np.float32] = x, size: int = size) -> NDArray[np.int64]:
-            return _core._scan_coreset(x, size)[0]
-
-        def anomalib(module: ModuleType, x: NDArray[np.float32] = x, size: int = size) -> Any:
-            import torch
-
-            sampler = module.KCenterGreedy(torch.from_numpy(x), (size + 0.5) / len(x))
-            return sampler.select_coreset_idxs()
-
-        def fpsample(module: ModuleType, x: NDArray[np.float32] = x, size: int = size) -> Any:
-            return module.fps_sampling(x, size, start_idx=0)
-
-        same = np.array_equal
-        yield case("greedy_coreset", label, "plain scan", ours, np, scan, same=same, note="same picks, exact")
-        note = "approximate: random projection"
-        module = peer("anomalib.models.components.sampling.k_center_greedy")
-        yield case("greedy_coreset", label, "anomalib KCenterGreedy", ours, module, anomalib, note=note)
-        note = "decides in float32"
-        yield case(
-            "greedy_coreset", label, "fpsample.fps_sampling", ours, peer("fpsample"), fpsample, note=note
-        )
-
-
 def search(setting: Setting) -> Iterator[Case]:
+    """Yield nearest against faiss and scikit-learn."""
     for name, x in points(setting):
         centers = x[greedy_coreset(x, min(2048, len(x) // 10)).indices]
         label = f"{shape(name, x)} to {len(centers):,}"
@@ -104,17 +27,19 @@ def search(setting: Setting) -> Iterator[Case]:
             module.omp_set_num_threads(setting.threads)
             index = module.IndexFlatL2(x.shape[1])
             index.add(c)
-            return index.search(x, 1)
+            return index.search(x, 1)[1][:, 0]
 
         def sklearn(module: ModuleType, x: NDArray[np.float32] = x, c: NDArray[np.float32] = centers) -> Any:
             return module.pairwise_distances_argmin(x, c)
 
-        note = "decides in float32"
-        yield case("nearest", label, "faiss IndexFlatL2", ours, peer("faiss"), faiss, note=note)
-        yield case("nearest", label, "scikit-learn argmin", ours, peer("sklearn.metrics"), sklearn, note=note)
+        module = peer("faiss")
+        yield case("nearest", label, "faiss IndexFlatL2", ours, module, faiss, share=equal, note=FLOAT32)
+        module = peer("sklearn.metrics")
+        yield case("nearest", label, "scikit-learn argmin", ours, module, sklearn, share=equal, note=FLOAT32)
 
 
 def histogram(setting: Setting) -> Iterator[Case]:
+    """Yield position_histogram against one addition per label and place of the window."""
     name, features = grids("lite", "train", setting.output, 2 if setting.quick else None)
     images, height, width, d = features.shape
     x = features.reshape(-1, d)
@@ -135,11 +60,12 @@ def histogram(setting: Setting) -> Iterator[Case]:
     label = f"{name} {images}×{height}×{width}, {classes:,} classes, 9×9"
     yield case(
         "position_histogram", label, "np.add.at", lambda: position_histogram(labels, classes), np, add_at,
-        same=np.array_equal,
+        share=equal, exact=True,
     )  # fmt: skip
 
 
 def likelihood(setting: Setting) -> Iterator[Case]:
+    """Yield max_likelihood of one image against the dense way in torch; few, some, all groups allowed."""
     kinds = ("lite",) if setting.quick else ("lite", "dense")
     for kind in kinds:
         try:
@@ -178,16 +104,8 @@ def _likelihood(
             module.set_num_threads(setting.threads)
             distances = module.cdist(module.from_numpy(queries), module.from_numpy(vectors))
             rows = module.from_numpy(allowed)[:, module.from_numpy(groups)]
-            return distances.masked_fill_(~rows, float("inf")).min(dim=1)
+            return distances.masked_fill_(~rows, float("inf")).min(dim=1).indices
 
         label = f"{shape(name, queries)} to {size:,} in {classes:,} groups, {rule} ({allowed.mean():.0%})"
-        note = "decides in float32"
-        yield case("max_likelihood", label, "torch cdist, mask, min", ours, peer("torch"), torch, note=note)
-
-
-CASES: dict[str, Callable[[Setting], Iterator[Case]]] = {
-    "nearest": search,
-    "likelihood": likelihood,
-    "histogram": histogram,
-    "coreset": coreset,
-}
+        module = peer("torch")
+        yield case("max_likelihood", label, "torch cdist, mask, min", ours, module, torch, note=FLOAT32)

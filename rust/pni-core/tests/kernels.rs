@@ -1,0 +1,139 @@
+//! The kernels equal their plain oracles, bit by bit, at every SIMD level and any number of threads.
+
+mod oracle;
+
+use half::f16;
+use oracle::{plain_coreset, plain_histogram, plain_likelihood, plain_nearest};
+use pni_core::coreset::{Request, greedy, scan};
+use pni_core::histogram::{Labels, position_histogram};
+use pni_core::likelihood::{Allowed, max_likelihood};
+use pni_core::nearest::nearest;
+use pni_core::{Context, Control, Matrix, Simd};
+use proptest::prelude::*;
+
+/// Values that collide, nearly collide, overflow or underflow.
+fn values() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        6 => (-2i8..3).prop_map(f32::from),
+        3 => -1.0f32..1.0,
+        1 => prop::sample::select(vec![1e30f32, -1e30, 1e-40, 1e4, 10_001.0, f32::MAX, -0.0]),
+    ]
+}
+
+/// Queries, targets and their width: enough of them for every way through the search.
+fn pairs() -> impl Strategy<Value = (Vec<f32>, Vec<f32>, usize)> {
+    let shape = (
+        1usize..90,
+        prop_oneof![1usize..30, 50usize..140],
+        prop_oneof![1usize..20, 49usize..90],
+    );
+    shape.prop_flat_map(|(queries, targets, cols)| {
+        // Few distinct rows, so that targets tie; noise on some, so that most do not.
+        let rows = prop::collection::vec(prop::collection::vec(values(), cols), 1..12);
+        (rows, any::<u64>()).prop_map(move |(rows, seed)| {
+            let mut state = seed;
+            let mut next = move || {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) as usize
+            };
+            let mut make = |count: usize| {
+                let mut made = Vec::with_capacity(count * cols);
+                for _ in 0..count {
+                    let start = made.len();
+                    made.extend_from_slice(&rows[next() % rows.len()]);
+                    if next() % 3 > 0 {
+                        made[start + next() % cols] += (next() % 64) as f32 / 32.0 - 1.0;
+                    }
+                }
+                made
+            };
+            (make(queries), make(targets), cols)
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn greedy_and_scan_equal_the_oracle((_, points, cols) in pairs(), threads in 1usize..4) {
+        let rows = points.len() / cols;
+        let request = Request { size: rows.div_ceil(2), start: rows / 3, initial: None, assign: None };
+        let expected = plain_coreset(&points, cols, request.size, request.start);
+        let points = Matrix::from_f32("features", &points, rows, cols).unwrap();
+        let control = Control::default();
+        for simd in Simd::available() {
+            let context = Context { simd, threads, control: &control };
+            for found in [greedy(&points, &request, &context), scan(&points, &request, &context)] {
+                let found = found.unwrap();
+                prop_assert_eq!(&found.indices, &expected.0, "{}", simd);
+                prop_assert_eq!(&found.radii, &expected.1, "{}", simd);
+            }
+        }
+    }
+
+    #[test]
+    fn nearest_equals_the_oracle((queries, targets, cols) in pairs(), threads in 1usize..4) {
+        let expected = plain_nearest(&queries, &targets, cols);
+        let features = Matrix::from_f32("features", &queries, queries.len() / cols, cols).unwrap();
+        let centers = Matrix::from_f32("centers", &targets, targets.len() / cols, cols).unwrap();
+        let control = Control::default();
+        for simd in Simd::available() {
+            let context = Context { simd, threads, control: &control };
+            let found = nearest(&features, &centers, &context).unwrap();
+            prop_assert_eq!(&found.0, &expected.0, "{}", simd);
+            prop_assert_eq!(&found.1, &expected.1, "{}", simd);
+        }
+    }
+
+    #[test]
+    fn max_likelihood_equals_the_oracle(
+        (queries, targets, cols) in pairs(), count in 1usize..20, bits in any::<u64>(), threads in 1usize..4
+    ) {
+        let (rows, columns) = (queries.len() / cols, targets.len() / cols);
+        let groups: Vec<i64> = (0..columns).map(|i| (i * 7 % count) as i64).collect();
+        let stride = count.div_ceil(8);
+        let allowed: Vec<u8> = (0..rows * stride).map(|i| bits.rotate_left(11 * i as u32) as u8).collect();
+        let expected = plain_likelihood(&queries, &targets, cols, &groups, &allowed, stride);
+        let features = Matrix::from_f32("features", &queries, rows, cols).unwrap();
+        let coreset = Matrix::from_f32("coreset", &targets, columns, cols).unwrap();
+        let control = Control::default();
+        for simd in Simd::available() {
+            let context = Context { simd, threads, control: &control };
+            let allowed = Allowed { bits: &allowed, groups: count };
+            let found = max_likelihood(&features, &coreset, &groups, allowed, &context).unwrap();
+            prop_assert_eq!(&found.0, &expected.0, "{}", simd);
+            prop_assert_eq!(&found.1, &expected.1, "{}", simd);
+        }
+    }
+
+    #[test]
+    fn float16_queries_are_read_as_their_float32_values((queries, targets, cols) in pairs()) {
+        let half: Vec<f16> = queries.iter().map(|x| f16::from_f32(x.clamp(-100.0, 100.0))).collect();
+        let full: Vec<f32> = half.iter().map(|x| x.to_f32()).collect();
+        let expected = plain_nearest(&full, &targets, cols);
+        let features = Matrix::from_f16("features", &half, half.len() / cols, cols).unwrap();
+        let centers = Matrix::from_f32("centers", &targets, targets.len() / cols, cols).unwrap();
+        let control = Control::default();
+        let context = Context { simd: Simd::best(), threads: 2, control: &control };
+        prop_assert_eq!(nearest(&features, &centers, &context).unwrap(), expected);
+    }
+
+    #[test]
+    fn position_histogram_equals_the_oracle(
+        (images, height, width) in (1usize..4, 1usize..9, 1usize..9), classes in 1usize..12, radius in 0usize..7,
+        seed in any::<u64>(), threads in 1usize..4
+    ) {
+        let values: Vec<i64> = (0..images * height * width)
+            .map(|i| (seed.rotate_left(13 * i as u32) % classes as u64) as i64)
+            .collect();
+        let labels = Labels { values: &values, images, height, width };
+        let control = Control::default();
+        let context = Context { simd: Simd::best(), threads, control: &control };
+        let patch = 2 * radius + 1;
+        let found = position_histogram(&labels, classes, patch, &context).unwrap();
+        prop_assert_eq!(found, plain_histogram(&labels, classes, patch));
+    }
+}
