@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     "--output", "-o", type=options.PATH, required=True, metavar="MODEL.safetensors", help="Model to write."
 )
 @options.model_choice
+@options.refiner_iterations("--refine-iterations")
+@options.checkpoint
 @options.device
 @options.seed
 @options.threads
@@ -68,6 +71,8 @@ def fit_model(  # the options of the command, one for one
     no_position: bool = False,
     no_neighborhood: bool = False,
     refine: bool | None = None,
+    refine_iterations: int | None = None,
+    checkpoint: Path | None = None,
     device: str = "auto",
     seed: int = 0,
     threads: int | None = None,
@@ -78,12 +83,20 @@ def fit_model(  # the options of the command, one for one
 
     Raises
     ------
+    click.UsageError
+        An option of the refiner is given and there will be none.
     PniError
         `output` cannot be written (found before the work begins), or the data or weights cannot be used.
     """
     check_writable(output)
+    if checkpoint is not None:
+        check_writable(checkpoint)
     from pni_fast.detector import PNI
+    from pni_fast.presets import PRESETS
 
+    settings: dict[str, Any] = {}
+    if refine_iterations is not None:
+        settings["refiner"] = replace(PRESETS[preset].refiner, iterations=refine_iterations)
     model = PNI(
         preset,
         backbone=backbone,
@@ -95,8 +108,14 @@ def fit_model(  # the options of the command, one for one
         device=device,
         seed=seed,
         num_threads=threads,
+        **settings,
     )
+    for option, value in {"--refine-iterations": refine_iterations, "--checkpoint": checkpoint}.items():
+        if value is not None and not model.config.refinement:
+            raise click.UsageError(f"{option} needs a refiner: add --refine")
     with shown(quiet=quiet) as progress:
-        model.fit(data, skip_broken=skip_broken, progress=progress)
+        model.fit(data, skip_broken=skip_broken, progress=progress, checkpoint=checkpoint)
     model.save(output)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     return model

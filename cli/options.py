@@ -44,6 +44,24 @@ coreset_ratio = click.option(
 )
 
 
+checkpoint = click.option(
+    "--checkpoint",
+    type=PATH,
+    metavar="FILE",
+    help="Keep the refiner's training in FILE, so that a killed run goes on from it. Removed when done.",
+)
+
+
+def refiner_iterations(name: str) -> Callable[[F], F]:
+    """Return the option, under the name that fits its command, for the steps of a refiner's training."""
+    return click.option(
+        name,
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Training steps of the refiner.  [default: the preset's; lite 300, paper 55,000]",
+    )
+
+
 def model_choice(command: F) -> F:
     """Add the options that say which networks and conditions a model is made of."""
     for option in reversed(

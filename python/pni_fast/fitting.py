@@ -36,12 +36,13 @@ def fit(
     num_threads: int,
     on_broken: Broken | None,
     progress: Progress = silent,
+    checkpoint: Path | None = None,
 ) -> Fitted:
     """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`."""
     extractor = build_extractor(config.backbone, config.patch, config.dimension)
     weights_source = load_weights(extractor.backbone, config.backbone, weights)
     extractor.to(device)
-    read, features = _extract(
+    read, features = extract_features(
         extractor,
         sources,
         config,
@@ -56,11 +57,19 @@ def fit(
     )
     fitted = Fitted(config, weights_source, extractor, (height, width), distribution, count)
     if config.refinement:
-        return fit_refiner(fitted, read, features, device=device, num_threads=num_threads, progress=progress)
+        return fit_refiner(
+            fitted,
+            read,
+            features,
+            device=device,
+            num_threads=num_threads,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
     return fitted.with_normalization(_map_range(fitted, features, device, num_threads))
 
 
-def _extract(
+def extract_features(
     extractor: FeatureExtractor,
     sources: Sequence[Source],
     config: Config,
@@ -70,7 +79,13 @@ def _extract(
     on_broken: Broken | None,
     progress: Progress,
 ) -> tuple[list[Source], NDArray[np.float32]]:
-    """Return the readable sources and their features, (n, h, w, d), in memory or mapped from disk."""
+    """Return the readable sources and their features, float32 (n, h, w, d), in memory or mapped from disk.
+
+    Raises
+    ------
+    DataError
+        An image cannot be read and `on_broken` is None, or none can.
+    """
     results = stream(
         sources,
         config.geometry,

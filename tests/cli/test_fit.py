@@ -206,3 +206,39 @@ def test_refinement_is_the_presets_unless_asked_for(invoke, category, tmp_path, 
         flags = [flag] if flag else []
         invoke("fit", category, "-o", tmp_path / "m", "--preset", preset, "--device", "cpu", *flags)
         assert asked.pop() is (default if wanted is None else wanted)
+
+
+def test_options_of_the_refiner_reach_the_fit_and_the_checkpoint_goes_when_the_model_is_there(
+    invoke, category, tmp_path, monkeypatch, model_file
+):
+    from pni_fast.detector import PNI
+
+    checkpoint = tmp_path / "training"
+    asked = []
+
+    def trained(self, *_arguments, checkpoint, **_options):
+        asked.append((self.config.refinement, self.config.refiner.iterations))
+        checkpoint.write_bytes(b"state")
+        self._fitted = PNI.load(model_file, device="cpu")._fitted
+        return self
+
+    monkeypatch.setattr(PNI, "fit", trained)
+    options = ("--refine", "--refine-iterations", 7, "--checkpoint", checkpoint, "--device", "cpu")
+    result = invoke("fit", category, "-o", tmp_path / "m", *options)
+    assert result.exit_code == 0, result.stderr
+    assert asked == [(True, 7)]
+    assert (tmp_path / "m").read_bytes() == model_file.read_bytes()
+    assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize("option", [("--checkpoint", "file"), ("--refine-iterations", 5)])
+def test_options_of_the_refiner_without_one(invoke, category, tmp_path, option):
+    result = invoke("fit", category, "-o", tmp_path / "m", *option, "--device", "cpu")
+    assert result.exit_code == 2
+    assert f"{option[0]} needs a refiner: add --refine" in result.stderr
+
+
+def test_an_unwritable_checkpoint_is_found_before_the_work_begins(refused, category, tmp_path):
+    options = ("--refine", "--checkpoint", tmp_path, "--device", "cpu")
+    line = refused("fit", category / "none", "-o", tmp_path / "m", *options)
+    assert line.startswith(f"{tmp_path}: cannot write")

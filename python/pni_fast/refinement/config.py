@@ -26,8 +26,8 @@ class RefinerConfig:
     side
         Longer side, in pixels, that images are reduced to for the network. None: they are not reduced.
     bank
-        How many synthetic images are made, and their maps computed, once before training. 0: each is made
-        when it is needed and seen once, as in the paper.
+        How many synthetic images are made, and their maps computed, once before training; never more than
+        training sees. 0: each is made when it is needed and seen once, as in the paper.
     iterations, batch
         Steps, and images in each.
     learning_rate

@@ -38,12 +38,15 @@ class RefinementTask:
         The detector fitted on that category.
     textures, drawn_masks
         See `synthetic.SyntheticDefects`.
+    detector
+        What tells this detector from others, a digest say: a checkpoint is bound to it.
     """
 
     images: Sequence[NDArray[np.uint8]]
     anomaly_map: AnomalyMap
     textures: Textures | None = None
     drawn_masks: Sequence[NDArray[np.bool_]] = field(default=())
+    detector: str = ""
 
 
 class Sample(NamedTuple):
@@ -137,13 +140,14 @@ class Bank:
         self._seed = seed
         self._batch = config.batch
         self._samples: list[Sample] = []
-        progress("synthetic maps", 0, config.bank)
-        shares = [len(part) for part in np.array_split(np.arange(config.bank), len(tasks))]
-        for task, items, share in zip(tasks, defects(tasks, seed, config.bank), shares, strict=True):
+        count = min(config.bank, config.iterations * config.batch)
+        progress("synthetic maps", 0, count)
+        shares = [len(part) for part in np.array_split(np.arange(count), len(tasks))]
+        for task, items, share in zip(tasks, defects(tasks, seed, count), shares, strict=True):
             for start in range(0, share, config.batch):
                 made = list(pool.map(items.__getitem__, range(start, min(start + config.batch, share))))
                 self._samples += to_samples(made, task.anomaly_map, config.side)
-                progress("synthetic maps", len(self._samples), config.bank)
+                progress("synthetic maps", len(self._samples), count)
 
     def batch(self, iteration: int) -> list[Sample]:
         """Return the samples of a step, a function of the seed and the step alone."""
