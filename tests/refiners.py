@@ -9,7 +9,15 @@ from pni_fast import PNI
 from pni_fast.refinement import RefinerConfig
 
 SMALL = RefinerConfig(
-    side=32, bank=8, iterations=6, batch=4, levels=(0, 1), widths=(8, 8), checkpoint_every=2
+    side=32,
+    bank=8,
+    sound=0.25,
+    faintest=0.5,
+    iterations=6,
+    batch=4,
+    levels=(0, 1),
+    widths=(8, 8),
+    checkpoint_every=2,
 )
 
 TINY: dict[str, Any] = {

@@ -74,10 +74,8 @@ def test_the_models_own_folder_replaces_them(invoke, categories, models, tmp_pat
     assert all(torch.equal(value, again[name]) for name, value in once.items())
 
 
-def test_a_killed_run_started_again_writes_the_same_bytes(
-    invoke, models, tmp_path, command, environment
-):
-    steps = ("--iterations", 60)
+def test_a_killed_run_started_again_writes_the_same_bytes(invoke, models, tmp_path, command, environment):
+    steps = ("--iterations", 30)
     result = invoke("refine", *command, *steps, "--quiet", "--threads", 1)
     assert result.exit_code == 0, result.stderr
     whole = [(tmp_path / "out" / model.name).read_bytes() for model in models]
