@@ -64,11 +64,12 @@ def test_the_refiner_never_sees_images_that_its_maps_were_fitted_on(good, plain,
 def test_the_number_of_threads_and_of_categories(good, plain):
     other = PNI(**TINY).fit(good[:4])
     one, two = (
-        refine([plain, other], [good, good[:4]], device="cpu", num_threads=threads) for threads in (1, 2)
+        refine([plain, other], [good, good[:4]], iterations=2, device="cpu", num_threads=threads)
+        for threads in (1, 2)
     )
     for first, second in zip(one, two, strict=True):
         assert first.score_samples(good[:2]).tobytes() == second.score_samples(good[:2]).tobytes()
-    alone = refine([plain], [good], device="cpu")[0]
+    alone = refine([plain], [good], iterations=2, device="cpu")[0]
     assert alone.score_samples(good[:2]).tolist() != one[0].score_samples(good[:2]).tolist()
 
 
@@ -124,17 +125,25 @@ def test_a_killed_fit_goes_on_to_the_same_model(good, tmp_path, environment):
     assert checkpoint.exists(), "the library leaves it: the model may not be saved yet"
 
 
+SHORT = {**TINY, "refinement": True, "refiner": replace(SMALL, iterations=2)}
+
+
+@pytest.fixture(scope="module")
+def finished(good, tmp_path_factory):
+    """The checkpoint of a finished training."""
+    checkpoint = tmp_path_factory.mktemp("finished") / "training.safetensors"
+    PNI(**SHORT).fit(good, checkpoint=checkpoint)
+    return checkpoint
+
+
 @pytest.mark.parametrize(
     "settings",
-    [{"seed": 1}, {"coreset_ratio": 0.2}, {"sigma": 4.0}, {"refiner": replace(SMALL, colour=0.2)}, {}],
+    [{"seed": 1}, {"coreset_ratio": 0.2}, {"sigma": 4.0}, {"refiner": replace(SMALL, iterations=4)}, {}],
 )
-def test_a_checkpoint_of_another_fit_is_refused(good, tmp_path, settings):
-    checkpoint = tmp_path / "training.safetensors"
-    short = {**TINY, "refiner": replace(SMALL, iterations=2)}
-    PNI(**short, refinement=True).fit(good, checkpoint=checkpoint)
+def test_a_checkpoint_of_another_fit_is_refused(good, finished, settings):
     images = good if settings else good[1:]
     with pytest.raises(ModelFileError, match=r"training\.safetensors: the checkpoint is of another run"):
-        PNI(**{**short, **settings}, refinement=True).fit(images, checkpoint=checkpoint)
+        PNI(**{**SHORT, **settings}).fit(images, checkpoint=finished)
 
 
 def test_a_checkpoint_without_a_refiner_is_refused(good, tmp_path):
