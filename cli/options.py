@@ -52,13 +52,13 @@ checkpoint = click.option(
 )
 
 
-def refiner_iterations(name: str) -> Callable[[F], F]:
-    """Return the option, under the name that fits its command, for the steps of a refiner's training."""
+def refiner_iterations(name: str, default: str) -> Callable[[F], F]:
+    """Return the option for the steps of a refiner's training, with the name and default of a command."""
     return click.option(
         name,
         type=click.IntRange(min=1),
         metavar="N",
-        help="Training steps of the refiner.  [default: the preset's; lite 300, paper 55,000]",
+        help=f"Training steps of the refiner.  [default: {default}]",
     )
 
 

@@ -62,7 +62,7 @@ class ManyModels(click.Command):
     metavar="DIR",
     help="Folder for the refined models, which keep their names; the models' own folder replaces them.",
 )
-@options.refiner_iterations("--iterations")
+@options.refiner_iterations("--iterations", "what the models' settings say")
 @click.option(
     "--weights",
     type=options.PATH,
