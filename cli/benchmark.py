@@ -66,10 +66,8 @@ def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
     is_flag=True,
     help="Measure PatchCore, P, N, NP and NPR, all from one fit a category (Table 3).",
 )
-@click.option("--backbone", metavar="NAME", help="A timm backbone in place of the presets'.")
-@click.option(
-    "--weights", type=options.PATH, metavar="FILE", help="Backbone weights, .safetensors or .pth, to use."
-)
+@options.backbone
+@options.weights
 @options.device
 @options.seed
 @options.threads
@@ -83,8 +81,8 @@ def benchmark(
     categories: tuple[str, ...],
     presets: tuple[str, ...],
     ablation: bool,
-    backbone: str | None,
-    weights: Path | None,
+    backbone: tuple[str, ...],
+    weights: list[Path | None],
     device: str,
     seed: int,
     threads: int | None,
@@ -102,6 +100,8 @@ def benchmark(
     DIR/runs/PRESET/CATEGORY/           one record for each variant: what a later run need not repeat
     """  # noqa: D301  click's mark against rewrapping
     began = time.monotonic()
+    for preset in presets:
+        options.check_weights(preset, backbone, weights)
     from pni_fast.benchmark import run_benchmark
 
     with shown(quiet=quiet) as progress:
@@ -112,7 +112,7 @@ def benchmark(
             categories=categories,
             presets=presets,
             ablation=ablation,
-            backbone=backbone,
+            backbone=backbone or None,
             weights=weights,
             device=device,
             num_threads=threads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,24 +41,41 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
     began = time.monotonic()
     model = fit_model(data, output, quiet=quiet, **choices)
     warn_skipped(model.skipped_)
-    rows, dimension = model.coreset_.shape
     seconds = time.monotonic() - began
+    members = [
+        {"backbone": member.config.backbone, "coreset": len(coreset), "dimension": coreset.shape[1]}
+        for member, coreset in ((member, member.coreset_) for member in model.members_)
+    ]
     if as_json:
         print_json(
             {
                 "model": output,
                 "n_images": model.n_images_,
                 "skipped": skipped_records(model.skipped_),
-                "coreset": rows,
-                "dimension": dimension,
+                **_sizes(members),
                 "seconds": round(seconds, 3),
             }
         )
     elif not quiet:
         click.echo(
             f"Fitted on {model.n_images_} images in {seconds:.1f} s: "
-            f"a coreset of {rows} vectors of {dimension} dimensions. Model: {output}"
+            f"{described_coresets(members)}. Model: {output}"
         )
+
+
+def _sizes(members: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if len(members) > 1:
+        return {"members": members}
+    return {key: members[0][key] for key in ("coreset", "dimension")}
+
+
+def described_coresets(members: Sequence[dict[str, Any]]) -> str:
+    """Return the sizes of the members' coresets in words."""
+    described = [f"a coreset of {one['coreset']} vectors of {one['dimension']} dimensions" for one in members]
+    if len(described) == 1:
+        return described[0]
+    named = (f"{one['backbone']}, {text}" for one, text in zip(members, described, strict=True))
+    return f"{len(members)} members: " + "; ".join(named)
 
 
 def fit_model(  # the options of the command, one for one
@@ -65,8 +83,8 @@ def fit_model(  # the options of the command, one for one
     output: Path,
     *,
     preset: str = "lite",
-    backbone: str | None = None,
-    weights: Path | None = None,
+    backbone: Sequence[str] = (),
+    weights: Sequence[Path | None] = (),
     coreset_ratio: float | None = None,
     no_position: bool = False,
     no_neighborhood: bool = False,
@@ -87,7 +105,10 @@ def fit_model(  # the options of the command, one for one
         An option of the refiner is given and there will be none.
     PniError
         `output` cannot be written (found before the work begins), or the data or weights cannot be used.
+    click.UsageError
+        There are several weights, but not one for each backbone.
     """
+    options.check_weights(preset, backbone, weights)
     check_writable(output)
     if checkpoint is not None:
         check_writable(checkpoint)
@@ -99,7 +120,7 @@ def fit_model(  # the options of the command, one for one
         settings["refiner"] = replace(PRESETS[preset].refiner, iterations=refine_iterations)
     model = PNI(
         preset,
-        backbone=backbone,
+        backbone=backbone or None,
         weights=weights,
         coreset_ratio=coreset_ratio,
         position=False if no_position else None,
@@ -117,5 +138,8 @@ def fit_model(  # the options of the command, one for one
         model.fit(data, skip_broken=skip_broken, progress=progress, checkpoint=checkpoint)
     model.save(output)
     if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
+        from pni_fast.fitting import member_checkpoints
+
+        for file in member_checkpoints(model.config, checkpoint):
+            file.unlink(missing_ok=True)
     return model

@@ -21,6 +21,10 @@ def installed_version() -> str:
         return "unknown (not installed)"
 
 
+LINE = 100
+"""Characters up to which a list stays on one line."""
+
+
 @click.command(short_help="Describe the installation or a model.")
 @click.argument("model", type=options.PATH, required=False)
 @options.as_json
@@ -66,11 +70,18 @@ def describe_installation() -> dict[str, Any]:
     }
 
 
-def found_weights() -> dict[str, str]:
-    """Return, for each preset, where its backbone weights lie, without asking any network."""
+def found_weights() -> dict[str, Any]:
+    """Return, for each preset, where its backbone weights lie, without asking any network.
+
+    A line for a preset with one backbone, a list of them for one with several.
+    """
     from pni_fast.presets import PRESETS
 
-    return {name: f"{config.backbone}: {_whereabouts(config.backbone)}" for name, config in PRESETS.items()}
+    found: dict[str, Any] = {}
+    for name, config in PRESETS.items():
+        lines = [f"{backbone}: {_whereabouts(backbone)}" for backbone in config.backbones]
+        found[name] = lines[0] if len(lines) == 1 else lines
+    return found
 
 
 def _whereabouts(backbone: str) -> str:
@@ -97,6 +108,14 @@ def _print_lines(described: Mapping[str, Any], indent: str = "") -> None:
         if isinstance(value, Mapping):
             click.echo(f"{indent}{label}:")
             _print_lines(value, indent + "  ")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for number, item in enumerate(value):
+                click.echo(f"{indent}{label} {number}:")
+                _print_lines(item, indent + "  ")
+        elif isinstance(value, list) and len(_text(value)) > LINE:
+            click.echo(f"{indent}{label}:")
+            for item in value:
+                click.echo(f"{indent}  {_text(item)}")
         else:
             click.echo(f"{indent}{label + ':':<{width}}{_text(value)}")
 
@@ -106,6 +125,6 @@ def _text(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return ", ".join(map(_text, value)) or "-"
     return str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PRESETS = ("lite", "paper")
+PRESETS = ("lite", "paper", "paper-ensemble")
 
 # Existence is checked by the library, whose message also says what was expected there.
 PATH = click.Path(path_type=Path)
@@ -36,6 +36,42 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 skip_broken = click.option(
     "--skip-broken", is_flag=True, help="Go on past files that cannot be read as images, and list them."
 )
+backbone = click.option(
+    "--backbone",
+    multiple=True,
+    metavar="NAME",
+    help="A timm backbone in place of the preset's. Given several times: an ensemble, the mean of the models "
+    "fitted with each.",
+)
+
+
+def _files(_ctx: click.Context, _parameter: click.Parameter, values: tuple[Path, ...]) -> list[Path | None]:
+    return [None if value == Path("-") else value for value in values]
+
+
+weights = click.option(
+    "--weights",
+    type=PATH,
+    multiple=True,
+    callback=_files,
+    metavar="FILE",
+    help="Backbone weights, .safetensors or .pth, named as in timm or torchvision. For an ensemble once for "
+    "each backbone, in their order; - takes the embedded or hub weights.",
+)
+
+
+def check_weights(preset: str, backbones: Sequence[str], weights: Sequence[Path | None]) -> None:
+    """Refuse, as wrong usage, weights that are not one for each backbone."""
+    from pni_fast.errors import WeightsError
+    from pni_fast.members import member_weights
+    from pni_fast.presets import PRESETS
+
+    try:
+        member_weights(backbones or PRESETS[preset].backbones, weights)
+    except WeightsError as error:
+        raise click.UsageError(f"--weights and --backbone: {error}") from error
+
+
 coreset_ratio = click.option(
     "--coreset-ratio",
     type=click.FloatRange(min=0, max=1, min_open=True),
@@ -71,15 +107,11 @@ def model_choice(command: F) -> F:
                 type=click.Choice(PRESETS),
                 default="lite",
                 show_default=True,
-                help="lite: embedded weights, sized for a CPU; paper: WideResNet-101, sizes as published.",
+                help="lite: embedded weights, sized for a CPU; paper: WideResNet-101, sizes as published; "
+                "paper-ensemble: the same with ResNeXt-101 and DenseNet-201 beside it.",
             ),
-            click.option("--backbone", metavar="NAME", help="A timm backbone in place of the preset's."),
-            click.option(
-                "--weights",
-                type=PATH,
-                metavar="FILE",
-                help="Backbone weights, .safetensors or .pth, named as in timm or torchvision.",
-            ),
+            backbone,
+            weights,
             coreset_ratio,
             click.option("--no-position", is_flag=True, help="Leave the position histogram out."),
             click.option(

@@ -58,3 +58,19 @@ def run_command(environment: dict[str, str]) -> Callable[..., subprocess.Complet
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def resnet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return weights of resnet18 that no hub was asked for: random, but the same in every session."""
+    import safetensors.torch
+    import timm
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        state = timm.create_model("resnet18").state_dict()
+    target = tmp_path_factory.mktemp("weights") / "resnet18.safetensors"
+    needed = {name: value for name, value in state.items() if not name.startswith(("layer4", "fc"))}
+    safetensors.torch.save_file(needed, target)
+    return target

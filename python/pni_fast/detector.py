@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import fitting, model_file
+from .ensemble import Model
 from .errors import PniError
 from .geometry import Geometry
+from .members import WeightsFile, member_weights
 from .parallel import resolve_device, resolve_threads
 from .presets import preset as preset_config
 from .progress import Progress, silent
 from .refinement.checkpoint import read_header
 from .sources import ImagesLike, prediction_sources, training_sources
-from .state import Fitted
 from .stream import stream
 
 
@@ -36,7 +38,8 @@ class Prediction:
     score
         Anomaly score of the image: the maximum of its map.
     anomaly_map
-        float32 (crop, crop), distance to the nearest normal patch that position and surroundings allow.
+        float32 (crop, crop), distance to the nearest normal patch that position and surroundings allow; of an
+        ensemble the mean of its members' maps, each normalised so that normal images span [0, 1].
     image
         uint8 (crop, crop, 3), the part of the image that the map covers.
     """
@@ -55,10 +58,14 @@ class PNI:
     ----------
     preset
         ``"lite"``: embedded weights, sized for a CPU. ``"paper"``: section 4.1 of the paper.
+        ``"paper-ensemble"``: the same with the paper's three backbones.
     backbone
-        Any timm model with ``features_only`` and levels at strides 8 and 16, instead of the preset's.
+        Any timm model with ``features_only`` and levels at strides 8 and 16, instead of the preset's. Several
+        make an ensemble: a whole model is fitted with each, one after another, and their normalised maps are
+        averaged.
     weights
-        A state dict of the backbone (.safetensors or .pth, names of timm or torchvision).
+        A state dict of the backbone (.safetensors or .pth, names of timm or torchvision). For several
+        backbones one each, in their order, None for embedded or hub weights; a single one is the first's.
     coreset_ratio
         |C_emb| as a share of all features, in (0, 1].
     position, neighborhood, refinement
@@ -76,17 +83,20 @@ class PNI:
     ----------
     config_ : Config
         All settings.
-    coreset_ : ndarray of shape (m, d), float32
+    members_ : tuple of PNI
+        The model of every backbone, fitted, to be used like any other; of an ensemble only they have the
+        attributes below that are marked with *.
+    coreset_* : ndarray of shape (m, d), float32
         C_emb in greedy order; its first rows are C_dist.
-    groups_ : ndarray of shape (m,), int64
+    groups_* : ndarray of shape (m,), int64
         Index of the nearest C_dist vector of each row.
-    position_ : ndarray of shape (h, w, K), float32, or None
+    position_* : ndarray of shape (h, w, K), float32, or None
         p(c_dist | x).
-    neighborhood_ : NeighborhoodMLP or None
+    neighborhood_* : NeighborhoodMLP or None
         The model of p(c_dist | N_p(x)).
     normalization_ : tuple of float
-        Lowest and highest value of maps of normal images, seen at fit time.
-    refiner_ : RefinementNetwork or None
+        Lowest and highest value of maps of normal images, seen at fit time; (0, 1) for an ensemble.
+    refiner_* : RefinementNetwork or None
         The refinement network.
     n_images_ : int
         Images fitted on.
@@ -109,8 +119,8 @@ class PNI:
         self,
         preset: str = "lite",
         *,
-        backbone: str | None = None,
-        weights: str | os.PathLike[str] | None = None,
+        backbone: str | Sequence[str] | None = None,
+        weights: WeightsFile | Sequence[WeightsFile] = None,
         coreset_ratio: float | None = None,
         position: bool | None = None,
         neighborhood: bool | None = None,
@@ -130,11 +140,11 @@ class PNI:
             seed=seed,
             **settings,
         )
-        self.weights = None if weights is None else Path(weights)
+        self.weights = member_weights(self.config.backbones, weights)
         self.device = resolve_device(device)
         self.num_threads = resolve_threads(num_threads)
         self.skipped_: list[tuple[str, str]] = []
-        self._fitted: Fitted | None = None
+        self._fitted: Model | None = None
 
     @property
     def geometry(self) -> Geometry:
@@ -163,7 +173,7 @@ class PNI:
         checkpoint
             File that the refiner's training is kept in, with `refinement` only. Where it exists, training
             goes on from it and on a CPU gives the very model of a fit never stopped. It is left in place:
-            remove it once the model is saved.
+            remove it once the model is saved. Each member of an ensemble has a file, FILE-1 and so on.
 
         Raises
         ------
@@ -257,8 +267,22 @@ class PNI:
         fitted = model_file.load(path)
         model = cls(device=device, num_threads=num_threads)
         model.config = fitted.config
+        model.weights = member_weights(fitted.config.backbones)
         model._fitted = fitted
         return model
+
+    @property
+    def members_(self) -> tuple[PNI, ...]:
+        """The fitted model of every backbone."""
+        if self._fitted is None:
+            raise AttributeError("'members_' is there after fit() or load()")
+        members = []
+        for fitted, weights in zip(self._fitted.members, self.weights, strict=True):
+            member = copy.copy(self)
+            member.config, member.weights, member._fitted = fitted.config, (weights,), fitted
+            member.skipped_ = list(self.skipped_)
+            members.append(member)
+        return tuple(members)
 
     def summary(self) -> dict[str, Any]:
         """Return what the model holds, as plain values for JSON."""
@@ -270,12 +294,10 @@ class PNI:
         if name.endswith("_") and not name.startswith("_"):
             if fitted is None:
                 raise AttributeError(f"{name!r} is there after fit() or load()")
-            for holder in (fitted, fitted.distribution):
-                if name[:-1] in holder.__dataclass_fields__:
-                    return getattr(holder, name[:-1])
+            return fitted.attribute(name[:-1])
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def _require_fitted(self) -> Fitted:
+    def _require_fitted(self) -> Model:
         if self._fitted is None:
             raise PniError("this PNI is not fitted yet; call fit() or PNI.load() first")
         return self._fitted
@@ -284,8 +306,9 @@ class PNI:
         """Refuse, before the work begins, a checkpoint that has no use or is none."""
         if not self.config.refinement:
             raise PniError(f"checkpoint {checkpoint}: refinement must be on, got refinement=False")
-        if checkpoint.exists():
-            read_header(checkpoint)
+        for file in fitting.member_checkpoints(self.config, checkpoint):
+            if file.exists():
+                read_header(file)
 
     def _skip(self, name: str, reason: str) -> None:
         self.skipped_.append((name, reason))

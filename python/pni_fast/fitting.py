@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .backbone import build_extractor, load_weights
 from .distribution import fit_distribution
+from .ensemble import Model, combine
 from .errors import DataError
 from .feature_store import allocate_features
 from .features import FeatureExtractor
@@ -30,17 +31,62 @@ RANGE_IMAGES = 32
 def fit(
     sources: Sequence[Source],
     config: Config,
-    weights: Path | None,
+    weights: Sequence[Path | None],
     *,
     device: torch.device,
     num_threads: int,
     on_broken: Broken | None,
     progress: Progress = silent,
     checkpoint: Path | None = None,
-) -> Fitted:
-    """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`."""
-    extractor = build_extractor(config.backbone, config.patch, config.dimension)
-    weights_source = load_weights(extractor.backbone, config.backbone, weights)
+) -> Model:
+    """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
+
+    The members of an ensemble are fitted one after another: features are held of one at a time, and on a GPU
+    the networks of one at a time, those finished waiting in the host's memory.
+    """
+    members = tuple(zip(config.members, weights, strict=True))
+    for member, file in members[1:]:
+        _extractor(member, file)  # a wrong name or file is found before the first fit, not after it
+    fitted: list[Fitted] = []
+    states = [None] * len(members) if checkpoint is None else member_checkpoints(config, checkpoint)
+    for number, ((member, file), state) in enumerate(zip(members, states, strict=True), 1):
+        where = "" if len(members) == 1 else f"{member.backbone} ({number}/{len(members)}): "
+        one, sources = _fit_member(
+            sources,
+            member,
+            file,
+            device=device,
+            num_threads=num_threads,
+            on_broken=on_broken,
+            progress=_staged(progress, where),
+            checkpoint=state,
+        )
+        on_broken = None  # from the second member on, `sources` are those that could be read
+        fitted.append(one if len(members) == 1 else one.to(torch.device("cpu")))
+    return combine(config, fitted)
+
+
+def member_checkpoints(config: Config, checkpoint: Path) -> list[Path]:
+    """Return the file of each member's refiner training: `checkpoint`, numbered where there are several."""
+    count = len(config.backbones)
+    if count == 1:
+        return [checkpoint]
+    return [checkpoint.with_name(f"{checkpoint.stem}-{n}{checkpoint.suffix}") for n in range(1, count + 1)]
+
+
+def _fit_member(
+    sources: Sequence[Source],
+    config: Config,
+    weights: Path | None,
+    *,
+    device: torch.device,
+    num_threads: int,
+    on_broken: Broken | None,
+    progress: Progress,
+    checkpoint: Path | None,
+) -> tuple[Fitted, list[Source]]:
+    """Fit a model with one backbone; return the sources it could read too."""
+    extractor, weights_source = _extractor(config, weights)
     extractor.to(device)
     read, features = extract_features(
         extractor,
@@ -57,7 +103,7 @@ def fit(
     )
     fitted = Fitted(config, weights_source, extractor, (height, width), distribution, count)
     if config.refinement:
-        return fit_refiner(
+        fitted = fit_refiner(
             fitted,
             read,
             features,
@@ -66,7 +112,20 @@ def fit(
             progress=progress,
             checkpoint=checkpoint,
         )
-    return fitted.with_normalization(_map_range(fitted, features, device, num_threads))
+    else:
+        fitted = fitted.with_normalization(_map_range(fitted, features, device, num_threads))
+    return fitted, read
+
+
+def _extractor(config: Config, weights: Path | None) -> tuple[FeatureExtractor, str]:
+    """Return the extractor of a model with one backbone, and where its weights came from."""
+    (name,) = config.backbones
+    extractor = build_extractor(name, config.patch, config.dimension)
+    return extractor, load_weights(extractor.backbone, name, weights)
+
+
+def _staged(progress: Progress, where: str) -> Progress:
+    return lambda stage, done, total: progress(where + stage, done, total)
 
 
 def extract_features(

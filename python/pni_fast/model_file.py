@@ -1,9 +1,15 @@
-"""One model, one `.safetensors` file: tensors, and everything else as JSON in its metadata."""
+"""One model, one `.safetensors` file: tensors, and everything else as JSON in its metadata.
+
+A model with one backbone is format 1. An ensemble is format 2, which readers of format 1 refuse by its
+number: the tensors of each member carry the prefix ``members.N.`` and its own values are element N of
+``members`` in the metadata; the settings are there once.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +21,7 @@ import torch
 
 from .backbone import build_extractor
 from .distribution import Distribution, distribution_size
+from .ensemble import Model, combine
 from .errors import ModelFileError
 from .files import atomic_path
 from .neighborhood import NeighborhoodMLP
@@ -22,15 +29,18 @@ from .presets import Config
 from .refinement import RefinementNetwork
 from .state import Fitted
 
-FORMAT = 1
-"""Number of the layout written. A reader refuses higher ones; raise it when an old reader would go wrong."""
+SINGLE, FORMAT = 1, 2
+"""Numbers of the layouts: of one member, and of several. A reader refuses higher ones than it knows."""
 
 KEY = "pni_fast"
 
 Number = TypeVar("Number", int, float)
 
 
-def save(fitted: Fitted, path: str | os.PathLike[str]) -> None:
+Tensors = dict[str, torch.Tensor]
+
+
+def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the model; the file appears whole or not at all.
 
     Raises
@@ -38,6 +48,38 @@ def save(fitted: Fitted, path: str | os.PathLike[str]) -> None:
     PniError
         The file cannot be written.
     """
+    header = {
+        "version": version("pni-fast"),
+        "config": model.config.as_dict(),
+        "n_images": model.n_images,
+    }
+    if len(model.members) == 1:
+        tensors = _tensors(model.members[0])
+        header |= {"format": SINGLE, **_values(model.members[0])}
+    else:
+        tensors = {}
+        for number, member in enumerate(model.members):
+            tensors |= _prefixed(_prefix(number), _tensors(member))
+        header |= {"format": FORMAT, "members": [_values(member) for member in model.members]}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        safetensors.torch.save_file(contiguous, temporary, metadata={KEY: json.dumps(header, sort_keys=True)})
+
+
+def _prefix(number: int) -> str:
+    return f"members.{number}."
+
+
+def _values(fitted: Fitted) -> dict[str, Any]:
+    return {
+        "weights_source": fitted.weights_source,
+        "grid": fitted.grid,
+        "normalization": fitted.normalization,
+        "refiner_range": fitted.refiner_range,
+    }
+
+
+def _tensors(fitted: Fitted) -> Tensors:
     parts = fitted.distribution
     tensors = {
         "coreset": torch.from_numpy(parts.coreset),
@@ -50,23 +92,11 @@ def save(fitted: Fitted, path: str | os.PathLike[str]) -> None:
         tensors |= _prefixed("neighborhood.", parts.neighborhood.state_dict())
     if fitted.refiner is not None:
         tensors |= _prefixed("refiner.", fitted.refiner.state_dict())
-    header = {
-        "format": FORMAT,
-        "version": version("pni-fast"),
-        "config": fitted.config.as_dict(),
-        "weights_source": fitted.weights_source,
-        "grid": fitted.grid,
-        "normalization": fitted.normalization,
-        "refiner_range": fitted.refiner_range,
-        "n_images": fitted.n_images,
-    }
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        safetensors.torch.save_file(contiguous, temporary, metadata={KEY: json.dumps(header, sort_keys=True)})
+    return tensors
 
 
-def load(path: str | os.PathLike[str]) -> Fitted:
-    """Read a model.
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a model, the members of an ensemble one after another.
 
     Raises
     ------
@@ -78,15 +108,19 @@ def load(path: str | os.PathLike[str]) -> Fitted:
         raise ModelFileError(f"{file}: no such model file")
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            header = _header(file, metadata)
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
+            header = _header(file, opened.metadata() or {})
+
+            def tensors(prefix: str) -> Tensors:
+                names = [name for name in opened.keys() if name.startswith(prefix)]  # noqa: SIM118 (no mapping)
+                return {name[len(prefix) :]: opened.get_tensor(name) for name in names}
+
+            return _assemble_all(header, tensors)
+    except ModelFileError:
+        raise
     except safetensors.SafetensorError as error:
         raise ModelFileError(
             f"{file}: not a whole .safetensors file ({error}); it is truncated or of another kind"
         ) from error
-    try:
-        return _assemble(header, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelFileError(f"{file}: damaged model file: {type(error).__name__}: {reason}") from error
@@ -108,10 +142,26 @@ def _header(file: Path, metadata: dict[str, str]) -> dict[str, Any]:
     return header
 
 
-def _assemble(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Fitted:
+def _assemble_all(header: dict[str, Any], tensors: Callable[[str], Tensors]) -> Model:
+    """Return the model of a header; `tensors` gives those whose names begin with a prefix, without it."""
     config = Config.from_dict(header["config"])
+    count = header["n_images"]
+    if header["format"] == SINGLE:
+        return _assemble(config, count, header, tensors(""))
+    each = zip(config.members, header["members"], strict=True)
+    return combine(
+        config,
+        [
+            _assemble(member, count, values, tensors(_prefix(number)))
+            for number, (member, values) in enumerate(each)
+        ],
+    )
+
+
+def _assemble(config: Config, n_images: int, values: dict[str, Any], tensors: Tensors) -> Fitted:
+    (backbone,) = config.backbones
     coreset = tensors["coreset"].numpy()
-    extractor = build_extractor(config.backbone, config.patch, config.dimension)
+    extractor = build_extractor(backbone, config.patch, config.dimension)
     extractor.backbone.load_state_dict(_stripped("backbone.", tensors))
     size = distribution_size(len(coreset), config)
     neighborhood = refiner = None
@@ -125,19 +175,19 @@ def _assemble(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Fitte
         refiner.eval().requires_grad_(False)
     return Fitted(
         config=config,
-        weights_source=header["weights_source"],
+        weights_source=values["weights_source"],
         extractor=extractor,
-        grid=_pair(header["grid"]),
+        grid=_pair(values["grid"]),
         distribution=Distribution(
             coreset=coreset,
             groups=tensors["groups"].numpy().astype(np.int64, copy=False),
             position=tensors["position"].numpy() if config.position else None,
             neighborhood=neighborhood,
         ),
-        n_images=header["n_images"],
-        normalization=_pair(header["normalization"]),
+        n_images=n_images,
+        normalization=_pair(values["normalization"]),
         refiner=refiner,
-        refiner_range=_pair(header["refiner_range"]),
+        refiner_range=_pair(values["refiner_range"]),
     )
 
 
@@ -146,9 +196,9 @@ def _pair(values: list[Number]) -> tuple[Number, Number]:
     return first, second
 
 
-def _prefixed(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _prefixed(prefix: str, state: Tensors) -> Tensors:
     return {prefix + name: tensor for name, tensor in state.items()}
 
 
-def _stripped(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _stripped(prefix: str, tensors: Tensors) -> Tensors:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

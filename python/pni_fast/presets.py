@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from .errors import PniError
 from .geometry import Geometry
+from .members import backbone_choice
 from .refinement.config import REFINERS, RefinerConfig
 
 RULES = ("average", "both")
@@ -56,7 +58,7 @@ class Config:
     preset
         The preset these settings started from.
     backbone
-        Name of a timm model.
+        Name of a timm model; several, as a tuple, make an ensemble.
     resize, crop
         Input geometry in pixels.
     patch
@@ -85,7 +87,7 @@ class Config:
     """
 
     preset: str = "lite"
-    backbone: str = "tf_efficientnet_lite0"
+    backbone: str | tuple[str, ...] = "tf_efficientnet_lite0"
     resize: int = 512
     crop: int = 480
     patch: int = 3
@@ -107,6 +109,16 @@ class Config:
         """How images and masks are cropped."""
         return Geometry(self.resize, self.crop)
 
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The backbone of every member."""
+        return (self.backbone,) if isinstance(self.backbone, str) else self.backbone
+
+    @property
+    def members(self) -> tuple[Config, ...]:
+        """The settings of every member: these with one backbone."""
+        return tuple(replace(self, backbone=name) for name in self.backbones)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as nested plain values, for JSON."""
         return asdict(self)
@@ -115,6 +127,8 @@ class Config:
     def from_dict(cls, values: dict[str, Any]) -> Config:
         """Rebuild settings from :meth:`as_dict`; raises TypeError or KeyError when they do not fit."""
         plain = dict(values)
+        if isinstance(plain["backbone"], list):
+            plain["backbone"] = tuple(plain["backbone"])
         mlp = MLPConfig(**plain.pop("mlp"))
         refiner = RefinerConfig.from_dict(plain.pop("refiner"))
         return cls(**plain, mlp=mlp, refiner=refiner)
@@ -122,14 +136,18 @@ class Config:
 
 LITE_MLP = MLPConfig(layers=3, width=64, reduce=16, epochs=4, step=2, positions=25_000, shards=4)
 
+PAPER_BACKBONES = ("wide_resnet101_2.tv_in1k", "resnext101_32x8d.tv_in1k", "densenet201.tv_in1k")
+"""The networks of the paper's ensemble (section 4.1), that of its single model first."""
+
 PRESETS: dict[str, Config] = {
     "lite": Config(rule="both", mlp=LITE_MLP, refiner=REFINERS["lite"]),
-    "paper": Config(preset="paper", backbone="wide_resnet101_2.tv_in1k", refinement=True),
+    "paper": Config(preset="paper", backbone=PAPER_BACKBONES[0], refinement=True),
+    "paper-ensemble": Config(preset="paper-ensemble", backbone=PAPER_BACKBONES, refinement=True),
 }
-"""`lite`: embedded weights, fits on a CPU. `paper`: section 4.1 to the letter."""
+"""`lite`: embedded weights, fits on a CPU. `paper` and `paper-ensemble`: section 4.1 to the letter."""
 
 
-def preset(name: str, **overrides: Any) -> Config:
+def preset(name: str, *, backbone: str | Sequence[str] | None = None, **overrides: Any) -> Config:
     """Return a preset with the overrides that are not None.
 
     Raises
@@ -146,6 +164,8 @@ def preset(name: str, **overrides: Any) -> Config:
     unknown = sorted(set(changes) - known)
     if unknown:
         raise TypeError(f"unknown setting {unknown[0]!r}; settings are {', '.join(sorted(known))}")
+    if backbone is not None:
+        changes["backbone"] = backbone_choice(backbone)
     config = replace(PRESETS[name], **changes)
     _ = config.geometry  # checks resize and crop
     if not 0 < config.coreset_ratio <= 1:

@@ -20,6 +20,7 @@ from .refinement import RefinerConfig, train_shared_refiner
 from .refinement.checkpoint import read_header
 from .refiner_fitting import HeldOut, hold_out, with_refiner
 from .sources import ImagesLike, training_sources
+from .state import Fitted
 
 ModelLike: TypeAlias = Union[str, "os.PathLike[str]", PNI]
 
@@ -103,7 +104,7 @@ def refine(
     if state is not None and state.exists():
         read_header(state)
     names = [_name(model, number) for number, model in enumerate(models)]
-    ready = [_ready(model, where, threads) for model in models]
+    ready = [_ready(model, name, where, threads) for model, name in zip(models, names, strict=True)]
     config = _common_config(ready, names, iterations)
     for model in ready:
         model.config = replace(model.config, refinement=True, refiner=config)
@@ -124,7 +125,7 @@ def refine(
         checkpoint=state,
     )
     for model, part in zip(ready, held, strict=True):
-        model._fitted = with_refiner(model._require_fitted(), part, refiner, threads)
+        model._fitted = with_refiner(_single(model), part, refiner, threads)
     return ready
 
 
@@ -132,12 +133,29 @@ def _name(model: ModelLike, number: int) -> str:
     return f"models[{number}]" if isinstance(model, PNI) else os.fspath(model)
 
 
-def _ready(model: ModelLike, device: torch.device, threads: int) -> PNI:
-    """Return a model of our own to change, on the device asked for."""
+def _ready(model: ModelLike, name: str, device: torch.device, threads: int) -> PNI:
+    """Return a model of our own to change, on the device asked for.
+
+    Raises
+    ------
+    PniError
+        It is an ensemble, whose members see an image's map each in its own way.
+    """
     own = copy.copy(model) if isinstance(model, PNI) else PNI.load(model, device="cpu")
-    own._require_fitted()
+    count = len(own._require_fitted().members)
+    if count > 1:
+        raise PniError(
+            f"{name}: must be a model of one backbone, got an ensemble of {count}; refine its members_, or "
+            "fit it with refinement"
+        )
     own.device, own.num_threads, own.skipped_ = device, threads, []
     return own
+
+
+def _single(model: PNI) -> Fitted:
+    """Return the one member of a model that `_ready` let through."""
+    (fitted,) = model._require_fitted().members
+    return fitted
 
 
 def _common_config(models: Sequence[PNI], names: Sequence[str], iterations: int | None) -> RefinerConfig:
@@ -188,7 +206,7 @@ def _hold_out(model: PNI, name: str, images: ImagesLike, *, skip_broken: bool, p
     DataError
         The images cannot be read, or are not as many.
     """
-    fitted = replace(model._require_fitted(), config=model.config, refiner=None)
+    fitted = replace(_single(model), config=model.config, refiner=None)
     model._fitted = fitted
     sources = training_sources(images)
     read, features = extract_features(

@@ -57,23 +57,43 @@ class Fitted:
         """|C_dist|."""
         return distribution_size(len(self.distribution.coreset), self.config)
 
+    @property
+    def members(self) -> tuple[Fitted, ...]:
+        """The model itself, alone, where an ensemble has several."""
+        return (self,)
+
+    def attribute(self, name: str) -> Any:
+        """Return a field of the model or of its distribution; raises AttributeError where there is none."""
+        for holder in (self, self.distribution):
+            if name in holder.__dataclass_fields__:
+                return getattr(holder, name)
+        raise AttributeError(f"a fitted model has no attribute {name + '_'!r}")
+
+    def to(self, device: torch.device) -> Fitted:
+        """Move the networks to `device` and return this model."""
+        for network in (self.extractor, self.distribution.neighborhood, self.refiner):
+            if network is not None:
+                network.to(device)
+        return self
+
     def with_normalization(self, normalization: tuple[float, float]) -> Fitted:
         """Return this model with another map range."""
         return replace(self, normalization=normalization)
 
     def scorer(self, device: torch.device) -> Scorer:
         """Return the scoring pipeline with its networks on `device`."""
+        self.to(device)
         height, width = self.grid
         parts = self.distribution
         position = None if parts.position is None else parts.position.reshape(height * width, -1)
         return Scorer(
-            self.extractor.to(device),
+            self.extractor,
             parts.coreset,
             parts.groups,
             Conditions(position, 1 / (2 * len(parts.coreset)), self.config.rule),
-            None if parts.neighborhood is None else parts.neighborhood.to(device),
+            parts.neighborhood,
             Upsampler(height, width, self.config.crop, self.config.sigma),
-            None if self.refiner is None else self.refiner.to(device),
+            self.refiner,
             self.refiner_range,
         )
 

@@ -50,7 +50,7 @@ def test_a_newer_format_is_refused_with_both_versions(saved, tmp_path):
     target = tmp_path / "new.safetensors"
     rewrite(saved, target, lambda header, _: header.update(format=99, version="9.1"))
     with pytest.raises(
-        ModelFileError, match=r"model format 99 \(written by pni-fast 9\.1\) is newer than format 1"
+        ModelFileError, match=r"model format 99 \(written by pni-fast 9\.1\) is newer than format 2"
     ):
         PNI.load(target)
 

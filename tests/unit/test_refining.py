@@ -149,3 +149,28 @@ def test_a_checkpoint_of_another_fit_is_refused(good, finished, settings):
 def test_a_checkpoint_without_a_refiner_is_refused(good, tmp_path):
     with pytest.raises(PniError, match="refinement must be on, got refinement=False"):
         PNI(**TINY).fit(good, checkpoint=tmp_path / "training.safetensors")
+
+
+@pytest.fixture(scope="module")
+def two_backbones(resnet_weights):
+    return {"backbone": ["tf_efficientnet_lite0", "resnet18"], "weights": [None, resnet_weights]}
+
+
+def test_each_member_of_an_ensemble_keeps_its_training_in_a_file_of_its_own(good, two_backbones, tmp_path):
+    checkpoint = tmp_path / "training.safetensors"
+    model = PNI(**SHORT, **two_backbones).fit(good, checkpoint=checkpoint)
+    files = [tmp_path / "training-1.safetensors", tmp_path / "training-2.safetensors"]
+    assert sorted(tmp_path.iterdir()) == files
+    steps = []
+    again = PNI(**SHORT, **two_backbones).fit(
+        good,
+        checkpoint=checkpoint,
+        progress=lambda stage, *_: steps.append(stage) if stage.endswith("refinement") else None,
+    )
+    assert steps == [], "both trainings were finished"
+    assert saved(again, tmp_path) == saved(model, tmp_path)
+    files[1].write_bytes(b"something else")
+    with pytest.raises(ModelFileError, match=r"training-2\.safetensors: not a readable"):
+        PNI(**SHORT, **two_backbones).fit(good, checkpoint=checkpoint)
+    with pytest.raises(PniError, match=r"models\[0\]: must be a model of one backbone, got an ensemble of 2"):
+        refine([model], [good], device="cpu")

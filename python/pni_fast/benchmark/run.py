@@ -14,6 +14,7 @@ from typing import Any
 from pni_fast.data import category_names, open_benchmark
 from pni_fast.detector import PNI
 from pni_fast.errors import DataError, PniError, WeightsError
+from pni_fast.members import WeightsFile, member_weights
 from pni_fast.presets import preset as preset_config
 from pni_fast.progress import Progress, silent
 
@@ -73,8 +74,8 @@ def run_benchmark(
     categories: Sequence[str] = (),
     presets: Sequence[str] = ("lite",),
     ablation: bool = False,
-    backbone: str | None = None,
-    weights: str | os.PathLike[str] | None = None,
+    backbone: str | Sequence[str] | None = None,
+    weights: WeightsFile | Sequence[WeightsFile] = None,
     device: str = "auto",
     num_threads: int | None = None,
     seed: int = 0,
@@ -130,13 +131,14 @@ def run_benchmark(
     plans = []
     for preset in dict.fromkeys(presets):
         config = preset_config(preset, **options)
+        digests = [_fingerprint(file) for file in member_weights(config.backbones, weights)]
         run = RunFolder(folder, preset)
         run.claim(
             {
                 "dataset": dataset,
                 "root": str(Path(root).resolve()),
                 "version": _version(),
-                "weights": _fingerprint(weights),
+                "weights": digests[0] if len(digests) == 1 else digests,
                 "config": {key: value for key, value in config.as_dict().items() if key not in _PARTS},
             }
         )
@@ -205,11 +207,11 @@ def _version() -> str:
         return "unknown"
 
 
-def _fingerprint(weights: str | os.PathLike[str] | None) -> str | None:
+def _fingerprint(weights: Path | None) -> str | None:
     if weights is None:
         return None
     try:
-        return hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+        return hashlib.sha256(weights.read_bytes()).hexdigest()
     except OSError as error:
         raise WeightsError(f"{weights}: cannot be read: {error.strerror or error}") from error
 

@@ -17,10 +17,12 @@ import numpy as np
 import torch
 
 from pni_fast.detector import PNI
+from pni_fast.ensemble import combine
 from pni_fast.features import FeatureExtractor
 from pni_fast.fitting import RANGE_IMAGES
 from pni_fast.presets import Config
 from pni_fast.progress import Progress, silent
+from pni_fast.state import Fitted
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,10 @@ ABLATION = tuple(Variant.named(name) for name in ("neither", "P", "N", "NP", "NP
 """The paper's four rows, and P alone, which the paper leaves out."""
 
 
+REMEMBERED = 4 << 30
+"""Bytes of features that the extractors of a model keep between them."""
+
+
 class RememberingExtractor(FeatureExtractor):
     """An extractor that knows the images it has seen: variants of one fit share their features.
 
@@ -79,7 +85,7 @@ class RememberingExtractor(FeatureExtractor):
         Bytes of features kept; images beyond it are extracted each time.
     """
 
-    def __init__(self, extractor: FeatureExtractor, capacity: int = 4 << 30) -> None:
+    def __init__(self, extractor: FeatureExtractor, capacity: int) -> None:
         super().__init__(
             extractor.backbone,
             tuple(extractor.mean.flatten().tolist()),
@@ -111,7 +117,14 @@ def share_extraction(model: PNI) -> PNI:
     """Return a fitted model whose variants extract the features of an image once between them."""
     shared = copy.copy(model)
     fitted = model._require_fitted()
-    shared._fitted = replace(fitted, extractor=RememberingExtractor(fitted.extractor))
+    capacity = REMEMBERED // len(fitted.members)
+    shared._fitted = combine(
+        fitted.config,
+        [
+            replace(member, extractor=RememberingExtractor(member.extractor, capacity))
+            for member in fitted.members
+        ],
+    )
     return shared
 
 
@@ -139,10 +152,23 @@ def derive(model: PNI, variant: Variant, train: list[Path], *, progress: Progres
         raise ValueError(f"variant must have parts of {full.name} only, got {variant.name}")
     if variant == full:
         return model
-    fitted = model._require_fitted()
+    reduced = copy.copy(model)
+    reduced.config = replace(
+        model.config,
+        neighborhood=variant.neighborhood,
+        position=variant.position,
+        refinement=variant.refinement,
+    )
+    members = [_derive_member(member, variant, train, progress) for member in model.members_]
+    reduced._fitted = combine(reduced.config, members)
+    return reduced
+
+
+def _derive_member(model: PNI, variant: Variant, train: list[Path], progress: Progress) -> Fitted:
+    (fitted,) = model._require_fitted().members
     parts = fitted.distribution
     config = replace(
-        model.config,
+        fitted.config,
         neighborhood=variant.neighborhood,
         position=variant.position,
         refinement=variant.refinement,
@@ -153,13 +179,12 @@ def derive(model: PNI, variant: Variant, train: list[Path], *, progress: Progres
         position=parts.position if variant.position else None,
     )
     refiner = fitted.refiner if variant.refinement else None
+    member = replace(fitted, config=config, distribution=distribution, refiner=refiner)
     reduced = copy.copy(model)
-    reduced.config = config
-    reduced._fitted = replace(fitted, config=config, distribution=distribution, refiner=refiner)
+    reduced.config, reduced._fitted = config, member
     chosen = np.unique(np.linspace(0, len(train) - 1, RANGE_IMAGES).astype(int))
     maps = [
         found.anomaly_map for found in reduced.predict([train[index] for index in chosen], progress=progress)
     ]
     low, high = min(float(found.min()) for found in maps), max(float(found.max()) for found in maps)
-    reduced._fitted = reduced._fitted.with_normalization((low, high))
-    return reduced
+    return member.with_normalization((low, high))

@@ -236,21 +236,26 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 def _facts(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Name what a reader asks first, as far as the model says it."""
     if "backbone" in model:
-        yield "Backbone", f"{model['backbone']}, weights: {model.get('weights', 'unknown')}"
+        for member in model.get("members", [model]):
+            yield "Backbone", f"{member['backbone']}, weights: {member.get('weights', 'unknown')}"
     if "preset" in model:
         yield "Preset", str(model["preset"])
     if "parts" in model:
         yield "Conditions", " and ".join(model["parts"]) or "none (PatchCore)"
     if "n_images" in model:
         yield "Learnt from", f"{counted(model['n_images'], 'good image')}"
-    if "coreset" in model:
-        yield "Coreset", f"{model['coreset']:,} patches of {model.get('dimension', '?')} values"
+    for member in model.get("members", [model]):
+        if "coreset" in member:
+            yield "Coreset", f"{member['coreset']:,} patches of {member.get('dimension', '?')} values"
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in values.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in value):
+            for number, item in enumerate(value):
+                yield from _flat(item, f"{prefix}{key}.{number}.")
         elif isinstance(value, (list, tuple)):
             yield f"{prefix}{key}", ", ".join(str(item) for item in value) or "–"
         else:
