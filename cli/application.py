@@ -11,6 +11,7 @@ from .evaluate import evaluate
 from .failures import Application
 from .fit import fit
 from .info import info, installed_version
+from .refine import refine
 from .score import score
 from .synthesize import synthesize
 
@@ -41,5 +42,5 @@ def application() -> None:
     """  # noqa: D301  click's mark against rewrapping
 
 
-for command in (fit, score, evaluate, coreset, synthesize, benchmark, info, demo):
+for command in (fit, refine, score, evaluate, coreset, synthesize, benchmark, info, demo):
     application.add_command(command)

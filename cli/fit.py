@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     "--output", "-o", type=options.PATH, required=True, metavar="MODEL.safetensors", help="Model to write."
 )
 @options.model_choice
+@options.refiner_iterations("--refine-iterations", "the preset's; lite 300, paper 55,000")
+@options.checkpoint
 @options.device
 @options.seed
 @options.threads
@@ -87,6 +89,8 @@ def fit_model(  # the options of the command, one for one
     no_neighborhood: bool = False,
     refine: bool | None = None,
     settings: Mapping[str, Any] | None = None,
+    refine_iterations: int | None = None,
+    checkpoint: Path | None = None,
     device: str = "auto",
     seed: int = 0,
     threads: int | None = None,
@@ -97,6 +101,8 @@ def fit_model(  # the options of the command, one for one
 
     Raises
     ------
+    click.UsageError
+        An option of the refiner is given and there will be none.
     PniError
         `output` cannot be written (found before the work begins), or the data or weights cannot be used.
     click.UsageError
@@ -105,11 +111,14 @@ def fit_model(  # the options of the command, one for one
     options.check_weights(preset, backbone, weights)
     options.check_settings(preset, settings or {})
     check_writable(output)
+    if checkpoint is not None:
+        check_writable(checkpoint)
     from pni_fast.detector import PNI
 
     changes = dict(settings or {})
     changes |= {"position": False} if no_position else {}
     changes |= {"neighborhood": False} if no_neighborhood else {}
+    changes |= {"refiner.iterations": refine_iterations} if refine_iterations is not None else {}
     model = PNI(
         preset,
         backbone=backbone or None,
@@ -121,7 +130,15 @@ def fit_model(  # the options of the command, one for one
         num_threads=threads,
         **changes,
     )
+    for option, value in {"--refine-iterations": refine_iterations, "--checkpoint": checkpoint}.items():
+        if value is not None and not model.config.refinement:
+            raise click.UsageError(f"{option} needs a refiner: add --refine")
     with shown(quiet=quiet) as progress:
-        model.fit(data, skip_broken=skip_broken, progress=progress)
+        model.fit(data, skip_broken=skip_broken, progress=progress, checkpoint=checkpoint)
     model.save(output)
+    if checkpoint is not None:
+        from pni_fast.fitting import member_checkpoints
+
+        for file in member_checkpoints(model.config, checkpoint):
+            file.unlink(missing_ok=True)
     return model

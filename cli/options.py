@@ -135,6 +135,24 @@ def check_settings(preset: str, changes: Mapping[str, Any]) -> None:
         raise click.BadParameter(str(error), param_hint="'--set'") from None
 
 
+checkpoint = click.option(
+    "--checkpoint",
+    type=PATH,
+    metavar="FILE",
+    help="Keep the refiner's training in FILE, so that a killed run goes on from it. Removed when done.",
+)
+
+
+def refiner_iterations(name: str, default: str) -> Callable[[F], F]:
+    """Return the option for the steps of a refiner's training, with the name and default of a command."""
+    return click.option(
+        name,
+        type=click.IntRange(min=1),
+        metavar="N",
+        help=f"Training steps of the refiner.  [default: {default}]",
+    )
+
+
 def model_choice(command: F) -> F:
     """Add the options that say which networks and conditions a model is made of."""
     for option in reversed(

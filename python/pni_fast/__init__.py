@@ -13,6 +13,7 @@ from .errors import DataError, ModelFileError, PniError, WeightsError
 if TYPE_CHECKING:
     from .detector import PNI, Prediction
     from .kernels import Coreset, greedy_coreset, max_likelihood, nearest, position_histogram
+    from .refining import refine
 
     __version__: str
 
@@ -28,6 +29,7 @@ __all__ = [
     "max_likelihood",
     "nearest",
     "position_histogram",
+    "refine",
 ]
 
 _LAZY = {
@@ -38,6 +40,7 @@ _LAZY = {
     "max_likelihood": ".kernels",
     "nearest": ".kernels",
     "position_histogram": ".kernels",
+    "refine": ".refining",
 }
 
 

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from . import fitting, model_file
 from .ensemble import Model
+from .errors import PniError
 from .geometry import Geometry
 from .members import WeightsFile, member_weights
 from .parallel import resolve_device, resolve_threads
 from .presets import preset as preset_config
 from .progress import Progress, silent
+from .refinement.checkpoint import read_header
 from .sources import ImagesLike, prediction_sources, training_sources
 from .stream import stream
 
@@ -151,7 +153,14 @@ class PNI:
         """How images and masks are cropped."""
         return self.config.geometry
 
-    def fit(self, images: ImagesLike, *, skip_broken: bool = False, progress: Progress = silent) -> PNI:
+    def fit(
+        self,
+        images: ImagesLike,
+        *,
+        skip_broken: bool = False,
+        progress: Progress = silent,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> PNI:
         """Learn what good images look like.
 
         Parameters
@@ -163,14 +172,25 @@ class PNI:
             Leave unreadable images out and list them in ``skipped_`` instead of raising.
         progress
             Called with (stage, done, total).
+        checkpoint
+            File that the refiner's training is kept in, with `refinement` only. Where it exists, training
+            goes on from it and on a CPU gives the very model of a fit never stopped. It is left in place:
+            remove it once the model is saved. Each member of an ensemble has a file, FILE-1 and so on.
 
         Raises
         ------
+        PniError
+            A checkpoint is given and refinement is off.
+        ModelFileError
+            The checkpoint is broken or of another run.
         DataError
             A path is missing, a folder is empty, an image cannot be read.
         WeightsError
             The backbone or its weights cannot be found or do not fit.
         """
+        state = None if checkpoint is None else Path(checkpoint)
+        if state is not None:
+            self._check_checkpoint(state)
         sources = training_sources(images)
         self.skipped_ = []
         self._fitted = fitting.fit(
@@ -181,6 +201,7 @@ class PNI:
             num_threads=self.num_threads,
             on_broken=self._skip if skip_broken else None,
             progress=progress,
+            checkpoint=state,
         )
         return self
 
@@ -280,10 +301,16 @@ class PNI:
 
     def _require_fitted(self) -> Model:
         if self._fitted is None:
-            from .errors import PniError
-
             raise PniError("this PNI is not fitted yet; call fit() or PNI.load() first")
         return self._fitted
+
+    def _check_checkpoint(self, checkpoint: Path) -> None:
+        """Refuse, before the work begins, a checkpoint that has no use or is none."""
+        if not self.config.refinement:
+            raise PniError(f"checkpoint {checkpoint}: refinement must be on, got refinement=False")
+        for file in fitting.member_checkpoints(self.config, checkpoint):
+            if file.exists():
+                read_header(file)
 
     def _skip(self, name: str, reason: str) -> None:
         self.skipped_.append((name, reason))

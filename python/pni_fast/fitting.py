@@ -37,6 +37,7 @@ def fit(
     num_threads: int,
     on_broken: Broken | None,
     progress: Progress = silent,
+    checkpoint: Path | None = None,
 ) -> Model:
     """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
 
@@ -47,7 +48,8 @@ def fit(
     for member, file in members[1:]:
         _extractor(member, file)  # a wrong name or file is found before the first fit, not after it
     fitted: list[Fitted] = []
-    for number, (member, file) in enumerate(members, 1):
+    states = [None] * len(members) if checkpoint is None else member_checkpoints(config, checkpoint)
+    for number, ((member, file), state) in enumerate(zip(members, states, strict=True), 1):
         where = "" if len(members) == 1 else f"{member.backbone} ({number}/{len(members)}): "
         one, sources = _fit_member(
             sources,
@@ -57,10 +59,19 @@ def fit(
             num_threads=num_threads,
             on_broken=on_broken,
             progress=_staged(progress, where),
+            checkpoint=state,
         )
         on_broken = None  # from the second member on, `sources` are those that could be read
         fitted.append(one if len(members) == 1 else one.to(torch.device("cpu")))
     return combine(config, fitted)
+
+
+def member_checkpoints(config: Config, checkpoint: Path) -> list[Path]:
+    """Return the file of each member's refiner training: `checkpoint`, numbered where there are several."""
+    count = len(config.backbones)
+    if count == 1:
+        return [checkpoint]
+    return [checkpoint.with_name(f"{checkpoint.stem}-{n}{checkpoint.suffix}") for n in range(1, count + 1)]
 
 
 def _fit_member(
@@ -72,11 +83,12 @@ def _fit_member(
     num_threads: int,
     on_broken: Broken | None,
     progress: Progress,
+    checkpoint: Path | None,
 ) -> tuple[Fitted, list[Source]]:
     """Fit a model with one backbone; return the sources it could read too."""
     extractor, weights_source = _extractor(config, weights)
     extractor.to(device)
-    read, features = _extract(
+    read, features = extract_features(
         extractor,
         sources,
         config,
@@ -92,7 +104,13 @@ def _fit_member(
     fitted = Fitted(config, weights_source, extractor, (height, width), distribution, count)
     if config.refinement:
         fitted = fit_refiner(
-            fitted, read, features, device=device, num_threads=num_threads, progress=progress
+            fitted,
+            read,
+            features,
+            device=device,
+            num_threads=num_threads,
+            progress=progress,
+            checkpoint=checkpoint,
         )
     else:
         fitted = fitted.with_normalization(_map_range(fitted, features, device, num_threads))
@@ -110,7 +128,7 @@ def _staged(progress: Progress, where: str) -> Progress:
     return lambda stage, done, total: progress(where + stage, done, total)
 
 
-def _extract(
+def extract_features(
     extractor: FeatureExtractor,
     sources: Sequence[Source],
     config: Config,
@@ -120,7 +138,13 @@ def _extract(
     on_broken: Broken | None,
     progress: Progress,
 ) -> tuple[list[Source], NDArray[np.float32]]:
-    """Return the readable sources and their features, (n, h, w, d), in memory or mapped from disk."""
+    """Return the readable sources and their features, float32 (n, h, w, d), in memory or mapped from disk.
+
+    Raises
+    ------
+    DataError
+        An image cannot be read and `on_broken` is None, or none can.
+    """
     results = stream(
         sources,
         config.geometry,

@@ -261,3 +261,39 @@ def test_a_part_that_a_preset_leaves_out_can_be_switched_on(invoke, category, tm
     assert "neighborhood" in described["parts"]
     assert described["likelihood_lambda"] > 0
     assert described["config"]["rule"] == "penalty"
+
+
+def test_options_of_the_refiner_reach_the_fit_and_the_checkpoint_goes_when_the_model_is_there(
+    invoke, category, tmp_path, monkeypatch, model_file
+):
+    from pni_fast.detector import PNI
+
+    checkpoint = tmp_path / "training"
+    asked = []
+
+    def trained(self, *_arguments, checkpoint, **_options):
+        asked.append((self.config.refinement, self.config.refiner.iterations))
+        checkpoint.write_bytes(b"state")
+        self._fitted = PNI.load(model_file, device="cpu")._fitted
+        return self
+
+    monkeypatch.setattr(PNI, "fit", trained)
+    options = ("--refine", "--refine-iterations", 7, "--checkpoint", checkpoint, "--device", "cpu")
+    result = invoke("fit", category, "-o", tmp_path / "m", *options)
+    assert result.exit_code == 0, result.stderr
+    assert asked == [(True, 7)]
+    assert (tmp_path / "m").read_bytes() == model_file.read_bytes()
+    assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize("option", [("--checkpoint", "file"), ("--refine-iterations", 5)])
+def test_options_of_the_refiner_without_one(invoke, category, tmp_path, option):
+    result = invoke("fit", category, "-o", tmp_path / "m", *option, "--device", "cpu")
+    assert result.exit_code == 2
+    assert f"{option[0]} needs a refiner: add --refine" in result.stderr
+
+
+def test_an_unwritable_checkpoint_is_found_before_the_work_begins(refused, category, tmp_path):
+    options = ("--refine", "--checkpoint", tmp_path, "--device", "cpu")
+    line = refused("fit", category / "none", "-o", tmp_path / "m", *options)
+    assert line.startswith(f"{tmp_path}: cannot write")

@@ -170,6 +170,9 @@ def test_weights_that_lack_a_layer_are_refused(tmp_path):
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"ratio": 1.5}, r"ratio must be in \[0, 1\], got 1.5"),
         ({"bank": 3}, "bank must be 0 or at least the batch of 8, got 3"),
+        ({"sound": -0.5}, r"sound must be in \[0, 1\], got -0.5"),
+        ({"faintest": 1.5}, r"faintest must be in \[0, 1\], got 1.5"),
+        ({"bank": 0, "sound": 0.5}, "bank must be at least 1 where sound is not 0"),
     ],
 )
 def test_configuration_refuses_what_cannot_be(changes, message):

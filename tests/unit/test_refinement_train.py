@@ -232,3 +232,51 @@ def test_learning_rates():
     assert max(annealed) == pytest.approx(SMALL.learning_rate)
     assert annealed[0] < annealed[5] < annealed[9] > annealed[50] > annealed[99] > 0
     assert learning_rate(replace(SMALL, anneal=False), 5) == SMALL.learning_rate
+
+
+def test_images_without_a_defect_are_part_of_the_bank():
+    config = replace(SMALL, sound=0.5)
+    with thread_pool(1) as pool:
+        source = bank(config, pool)
+    samples = [sample for iteration in range(3) for sample in source.batch(iteration)]
+    without = [sample for sample in samples if not sample.truth.any()]
+    assert (len(samples), len(without)) == (12, 4)
+    pooled = torch.nn.functional.adaptive_avg_pool2d
+    expected = pooled(torch.from_numpy(detector(np.stack(photographs()))), (32, 32)).numpy()
+    assert all((sample.map == expected).all(axis=(1, 2)).any() for sample in without)
+    # Beside every defect lies the map of the very image it was put into.
+    assert all((sample.sound == expected).all(axis=(1, 2)).any() for sample in samples)
+    assert any((sample.sound != sample.map).any() for sample in samples)
+
+
+def test_a_defect_is_faded_in_the_map_alone():
+    truth = np.zeros((16, 16), dtype=np.float32)
+    truth[4:8, 4:8] = 1
+    image = np.full((16, 16, 3), 100, dtype=np.uint8)
+    background = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
+    sample = Sample(image, background + 2 * truth, truth, background)
+    config = replace(SMALL, colour=0.0, rotation=0.0, faintest=0.3)
+    left = []
+    for seed in range(20):
+        pixels, maps, target = augment(sample, config, np.random.default_rng(seed))
+        mirrored = not torch.equal(target, torch.from_numpy(truth))
+        maps = maps.flip(1) if mirrored else maps
+        added = (maps.numpy() - background) / 2
+        np.testing.assert_allclose(added[truth == 0], 0, atol=1e-6)
+        np.testing.assert_allclose(added[truth == 1], added[4, 4], atol=1e-6)
+        assert torch.equal(pixels, torch.full((3, 16, 16), 100 / 255))
+        assert target.sum() == truth.sum()
+        left.append(float(added[4, 4]))
+    assert 0.3 <= min(left) < 0.45
+    assert 0.85 < max(left) <= 1.0
+
+
+def test_no_more_synthetic_images_are_made_than_training_sees():
+    made = []
+
+    def counting(images):
+        made.extend(images)
+        return detector(images)
+
+    train_refiner(photographs(), counting, config=replace(SMALL, bank=100, iterations=2))
+    assert len(made) == 2 * SMALL.batch

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pni_fast.errors import ModelFileError
@@ -20,15 +19,19 @@ from pni_fast.files import atomic_path
 
 from .config import RefinerConfig
 from .network import RefinementNetwork
+from .samples import RefinementTask
 
 FORMAT = "pni-fast refinement checkpoint 1"
 
 
-def fingerprint(config: RefinerConfig, seed: int, images: Iterable[NDArray[np.uint8]]) -> str:
-    """Return a digest of everything a run's result follows from, apart from the detector's maps."""
-    digest = hashlib.sha256(json.dumps([asdict(config), seed], sort_keys=True).encode())
-    for image in images:
-        digest.update(image.tobytes())
+def fingerprint(config: RefinerConfig, seed: int, tasks: Sequence[RefinementTask]) -> str:
+    """Return a digest of all that a run follows from: version, settings, seed, detectors and images."""
+    detectors = [task.detector for task in tasks]
+    settings = [version("pni-fast"), asdict(config), seed, detectors, [len(task.images) for task in tasks]]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for task in tasks:
+        for image in task.images:
+            digest.update(image.tobytes())
     return digest.hexdigest()
 
 
@@ -51,6 +54,24 @@ def save_checkpoint(
         safetensors.torch.save_file(tensors, temporary, metadata)
 
 
+def read_header(path: Path) -> dict[str, str]:
+    """Return what a checkpoint says of itself: ``format``, ``iteration`` and ``run``.
+
+    Raises
+    ------
+    ModelFileError
+        The file is truncated or no checkpoint.
+    """
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelFileError(f"{path}: not a readable refinement checkpoint: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise ModelFileError(f"{path}: must be a {FORMAT!r} file, got {metadata.get('format')!r}")
+    return metadata
+
+
 def load_checkpoint(path: Path, run: str, network: RefinementNetwork, optimizer: torch.optim.Adam) -> int:
     """Put a checkpoint's state back and return how many iterations were finished.
 
@@ -59,19 +80,14 @@ def load_checkpoint(path: Path, run: str, network: RefinementNetwork, optimizer:
     ModelFileError
         The file is no checkpoint, or one of a run with another configuration, seed or other images.
     """
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ModelFileError(f"{path}: not a readable refinement checkpoint: {error}") from error
-    if metadata.get("format") != FORMAT:
-        raise ModelFileError(f"{path}: must be a {FORMAT!r} file, got {metadata.get('format')!r}")
+    metadata = read_header(path)
     if metadata["run"] != run:
         raise ModelFileError(
-            f"{path}: the checkpoint is of another run (configuration, seed or images differ); remove it or "
-            "name another file"
+            f"{path}: the checkpoint is of another run (its settings, seed, models, images or version of "
+            "pni-fast differ); remove it or name another file"
         )
+    with safetensors.safe_open(path, "pt") as file:
+        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     device = network.mean.device
     network.load_state_dict(
         {

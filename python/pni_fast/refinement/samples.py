@@ -38,20 +38,27 @@ class RefinementTask:
         The detector fitted on that category.
     textures, drawn_masks
         See `synthetic.SyntheticDefects`.
+    detector
+        What tells this detector from others, a digest say: a checkpoint is bound to it.
     """
 
     images: Sequence[NDArray[np.uint8]]
     anomaly_map: AnomalyMap
     textures: Textures | None = None
     drawn_masks: Sequence[NDArray[np.bool_]] = field(default=())
+    detector: str = ""
 
 
 class Sample(NamedTuple):
-    """One sample at the network's working size: I uint8 (h, w, 3), Â and A float32 (h, w)."""
+    """One sample at the network's working size: I uint8 (h, w, 3), Â and A float32 (h, w).
+
+    `sound` is the map of the same image without the defect, where the augmentation needs it.
+    """
 
     image: NDArray[np.uint8]
     map: NDArray[np.float32]
     truth: NDArray[np.float32]
+    sound: NDArray[np.float32] | None = None
 
 
 class Source(Protocol):
@@ -95,21 +102,22 @@ def defects(tasks: Sequence[RefinementTask], seed: int, count: int) -> list[Synt
     ]
 
 
-def to_samples(items: Sequence[SyntheticDefect], anomaly_map: AnomalyMap, side: int | None) -> list[Sample]:
-    """Compute the maps of synthetic defects and bring all three to the working size.
+def to_samples(
+    images: NDArray[np.uint8], masks: NDArray[np.bool_], anomaly_map: AnomalyMap, side: int | None
+) -> list[Sample]:
+    """Compute the maps of images (n, H, W, 3) and bring them, their maps and masks to the working size.
 
     Raises
     ------
     ValueError
         The maps have another shape than the images, or hold NaN or infinity.
     """
-    images = np.stack([item.image for item in items])
     maps = np.asarray(anomaly_map(images), dtype=np.float32)
     if maps.shape != images.shape[:3]:
         raise ValueError(f"anomaly_map must return shape {images.shape[:3]}, got {maps.shape}")
     if not np.isfinite(maps).all():
         raise ValueError("anomaly_map must return finite values, got NaN or infinity")
-    truth = np.stack([item.mask for item in items]).astype(np.float32)
+    truth = masks.astype(np.float32)
     size = working_size(images.shape[1:3], side)
     if size == images.shape[1:3]:
         return [Sample(*parts) for parts in zip(images, maps, truth, strict=True)]
@@ -117,6 +125,22 @@ def to_samples(items: Sequence[SyntheticDefect], anomaly_map: AnomalyMap, side: 
     reduced = reduce_to(torch.from_numpy(stack), size).numpy()
     pixels = np.ascontiguousarray(np.rint(reduced[:, :3]).transpose(0, 2, 3, 1)).astype(np.uint8)
     return [Sample(*parts) for parts in zip(pixels, reduced[:, 3], reduced[:, 4], strict=True)]
+
+
+def defective(items: Sequence[SyntheticDefect], anomaly_map: AnomalyMap, side: int | None) -> list[Sample]:
+    """Return the samples of synthetic defects; see `to_samples`."""
+    images, masks = np.stack([item.image for item in items]), np.stack([item.mask for item in items])
+    return to_samples(images, masks, anomaly_map, side)
+
+
+def sound(task: RefinementTask, config: RefinerConfig) -> list[Sample]:
+    """Return the samples of a task's images as they are, without any defect."""
+    samples: list[Sample] = []
+    for start in range(0, len(task.images), config.batch):
+        images = np.stack(task.images[start : start + config.batch])
+        masks = np.zeros(images.shape[:3], dtype=np.bool_)
+        samples += to_samples(images, masks, task.anomaly_map, config.side)
+    return [sample._replace(sound=sample.map) for sample in samples]
 
 
 class Bank:
@@ -137,13 +161,24 @@ class Bank:
         self._seed = seed
         self._batch = config.batch
         self._samples: list[Sample] = []
-        progress("synthetic maps", 0, config.bank)
-        shares = [len(part) for part in np.array_split(np.arange(config.bank), len(tasks))]
-        for task, items, share in zip(tasks, defects(tasks, seed, config.bank), shares, strict=True):
+        count = min(config.bank, config.iterations * config.batch)
+        progress("synthetic maps", 0, count)
+        done = 0
+        shares = [len(part) for part in np.array_split(np.arange(count), len(tasks))]
+        for task, items, share in zip(tasks, defects(tasks, seed, count), shares, strict=True):
+            clean = sound(task, config) if config.needs_sound_maps else []
             for start in range(0, share, config.batch):
                 made = list(pool.map(items.__getitem__, range(start, min(start + config.batch, share))))
-                self._samples += to_samples(made, task.anomaly_map, config.side)
-                progress("synthetic maps", len(self._samples), config.bank)
+                samples = defective(made, task.anomaly_map, config.side)
+                if clean:
+                    samples = [
+                        sample._replace(sound=clean[item.source].map)
+                        for sample, item in zip(samples, made, strict=True)
+                    ]
+                self._samples += samples
+                done += len(samples)
+                progress("synthetic maps", done, count)
+            self._samples += [clean[number % len(clean)] for number in range(int(share * config.sound))]
 
     def batch(self, iteration: int) -> list[Sample]:
         """Return the samples of a step, a function of the seed and the step alone."""
@@ -174,7 +209,7 @@ class Online:
         if iteration + 1 < self._config.iterations:
             self._ahead = (iteration + 1, self._draw(iteration + 1))
         task = self._tasks[iteration % len(self._tasks)]
-        return to_samples(items, task.anomaly_map, self._config.side)
+        return defective(items, task.anomaly_map, self._config.side)
 
     def _draw(self, iteration: int) -> list[Future[SyntheticDefect]]:
         """Draw a step's defects from one task, so that one detector maps them all; tasks take turns."""
@@ -185,7 +220,10 @@ class Online:
 
 
 def augment(sample: Sample, config: RefinerConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Mirror and turn all three of a sample alike, and change the colours of its image.
+    """Fade what a defect adds to the map, mirror and turn all of a sample alike, change its image's colours.
+
+    Synthetic defects stand out more than many real ones do: a network that has only seen them at full
+    strength passes over a faint one.
 
     This comes after Â is computed, not before: to a detector that knows positions a mirrored or turned part
     is itself an anomaly, and a refiner taught on such maps learns to distrust them.
@@ -195,20 +233,23 @@ def augment(sample: Sample, config: RefinerConfig, rng: np.random.Generator) -> 
     sample
         At the working size.
     config
-        Largest turn and largest change of colour.
+        Faintest map, largest turn and largest change of colour.
     rng
-        Source of the three amounts.
+        Source of the amounts.
 
     Returns
     -------
     image, map, truth
         float32 tensors: (3, h, w) in [0, 1], (h, w), (h, w).
     """
+    found = sample.map
+    if config.faintest < 1.0 and sample.sound is not None:
+        found = sample.sound + np.float32(rng.uniform(config.faintest, 1.0)) * (found - sample.sound)
     image = jitter(sample.image, config.colour, rng) if config.colour else sample.image
     mirrored = bool(rng.random() < 0.5)
     turn = float(np.deg2rad(rng.uniform(-config.rotation, config.rotation)))
     pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255.0
-    stack = torch.cat((pixels, torch.from_numpy(np.stack((sample.map, sample.truth)))))[None]
+    stack = torch.cat((pixels, torch.from_numpy(np.stack((found, sample.truth)))))[None]
     if mirrored:
         stack = stack.flip(3)
     if config.rotation:

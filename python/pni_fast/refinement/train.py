@@ -115,7 +115,7 @@ def train_shared_refiner(
         shape = check_images(task.images, shape)
     network = _start(config, seed, weights).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=ADAM_EPSILON)
-    run = fingerprint(config, seed, (image for task in tasks for image in task.images)) if checkpoint else ""
+    run = fingerprint(config, seed, tasks) if checkpoint else ""
     first = 0
     if checkpoint is not None and checkpoint.exists():
         first = load_checkpoint(checkpoint, run, network, optimizer)

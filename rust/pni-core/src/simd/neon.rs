@@ -32,6 +32,7 @@ macro_rules! with_neon {
 impl Isa for Neon {
     type F = [float32x4_t; 4];
     type D = [float64x2_t; 8];
+    type I = [int32x4_t; 4];
 
     with_neon! {
         fn load(self, values: &[f32; LANES]) -> Self::F {
@@ -67,6 +68,25 @@ impl Isa for Neon {
                 bits += vaddvq_u32(vandq_u32(above, vld1q_u32(BITS.as_ptr().add(4 * i))));
             }
             bits
+        }
+        fn zero_int(self) -> Self::I {
+            [vdupq_n_s32(0); 4]
+        }
+        fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I {
+            let four = vmovl_s8(vcreate_s8(u64::from(u32::from_le_bytes(four.map(|x| x as u8))) * 0x1_0000_0001));
+            let mut sums = sums;
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let quarter = vld1q_u8(bytes.as_ptr().add(16 * i));
+                let low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(quarter)));
+                let high = vreinterpretq_s16_u16(vmovl_high_u8(quarter));
+                // 255 · 127 fits in 16 bits.
+                let (low, high) = (vpaddlq_s16(vmulq_s16(low, four)), vpaddlq_s16(vmulq_s16(high, four)));
+                *sum = vaddq_s32(*sum, vpaddq_s32(low, high));
+            }
+            sums
+        }
+        fn to_float(self, values: Self::I) -> Self::F {
+            values.map(|value| vcvtq_f32_s32(value))
         }
         fn zero(self) -> Self::D {
             [vdupq_n_f64(0.0); 8]
