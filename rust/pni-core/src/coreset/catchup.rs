@@ -29,7 +29,7 @@ struct Entry {
 /// Compares `list` (points) with every centre they have not seen.
 pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: Simd, team: &Team<'_>) -> Result<()> {
     for list in list.chunks(BATCH) {
-        let mut entries = by_cell(points, list, centers.len());
+        let mut entries = by_cell(points, list, centers.len(), team)?;
         let shared: &Points<'_> = points;
         team.each_chunk(&mut entries, PART, |_, entries| {
             for entry in &*entries {
@@ -37,6 +37,7 @@ pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: 
             }
             let mut scratch = Scratch::default();
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
+                members.sort_unstable_by_key(|entry| (entry.state.seen, entry.point));
                 catch_up_cell(members, shared, centers, simd, &mut scratch);
             }
         })?;
@@ -47,38 +48,47 @@ pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: 
     Ok(())
 }
 
-/// The points of `list` that have not seen all `centers`, ordered by their nearest centre, then by what they have
-/// seen: neighbours in this order share candidates.
-fn by_cell(points: &Points<'_>, list: &[u32], centers: usize) -> Vec<Entry> {
-    let entries: Vec<Entry> = list
-        .iter()
-        .map(|point| Entry {
-            state: points.states[*point as usize],
-            point: *point,
-            slack: points.slack[*point as usize],
-        })
-        .filter(|entry| (entry.state.seen as usize) < centers)
-        .collect();
-    let entries = counting_sort(&entries, centers, |entry| entry.state.seen as usize);
-    counting_sort(&entries, centers, |entry| entry.state.center as usize)
-}
-
-/// Entries in ascending order of a key below `keys`, equal ones in the order they came.
-fn counting_sort(entries: &[Entry], keys: usize, key: impl Fn(&Entry) -> usize) -> Vec<Entry> {
-    let mut places = vec![0usize; keys + 1];
-    for entry in entries {
-        places[key(entry) + 1] += 1;
+/// The points of `list` that have not seen all `centers`, ordered by their nearest centre: neighbours in this order
+/// share candidates.
+fn by_cell(points: &Points<'_>, list: &[u32], centers: usize, team: &Team<'_>) -> Result<Vec<Entry>> {
+    const STEP: usize = 1 << 12;
+    let nothing = State {
+        best: 0.0,
+        center: 0,
+        seen: 0,
+    };
+    let mut entries = vec![
+        Entry {
+            state: nothing,
+            point: 0,
+            slack: 0.0
+        };
+        list.len()
+    ];
+    team.each_chunk(&mut entries, STEP, |part, entries| {
+        for (entry, point) in entries.iter_mut().zip(&list[part * STEP..]) {
+            *entry = Entry {
+                state: points.states[*point as usize],
+                point: *point,
+                slack: points.slack[*point as usize],
+            };
+        }
+    })?;
+    entries.retain(|entry| (entry.state.seen as usize) < centers);
+    let mut places = vec![0u32; centers + 1];
+    for entry in &entries {
+        places[entry.state.center as usize + 1] += 1;
     }
-    for i in 0..keys {
+    for i in 0..centers {
         places[i + 1] += places[i];
     }
-    let mut sorted = entries.to_vec();
-    for entry in entries {
-        let place = &mut places[key(entry)];
-        sorted[*place] = *entry;
+    let mut sorted = entries.clone();
+    for entry in &entries {
+        let place = &mut places[entry.state.center as usize];
+        sorted[*place as usize] = *entry;
         *place += 1;
     }
-    sorted
+    Ok(sorted)
 }
 
 /// Buffers of one thread.

@@ -39,6 +39,8 @@ pub struct Centers {
     linked_from: usize,
     linked_to: usize,
     stored: usize,
+    /// Buffer of `link`.
+    near: Vec<u32>,
 }
 
 impl Centers {
@@ -61,6 +63,7 @@ impl Centers {
             linked_from,
             linked_to: linked_from,
             stored: 0,
+            near: Vec::new(),
         }
     }
 
@@ -124,8 +127,8 @@ impl Centers {
     }
 
     /// Writes to `out[i]` at most the distance of centre `index` to centre `first + i`, up to the last one; where
-    /// that is beyond `limit`, perhaps much less, but still beyond `limit`.
-    fn apart(&self, simd: Simd, index: usize, first: usize, limit: f32, out: &mut Vec<f32>) {
+    /// that is beyond `limit`, something else beyond `limit`. The centres that are not beyond it are added to `near`.
+    fn apart(&self, simd: Simd, index: usize, first: usize, limit: f32, out: &mut Vec<f32>, near: &mut Vec<u32>) {
         let start = first / BLOCK;
         let own = self.slack[index];
         // Slack differs between centres: a block is given up only beyond the largest.
@@ -136,9 +139,20 @@ impl Centers {
         blocks(simd, self.sketch(index), lanes, reach * reach, out);
         out.drain(..first - start * BLOCK);
         out.truncate(self.len() - first);
-        for (bound, slack) in out.iter_mut().zip(&self.slack[first..]) {
-            // A sum that underflowed is too small already; the constant is for one that was rounded up.
-            *bound = ((bound.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - own - slack).max(0.0);
+        let far = reach * reach * (1.0 + RELATIVE);
+        let parts = out.chunks_mut(BLOCK).zip(self.slack[first..].chunks(BLOCK));
+        for (part, (bounds, slack)) in parts.enumerate() {
+            if bounds.iter().all(|squared| *squared > far) {
+                bounds.fill(f32::MAX);
+                continue;
+            }
+            for (bound, slack) in bounds.iter_mut().zip(slack) {
+                // A sum that underflowed is too small already; the constant is for one that was rounded up.
+                *bound = ((bound.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - own - slack).max(0.0);
+            }
+            let begin = first + part * BLOCK;
+            let places = bounds.iter().enumerate().filter(|(_, bound)| **bound <= limit);
+            near.extend(places.map(|(i, _)| (begin + i) as u32));
         }
     }
 
@@ -147,25 +161,26 @@ impl Centers {
     pub fn link(&mut self, simd: Simd, radius: f32, out: &mut Vec<f32>) {
         let newest = self.len() - 1;
         let horizon = 2.0 * radius * (1.0 + RELATIVE);
-        self.apart(simd, newest, 0, horizon, out);
-        if self.linked_to != newest || self.stored + newest > LINKS {
-            return;
-        }
-        let near = out[..newest].iter().filter(|bound| **bound <= horizon).count();
-        if 2 * near > newest {
-            self.everywhere.push(newest as u32);
-        } else {
-            for (center, bound) in out[..newest].iter().enumerate() {
-                if *bound <= horizon {
-                    self.links[center].push(Link {
-                        bound: *bound,
+        let mut near = std::mem::take(&mut self.near);
+        near.clear();
+        self.apart(simd, newest, 0, horizon, out, &mut near);
+        // The newest, the last of all, is near itself.
+        near.pop_if(|center| *center as usize == newest);
+        if self.linked_to == newest && self.stored + near.len() <= LINKS {
+            if 2 * near.len() > newest {
+                self.everywhere.push(newest as u32);
+            } else {
+                for center in &near {
+                    self.links[*center as usize].push(Link {
+                        bound: out[*center as usize],
                         index: newest as u32,
                     });
                 }
+                self.stored += near.len();
             }
-            self.stored += near;
+            self.linked_to = newest + 1;
         }
-        self.linked_to = newest + 1;
+        self.near = near;
     }
 
     /// Centres from `seen` on, among them all that may be nearer to a point of `center`'s cell within `horizon` / 2
@@ -186,12 +201,8 @@ impl Centers {
         ];
         for (first, end) in unlinked {
             if first < end {
-                self.apart(simd, center, first, horizon, apart);
-                let near = apart[..end - first]
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, bound)| **bound <= horizon);
-                out.extend(near.map(|(i, _)| (first + i) as u32));
+                self.apart(simd, center, first, horizon, apart, out);
+                out.truncate(out.partition_point(|index| (*index as usize) < end));
             }
         }
         let start = self.everywhere.partition_point(|index| (*index as usize) < seen);
