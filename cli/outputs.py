@@ -17,7 +17,7 @@ from pni_fast.errors import PniError
 from .interrupts import held_back
 
 if TYPE_CHECKING:
-    from pni_fast.detector import Prediction
+    from pni_fast.prediction import Prediction
 
 STAGING_PREFIX = ".pni-fast-"
 

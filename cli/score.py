@@ -17,7 +17,8 @@ from .progress import shown
 from .summary import print_json, skipped_records, warn_skipped
 
 if TYPE_CHECKING:
-    from pni_fast.detector import PNI, Prediction
+    from pni_fast.detector import PNI
+    from pni_fast.prediction import Prediction
 
 
 @click.command(short_help="Score images.")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from .errors import DataError, ModelFileError, PniError, WeightsError
 
 if TYPE_CHECKING:
-    from .detector import PNI, Prediction
+    from .detector import PNI
     from .kernels import Coreset, greedy_coreset, max_likelihood, nearest, position_histogram
+    from .prediction import Prediction
     from .refining import refine
 
     __version__: str
@@ -34,7 +35,7 @@ __all__ = [
 
 _LAZY = {
     "PNI": ".detector",
-    "Prediction": ".detector",
+    "Prediction": ".prediction",
     "Coreset": ".kernels",
     "greedy_coreset": ".kernels",
     "max_likelihood": ".kernels",
