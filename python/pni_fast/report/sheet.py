@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from collections import Counter
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,20 @@ def write_sheet(evaluation: Evaluation, path: Path) -> bool:
 
 
 def choose(results: list[Result]) -> list[Result]:
-    """Return up to `MOST` defective images with marked pixels, taking turns between kinds of defect."""
+    """Return up to `MOST` defective images with marked pixels.
+
+    Kinds of defect take turns; the images of each are evenly spaced over all it has.
+    """
     kinds: dict[str, list[Result]] = {}
     for found in results:
         if found.sample.defect is not None and found.mask is not None and found.mask.any():
             kinds.setdefault(found.sample.defect, []).append(found)
-    turns = zip_longest(*(kinds[kind] for kind in sorted(kinds)))
-    return [found for turn in turns for found in turn if found is not None][:MOST]
+    turns = chain.from_iterable(zip_longest(*([kind] * len(kinds[kind]) for kind in sorted(kinds))))
+    shares = Counter([kind for kind in turns if kind is not None][:MOST])
+    spread = [
+        [kinds[kind][i * len(kinds[kind]) // share] for i in range(share)] for kind, share in shares.items()
+    ]
+    return [found for turn in zip_longest(*spread) for found in turn if found is not None]
 
 
 def tinted(
