@@ -102,11 +102,10 @@ def fit_model(  # the options of the command, one for one
     Raises
     ------
     click.UsageError
-        An option of the refiner is given and there will be none.
+        An option of the refiner is given and there will be none, or there are several weights, but not one for
+        each backbone.
     PniError
         `output` cannot be written (found before the work begins), or the data or weights cannot be used.
-    click.UsageError
-        There are several weights, but not one for each backbone.
     """
     options.check_weights(preset, backbone, weights)
     options.check_settings(preset, settings or {})

@@ -69,7 +69,7 @@ fn blocks_body<I: Isa>(isa: I, sketch: &[f32], blocks: &[f32], limit: f32, out: 
 
 /// Squared distances of some components to those of 16 centres, a row each.
 #[inline(always)]
-pub fn compare<I: Isa>(isa: I, values: &[f32], rows: &[[f32; BLOCK]]) -> I::F {
+fn compare<I: Isa>(isa: I, values: &[f32], rows: &[[f32; BLOCK]]) -> I::F {
     let (mut even, mut odd) = (isa.splat(0.0), isa.splat(0.0));
     let (pairs, last) = values.as_chunks::<2>();
     let (row_pairs, last_row) = rows.as_chunks::<2>();

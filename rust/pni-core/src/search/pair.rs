@@ -13,6 +13,19 @@ pub fn fused<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
     if I::FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// The lanes added in one fixed tree.
+#[inline(always)]
+fn total(mut sums: [f32; SUMS]) -> f32 {
+    let mut half = SUMS / 2;
+    while half > 0 {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
 #[inline(always)]
 fn difference_body<I: Isa>(_: I, a: &[f32], b: &[f32]) -> f32 {
     let (a_blocks, a_rest) = a.as_chunks::<SUMS>();
@@ -28,14 +41,7 @@ fn difference_body<I: Isa>(_: I, a: &[f32], b: &[f32]) -> f32 {
         let difference = x - y;
         sums[i] = fused::<I>(difference, difference, sums[i]);
     }
-    let mut half = SUMS / 2;
-    while half > 0 {
-        for i in 0..half {
-            sums[i] += sums[i + half];
-        }
-        half /= 2;
-    }
-    sums[0]
+    total(sums)
 }
 
 multiversion! {
@@ -93,14 +99,7 @@ fn center_body<I: Isa>(_: I, row: &[f32], mean: &[f32], scale: f32, out: &mut [f
         *out = value;
         sums[i] = fused::<I>(value, value, sums[i]);
     }
-    let mut half = SUMS / 2;
-    while half > 0 {
-        for i in 0..half {
-            sums[i] += sums[i + half];
-        }
-        half /= 2;
-    }
-    sums[0]
+    total(sums)
 }
 
 multiversion! {
