@@ -50,6 +50,31 @@ multiversion! {
 }
 
 #[inline(always)]
+fn within_body<I: Isa>(isa: I, a: &[f32], b: &[f32], limit: f64) -> bool {
+    let (a_blocks, a_rest) = a.as_chunks::<{ 2 * BLOCK }>();
+    let (b_blocks, b_rest) = b.as_chunks::<{ 2 * BLOCK }>();
+    let mut sums = [isa.splat(0.0); 2];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        let ((a, _), (b, _)) = (a.as_chunks::<BLOCK>(), b.as_chunks::<BLOCK>());
+        for i in 0..2 {
+            let difference = isa.sub(isa.load(&a[i]), isa.load(&b[i]));
+            sums[i] = isa.mul_add(difference, difference, sums[i]);
+        }
+    }
+    let squared = isa.sum(isa.add(sums[0], sums[1])) + difference_squared(isa, a_rest, b_rest);
+    // Every term is rounded three times, and each addition once: half of this is enough.
+    let rounding = (16.0 + a.len() as f32 / 16.0) * f32::EPSILON;
+    // Where a square overflowed the sum proves nothing; where one underflowed it is too small already.
+    let apart = squared > limit as f32 * (1.0 + rounding) && squared < f32::INFINITY;
+    !apart
+}
+
+multiversion! {
+    /// Whether two rows may be within `limit` (squared) of each other, by their float32 differences.
+    pub fn within(a: &[f32], b: &[f32], limit: f64) -> bool = within_body
+}
+
+#[inline(always)]
 fn blocks_body<I: Isa>(isa: I, sketch: &[f32], blocks: &[f32], limit: f32, out: &mut [f32]) {
     let width = sketch.len();
     let (rows, _) = blocks.as_chunks::<BLOCK>();

@@ -1,6 +1,6 @@
 //! Bringing points up to date with the centres they have not seen.
 
-use super::bounds::RELATIVE;
+use super::bounds::{RELATIVE, within};
 use super::bytes::{GROUP, View};
 use super::cell::Cell;
 use super::centers::Centers;
@@ -12,6 +12,7 @@ use crate::threads::Team;
 use crate::{Result, Simd};
 use std::mem::swap;
 use std::ops::Range;
+use std::slice::Chunks;
 
 /// Points at once: bounds the extra memory.
 const BATCH: usize = 1 << 17;
@@ -32,13 +33,16 @@ pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: 
         let mut entries = by_cell(points, list, centers.len(), team)?;
         let shared: &Points<'_> = points;
         team.each_chunk(&mut entries, PART, |_, entries| {
-            for entry in &*entries {
-                prefetch(shared.sketch(entry.point as usize));
-            }
             let mut scratch = Scratch::default();
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
                 members.sort_unstable_by_key(|entry| (entry.state.seen, entry.point));
-                catch_up_cell(members, shared, centers, simd, &mut scratch);
+            }
+            let order: Vec<u32> = entries.iter().map(|entry| entry.point).collect();
+            let mut ahead = Ahead(order.chunks(GROUP));
+            ahead.fetch(shared);
+            ahead.fetch(shared);
+            for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
+                catch_up_cell(members, shared, centers, simd, &mut ahead, &mut scratch);
             }
         })?;
         for entry in entries {
@@ -91,6 +95,18 @@ fn by_cell(points: &Points<'_>, list: &[u32], centers: usize, team: &Team<'_>) -
     Ok(sorted)
 }
 
+/// The points whose sketches will be needed, in groups.
+struct Ahead<'a>(Chunks<'a, u32>);
+
+impl Ahead<'_> {
+    /// Asks for the sketches of one group more.
+    fn fetch(&mut self, points: &Points<'_>) {
+        for point in self.0.next().into_iter().flatten() {
+            prefetch(points.sketch(*point as usize));
+        }
+    }
+}
+
 /// Buffers of one thread.
 #[derive(Default)]
 struct Scratch {
@@ -115,7 +131,14 @@ struct Group {
 }
 
 /// Compares points with the same nearest centre.
-fn catch_up_cell(members: &mut [Entry], points: &Points<'_>, centers: &Centers, simd: Simd, scratch: &mut Scratch) {
+fn catch_up_cell(
+    members: &mut [Entry],
+    points: &Points<'_>,
+    centers: &Centers,
+    simd: Simd,
+    ahead: &mut Ahead<'_>,
+    scratch: &mut Scratch,
+) {
     let Scratch {
         cell,
         apart,
@@ -139,6 +162,7 @@ fn catch_up_cell(members: &mut [Entry], points: &Points<'_>, centers: &Centers, 
         last.members = 0..0;
         for start in (0..members.len()).step_by(GROUP) {
             group.members = start..(start + GROUP).min(members.len());
+            ahead.fetch(points);
             pass.aim(members, group);
             pass.finish(members, last, row);
             swap(group, last);
@@ -174,8 +198,9 @@ impl<'a> Pass<'a> {
         group.errors = [0, 1, 2, 3].map(|i: usize| bytes[i].error);
         for (i, entry) in entries.iter().enumerate() {
             let (candidates, probe) = (self.candidates(group, i), self.probe(entry, group.errors[i]));
+            // Nearly always nearer than the point's centre.
             let mut aim = candidates.nearest(self.simd);
-            if !candidates.in_doubt(self.simd, &probe, aim) {
+            if candidates.accounted_for(&probe, aim) {
                 aim = candidates.doubtful(self.simd, &probe, 0);
             }
             if let Some(index) = candidates.center(aim) {
@@ -197,8 +222,13 @@ impl<'a> Pass<'a> {
             let mut probe = self.probe(entry, group.errors[i]);
             let row = self.points.row(entry.point as usize, entry.slack, buffer);
             while let Some(index) = candidates.center(lane) {
-                let State { best, center, .. } = entry.state;
-                let distance = squared_within(self.simd, row, self.centers.row(index as usize), best);
+                let (State { best, center, .. }, other) = (entry.state, self.centers.row(index as usize));
+                // The first is nearly always nearer, the others hardly ever.
+                let distance = if from == 0 || within(self.simd, row, other, best) {
+                    squared_within(self.simd, row, other, best)
+                } else {
+                    f64::INFINITY
+                };
                 if distance < best || (distance == best && index < center) {
                     (entry.state.best, entry.state.center) = (distance, index);
                     probe = self.probe(entry, group.errors[i]);

@@ -62,7 +62,7 @@ impl<'a> Candidates<'a> {
     #[inline(always)]
     fn open<I: Isa>(&self, isa: I, probe: &Probe<'_>, lane: usize) -> bool {
         let (index, width) = (self.indices[lane] as usize, probe.sketch.len());
-        if self.indices[lane] < probe.seen || self.indices[lane] == probe.center {
+        if self.accounted_for(probe, lane) {
             return false;
         }
         let squared = difference_squared(isa, probe.sketch, &self.sketches[index * width..][..width]);
@@ -71,32 +71,33 @@ impl<'a> Candidates<'a> {
         !apart
     }
 
-    /// The first lane in doubt from `from` on; the number of candidates where none is left.
-    pub fn doubtful(&self, simd: Simd, probe: &Probe<'_>, from: usize) -> usize {
-        doubtful(simd, self, probe, from, self.indices.len())
+    /// Whether the centre in this lane is the point's own or one that it has seen.
+    pub fn accounted_for(&self, probe: &Probe<'_>, lane: usize) -> bool {
+        self.center(lane)
+            .is_some_and(|index| index < probe.seen || index == probe.center)
     }
 
-    /// Whether the lane is in doubt.
-    pub fn in_doubt(&self, simd: Simd, probe: &Probe<'_>, lane: usize) -> bool {
-        doubtful(simd, self, probe, lane, (lane + 1).min(self.indices.len())) == lane
+    /// The first lane in doubt from `from` on; the number of candidates where none is left.
+    pub fn doubtful(&self, simd: Simd, probe: &Probe<'_>, from: usize) -> usize {
+        doubtful(simd, self, probe, from)
     }
 }
 
 #[inline(always)]
 fn least_body<I: Isa>(isa: I, squared: &[f32]) -> usize {
     let (blocks, _) = squared.as_chunks::<BLOCK>();
-    let (mut low, mut place) = (f32::INFINITY, 0);
+    let mut lanes = [0.0; BLOCK];
+    let infinite = isa.splat(f32::INFINITY);
+    let low = blocks.iter().fold(infinite, |low, block| isa.min(low, isa.load(block)));
+    isa.store(low, &mut lanes);
+    let low = isa.splat(lanes.into_iter().fold(f32::INFINITY, f32::min));
     for (i, block) in blocks.iter().enumerate() {
-        // A lower value than all before is rare: one for every time the number of blocks doubles.
-        if isa.above(isa.splat(low), isa.load(block)) != 0 {
-            for (lane, value) in block.iter().enumerate() {
-                if *value < low {
-                    (low, place) = (*value, i * BLOCK + lane);
-                }
-            }
+        let lowest = !isa.above(isa.load(block), low) & 0xffff;
+        if lowest != 0 {
+            return i * BLOCK + lowest.trailing_zeros() as usize;
         }
     }
-    place
+    0
 }
 
 multiversion! {
@@ -104,7 +105,7 @@ multiversion! {
 }
 
 #[inline(always)]
-fn doubtful_body<I: Isa>(isa: I, candidates: &Candidates<'_>, probe: &Probe<'_>, from: usize, end: usize) -> usize {
+fn doubtful_body<I: Isa>(isa: I, candidates: &Candidates<'_>, probe: &Probe<'_>, from: usize) -> usize {
     let (blocks, _) = candidates.squared.as_chunks::<BLOCK>();
     let start = from / BLOCK;
     let limit = isa.splat(decisive(probe.units + candidates.slack));
@@ -117,7 +118,7 @@ fn doubtful_body<I: Isa>(isa: I, candidates: &Candidates<'_>, probe: &Probe<'_>,
             let lane = block * BLOCK + open.trailing_zeros() as usize;
             open &= open - 1;
             // The last block may have empty lanes.
-            if lane >= end {
+            if lane >= candidates.indices.len() {
                 return candidates.indices.len();
             }
             if candidates.open(isa, probe, lane) {
@@ -129,5 +130,5 @@ fn doubtful_body<I: Isa>(isa: I, candidates: &Candidates<'_>, probe: &Probe<'_>,
 }
 
 multiversion! {
-    fn doubtful(candidates: &Candidates<'_>, probe: &Probe<'_>, from: usize, end: usize) -> usize = doubtful_body
+    fn doubtful(candidates: &Candidates<'_>, probe: &Probe<'_>, from: usize) -> usize = doubtful_body
 }

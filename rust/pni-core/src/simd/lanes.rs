@@ -20,6 +20,8 @@ pub trait Isa: Copy {
     fn splat(self, value: f32) -> Self::F;
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The lower of each two; neither is NaN.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// a·b + c, fused where the level can.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// The sum of all lanes.
@@ -81,6 +83,12 @@ impl Isa for Portable {
     #[inline(always)]
     fn sub(self, mut a: Self::F, b: Self::F) -> Self::F {
         a.iter_mut().zip(b).for_each(|(a, b)| *a -= b);
+        a
+    }
+
+    #[inline(always)]
+    fn min(self, mut a: Self::F, b: Self::F) -> Self::F {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a = a.min(b));
         a
     }
 
@@ -180,6 +188,10 @@ mod tests {
             isa.store(value, seen.exact.last_mut().expect("just pushed"));
         }
         isa.store(isa.mul_add(x, y, y), &mut seen.fused);
+        if b.iter().all(|b| !b.is_nan()) {
+            seen.exact.push([0.0; LANES]);
+            isa.store(isa.min(x, y), seen.exact.last_mut().expect("just pushed"));
+        }
         seen.sum = isa.sum(x);
         seen.above = isa.above(x, y);
         seen.fold = isa

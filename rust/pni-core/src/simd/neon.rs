@@ -54,6 +54,9 @@ impl Isa for Neon {
         fn sub(self, a: Self::F, b: Self::F) -> Self::F {
             each!(vsubq_f32(a, b))
         }
+        fn min(self, a: Self::F, b: Self::F) -> Self::F {
+            each!(vminq_f32(a, b))
+        }
         fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
             each!(vfmaq_f32(c, a, b))
         }

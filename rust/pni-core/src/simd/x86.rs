@@ -93,6 +93,9 @@ impl Isa for Avx2 {
         fn sub(self, a: Self::F, b: Self::F) -> Self::F {
             [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])]
         }
+        fn min(self, a: Self::F, b: Self::F) -> Self::F {
+            [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])]
+        }
         fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
             [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])]
         }
@@ -171,6 +174,9 @@ impl Isa for Avx512 {
         }
         fn sub(self, a: Self::F, b: Self::F) -> Self::F {
             _mm512_sub_ps(a, b)
+        }
+        fn min(self, a: Self::F, b: Self::F) -> Self::F {
+            _mm512_min_ps(a, b)
         }
         fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
             _mm512_fmadd_ps(a, b, c)
