@@ -41,10 +41,7 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
     model = fit_model(data, output, quiet=quiet, **choices)
     warn_skipped(model.skipped_)
     seconds = time.monotonic() - began
-    members = [
-        {"backbone": member.config.backbone, "coreset": len(coreset), "dimension": coreset.shape[1]}
-        for member, coreset in ((member, member.coreset_) for member in model.members_)
-    ]
+    members = [{name: member.summary()[name] for name in ("backbone", *SHOWN)} for member in model.members_]
     if as_json:
         print_json(
             {
@@ -58,14 +55,18 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
     elif not quiet:
         click.echo(
             f"Fitted on {model.n_images_} images in {seconds:.1f} s: "
-            f"{described_coresets(members)}. Model: {output}"
+            f"{described_coresets(members)}. {described_position(members)}Model: {output}"
         )
+
+
+SHOWN = ("coreset", "dimension", "position", "position_risk")
+"""What is said of every member of a fitted model."""
 
 
 def _sizes(members: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if len(members) > 1:
         return {"members": members}
-    return {key: members[0][key] for key in ("coreset", "dimension")}
+    return {key: members[0][key] for key in SHOWN}
 
 
 def described_coresets(members: Sequence[dict[str, Any]]) -> str:
@@ -75,6 +76,14 @@ def described_coresets(members: Sequence[dict[str, Any]]) -> str:
         return described[0]
     named = (f"{one['backbone']}, {text}" for one, text in zip(members, described, strict=True))
     return f"{len(members)} members: " + "; ".join(named)
+
+
+def described_position(members: Sequence[dict[str, Any]]) -> str:
+    """Return, for every member that has a gate, a sentence on whether position is used, and why."""
+    told = [one for one in members if one["position"] not in ("off", "used")]
+    if len(members) == 1:
+        return "".join(f"Position {one['position']}. " for one in told)
+    return "".join(f"Position with {one['backbone']} {one['position']}. " for one in told)
 
 
 def fit_model(  # the options of the command, one for one
@@ -102,8 +111,8 @@ def fit_model(  # the options of the command, one for one
     Raises
     ------
     click.UsageError
-        An option of the refiner is given and there will be none, or there are several weights, but not one for
-        each backbone.
+        An option of the refiner is given and there will be none, or there are several weights, but not one
+        for each backbone.
     PniError
         `output` cannot be written (found before the work begins), or the data or weights cannot be used.
     """

@@ -111,7 +111,8 @@ settings = click.option(
     callback=_settings,
     metavar="NAME=VALUE",
     help="Change any setting of the preset; may be given several times. For ablations: "
-    "rule=average|both|scores|penalty, neighborhood=yes|no, likelihood_lambda, mlp.dropout, "
+    "rule=average|both|scores|penalty, neighborhood=yes|no, position_gate=yes|no (drop position where "
+    "images left out of the fit speak against it), likelihood_lambda, mlp.dropout, "
     "mlp.validation, mlp.fit_temperature, "
     "mlp.temperature, mlp.layers, mlp.width, mlp.epochs. A wrong name lists all.",
 )
@@ -169,7 +170,11 @@ def model_choice(command: F) -> F:
             backbone,
             weights,
             coreset_ratio,
-            click.option("--no-position", is_flag=True, help="Leave the position histogram out."),
+            click.option(
+                "--no-position",
+                is_flag=True,
+                help="Leave the position histogram out, whatever the gate would say.",
+            ),
             click.option(
                 "--no-neighborhood",
                 is_flag=True,

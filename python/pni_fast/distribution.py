@@ -9,10 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from .anomaly_map import Upsampler
-from .calibration import calibrate
+from .calibration import shrunken, tail_rate
 from .kernels import greedy_coreset, nearest, position_histogram
+from .left_out import leave_out
 from .neighborhood import NeighborhoodMLP
 from .neighborhood_training import train_neighborhood
+from .position_gate import Gate
 from .presets import Config
 from .progress import Progress, silent
 
@@ -28,12 +30,14 @@ class Distribution:
     groups
         Index of the nearest C_dist vector of each row of C_emb, int64 (m,).
     position
-        p(c_dist | x), float32 (h, w, K), or None where position is switched off. Under the rule
-        ``"penalty"`` it is shrunken, and also None where held-out images speak against its use.
+        p(c_dist | x), float32 (h, w, K), or None where position is switched off or dropped by the gate. Under
+        the rule ``"penalty"`` it is shrunken.
     neighborhood
         The model of p(c_dist | N_p(x)), or None where neighborhood is switched off.
     scale
         λ of p(Φ|c) = exp(−λ‖Φ − c‖).
+    gate
+        What images left out said about position, or None where they were not asked.
     """
 
     coreset: NDArray[np.float32]
@@ -41,6 +45,7 @@ class Distribution:
     position: NDArray[np.float32] | None
     neighborhood: NeighborhoodMLP | None
     scale: float = 1.0
+    gate: Gate | None = None
 
 
 def distribution_size(coreset_size: int, config: Config) -> int:
@@ -72,25 +77,31 @@ def fit_distribution(
     coreset = rows[picked.indices]
     groups, _ = nearest(coreset, coreset[:n_classes], num_threads=num_threads)
     labels = picked.labels.reshape(count, height, width)
-    position = neighborhood = None
+    position = neighborhood = gate = None
     scale = config.likelihood_lambda or 1.0
     if config.position:
         position = position_histogram(
             labels, n_classes, patch=config.neighborhood_size, num_threads=num_threads
         )
-    if config.rule == "penalty":
-        calibration = calibrate(
+    gated = config.position and config.position_gate
+    if gated or config.rule == "penalty":
+        left_out = leave_out(
             features,
             labels,
             picked.indices,
             groups,
-            position,
             window=config.neighborhood_size,
+            position=gated,
             upsampler=Upsampler(height, width, config.crop, config.sigma),
             num_threads=num_threads,
         )
-        position = calibration.position
-        scale = config.likelihood_lambda or calibration.scale
+        if gated:
+            gate = Gate.of(left_out)
+            position = position if gate.kept else None
+        if config.rule == "penalty" and left_out is not None:
+            scale = config.likelihood_lambda or tail_rate(left_out.distances)
+            if position is not None:
+                position = shrunken(labels, position, config.neighborhood_size, left_out.chosen, num_threads)
     if config.neighborhood:
         neighborhood = train_neighborhood(
             features,
@@ -103,4 +114,4 @@ def fit_distribution(
             workers=num_threads,
             progress=progress,
         )
-    return Distribution(coreset, groups, position, neighborhood, scale)
+    return Distribution(coreset, groups, position, neighborhood, scale, gate)

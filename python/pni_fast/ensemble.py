@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .presets import Config
 from .scorer import Scorer
-from .state import Fitted
+from .state import PARTS, Fitted
 
 NORMAL_RANGE = (0.0, 1.0)
 """What the mean of maps stays in on the images that fixed the members' ranges."""
@@ -105,14 +105,17 @@ class Ensemble:
     def summary(self) -> dict[str, Any]:
         """Return what the model holds, as plain values for JSON."""
         each = [member.summary() for member in self.members]
-        own = ("backbone", "weights", "grid", "coreset", "dimension", "distribution_coreset", "normalization")
+        own = (
+            *("backbone", "weights", "grid", "coreset", "dimension", "distribution_coreset"),
+            *("parts", "position", "position_risk", "normalization"),
+        )
         return {
             "preset": self.config.preset,
             "backbone": [one["backbone"] for one in each],
             "weights": [one["weights"] for one in each],
             "n_images": self.n_images,
             "members": [{name: one[name] for name in own} for one in each],
-            "parts": each[0]["parts"],
+            "parts": [name for name in PARTS if any(name in one["parts"] for one in each)],
             "normalization": list(self.normalization),
             "config": self.config.as_dict(),
         }

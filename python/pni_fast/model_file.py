@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from .ensemble import Model, combine
 from .errors import ModelFileError
 from .files import atomic_path
 from .neighborhood import NeighborhoodMLP
+from .position_gate import Gate
 from .presets import Config
 from .refinement import RefinementNetwork
 from .state import Fitted
@@ -71,7 +73,9 @@ def _prefix(number: int) -> str:
 
 
 def _values(fitted: Fitted) -> dict[str, Any]:
+    gate = fitted.distribution.gate
     return {
+        "gate": None if gate is None else asdict(gate),
         "weights_source": fitted.weights_source,
         "grid": fitted.grid,
         "scale": fitted.distribution.scale,
@@ -174,7 +178,10 @@ def _assemble(config: Config, n_images: int, values: dict[str, Any], tensors: Te
         refiner = RefinementNetwork(config.refiner)
         refiner.load_state_dict(_stripped("refiner.", tensors))
         refiner.eval().requires_grad_(False)
-    dropped = config.rule == "penalty" and "position" not in tensors  # held-out images spoke against it
+    gate = None if values.get("gate") is None else Gate(**values["gate"])
+    # Files older than the gate's record: a histogram that the penalty rule lacks was dropped.
+    unrecorded = "gate" not in values and config.position_gate and "position" not in tensors
+    dropped = unrecorded if gate is None else not gate.kept
     return Fitted(
         config=config,
         weights_source=values["weights_source"],
@@ -186,6 +193,7 @@ def _assemble(config: Config, n_images: int, values: dict[str, Any], tensors: Te
             position=tensors["position"].numpy() if config.position and not dropped else None,
             neighborhood=neighborhood,
             scale=float(values.get("scale", 1.0)),
+            gate=gate,
         ),
         n_images=n_images,
         normalization=_pair(values["normalization"]),

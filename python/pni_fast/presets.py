@@ -105,11 +105,13 @@ class Config:
         p of N_p(x) and of the histogram's window.
     position, neighborhood, refinement
         The three parts, P, N and R of the paper's Table 3; with none of them the model is PatchCore.
+    position_gate
+        Drop position where it would raise the scores of good images left out of the fit
+        (:mod:`pni_fast.position_gate`). Off: position is used wherever it is switched on.
     rule
         How the conditions act: ``"average"`` is equation (6); ``"both"`` allows what each condition allows by
         itself; ``"scores"`` averages the scores found under each, as the authors' code does; ``"penalty"``
-        has no threshold and drops position where held-out images speak against it
-        (:mod:`pni_fast.calibration`).
+        has no threshold, and images left out of the fit set it (:mod:`pni_fast.calibration`).
     likelihood_lambda
         λ of p(Φ|c) = exp(−λ‖Φ − c‖); 0 is the paper's 1, or under ``"penalty"`` the value fitted on held-out
         images. With a threshold it only scales the maps.
@@ -133,6 +135,7 @@ class Config:
     distribution_size: int = 2048
     neighborhood_size: int = 9
     position: bool = True
+    position_gate: bool = False
     neighborhood: bool = True
     refinement: bool = False
     rule: str = "average"
@@ -165,6 +168,8 @@ class Config:
     def from_dict(cls, values: dict[str, Any]) -> Config:
         """Rebuild settings from :meth:`as_dict`; raises TypeError or KeyError when they do not fit."""
         plain = dict(values)
+        # Files older than the setting: the penalty rule had a gate, the others none.
+        plain.setdefault("position_gate", plain["rule"] == "penalty")
         if isinstance(plain["backbone"], list):
             plain["backbone"] = tuple(plain["backbone"])
         mlp = MLPConfig(**plain.pop("mlp"))
@@ -178,15 +183,22 @@ PAPER_BACKBONES = ("wide_resnet101_2.tv_in1k", "resnext101_32x8d.tv_in1k", "dens
 """The networks of the paper's ensemble (section 4.1), that of its single model first."""
 
 PRESETS: dict[str, Config] = {
-    "lite": Config(rule="both", mlp=LITE_MLP, refiner=REFINERS["lite"]),
-    "best": Config(preset="best", rule="penalty", neighborhood=False, mlp=LITE_MLP, refiner=REFINERS["lite"]),
+    "lite": Config(position_gate=True, rule="both", mlp=LITE_MLP, refiner=REFINERS["lite"]),
+    "best": Config(
+        preset="best",
+        position_gate=True,
+        rule="penalty",
+        neighborhood=False,
+        mlp=LITE_MLP,
+        refiner=REFINERS["lite"],
+    ),
     "paper": Config(preset="paper", backbone=PAPER_BACKBONES[0], refinement=True),
     "paper-ensemble": Config(preset="paper-ensemble", backbone=PAPER_BACKBONES, refinement=True),
 }
 """What a name stands for.
 
 `lite`
-    Embedded weights, fits on a CPU.
+    Embedded weights, fits on a CPU. Position is dropped where images left out of the fit speak against it.
 `best`
     The same backbone, no MLP, and position as a penalty that held-out images set: the score is
     min_c λ‖Φ − c‖ − log p(c|x). It gains where things have a place (`juice_bottle`, `toothbrush`) and is
@@ -194,7 +206,7 @@ PRESETS: dict[str, Config] = {
     up what position would have gained. Against PatchCore it costs a little of the image score where the
     place of a part varies: 0.003 image AUROC, 0.017 image F1max on `juice_bottle`.
 `paper`
-    Section 4.1 to the letter.
+    Section 4.1 to the letter: position is always used.
 `paper-ensemble`
     The same with the three backbones of its ensemble.
 """

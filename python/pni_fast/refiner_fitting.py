@@ -79,9 +79,11 @@ def hold_out(
         As for :meth:`pni_fast.PNI.fit`.
     """
     config = fitted.config
+    # One decision for both: a refiner must not learn from maps of another kind than it will see.
+    settled = replace(config, position=fitted.distribution.position is not None, position_gate=False)
     kept, held = (slice(0, None, 2), slice(1, None, 2)) if len(sources) > 1 else (slice(None), slice(None))
     distribution = fit_distribution(
-        features[kept], config, device=device, num_threads=num_threads, progress=progress
+        features[kept], settled, device=device, num_threads=num_threads, progress=progress
     )
     scorer = replace(fitted, distribution=distribution, refiner=None).scorer(device)
     left_out = sources[held]

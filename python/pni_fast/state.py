@@ -15,6 +15,9 @@ from .presets import Config
 from .refinement import RefinementNetwork
 from .scorer import Scorer
 
+PARTS = ("position", "neighborhood", "refinement")
+"""What a model may have besides PatchCore."""
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -98,10 +101,19 @@ class Fitted:
             self.refiner_range,
         )
 
+    def _position(self) -> str:
+        """Return in words whether position is used and why."""
+        if not self.config.position:
+            return "off"
+        if self.distribution.gate is not None:
+            return self.distribution.gate.words
+        # A file of the penalty rule that is older than the gate's record keeps no reason.
+        return "used" if self.distribution.position is not None else "dropped"
+
     def summary(self) -> dict[str, Any]:
         """Return what the model holds, as plain values for JSON."""
         fitted = self.distribution
-        parts = {"position": fitted.position, "neighborhood": fitted.neighborhood, "refinement": self.refiner}
+        parts = dict(zip(PARTS, (fitted.position, fitted.neighborhood, self.refiner), strict=True))
         return {
             "preset": self.config.preset,
             "backbone": self.config.backbone,
@@ -113,6 +125,8 @@ class Fitted:
             "distribution_coreset": self.n_classes,
             "likelihood_lambda": fitted.scale,
             "parts": [name for name, part in parts.items() if part is not None],
+            "position": self._position(),
+            "position_risk": None if fitted.gate is None else fitted.gate.risk,
             "normalization": list(self.normalization),
             "config": self.config.as_dict(),
         }

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from pni_fast.cli.fit import described_coresets
+from pni_fast.cli.fit import described_coresets, described_position
 
 LITE, RESNET = "tf_efficientnet_lite0", "resnet18"
 
@@ -26,6 +26,12 @@ def test_an_ensemble_from_the_fit_to_the_report(invoke, category, resnet_weights
         f"2 members: {LITE}, a coreset of {members[0]['coreset']} vectors of 152 dimensions; "
         f"{RESNET}, a coreset of {members[1]['coreset']} vectors of 384 dimensions"
     )
+
+    spoken = described_position(
+        [{**members[0], "position": "kept: a"}, {**members[1], "position": "dropped: b"}]
+    )
+    assert spoken == f"Position with {LITE} kept: a. Position with {RESNET} dropped: b. "
+    assert described_position([{**members[0], "position": "used"}, {**members[1], "position": "off"}]) == ""
 
     described = json.loads(invoke("info", model, "--json").stdout)
     assert described["weights"] == ["embedded", "resnet18.safetensors"]

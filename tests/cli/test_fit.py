@@ -14,6 +14,9 @@ def test_fit_writes_a_model_and_says_what_it_holds(invoke, category, tmp_path):
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("Fitted on 4 images")
     assert result.stdout.rstrip().endswith(str(output))
+    verdict = json.loads(invoke("info", output, "--json").stdout)["position"]
+    assert verdict.startswith(("kept: ", "dropped: "))
+    assert f" Position {verdict}. Model: " in result.stdout
     assert " to do" in result.stderr  # plain progress lines, since this is no terminal
     assert output.stat().st_size > 1000
 
@@ -31,7 +34,9 @@ def test_json_result_and_the_switches_of_both_conditions(invoke, category, tmp_p
     assert record["skipped"] == []
     assert record["model"] == str(output)
     described = json.loads(invoke("info", output, "--json").stdout)
-    assert all(record[name] == described[name] for name in ("coreset", "dimension", "n_images"))
+    names = ("coreset", "dimension", "n_images", "position", "position_risk")
+    assert all(record[name] == described[name] for name in names)
+    assert (described["position"], described["position_risk"]) == ("off", None)
     config = described["config"]
     assert (config["position"], config["neighborhood"], config["coreset_ratio"]) == (False, False, 0.005)
 
@@ -214,9 +219,12 @@ def test_settings_are_set_by_name_and_saved(invoke, category, tmp_path):
         *("fit", category, "-o", output, "-q", "--device", "cpu", "--coreset-ratio", 0.005),
         *("--set", "rule=scores", "--set", "mlp.dropout=0.5", "--set", "mlp.validation=0.25"),
         *("--set", "mlp.fit_temperature=yes", "--set", "likelihood_lambda=2", "--set", "mlp.positions=256"),
+        *("--set", "position_gate=no"),
     )
     assert result.exit_code == 0, result.stderr
-    config = json.loads(invoke("info", output, "--json").stdout)["config"]
+    described = json.loads(invoke("info", output, "--json").stdout)
+    assert (described["position"], "position" in described["parts"]) == ("used", True)
+    config = described["config"]
     assert (config["rule"], config["likelihood_lambda"]) == ("scores", 2.0)
     wanted = {"dropout": 0.5, "validation": 0.25, "fit_temperature": True, "positions": 256}
     assert wanted.items() <= config["mlp"].items()

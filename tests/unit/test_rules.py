@@ -55,7 +55,7 @@ def test_the_penalty_map_is_equation_5_without_its_threshold(good):
 
 
 def test_position_that_was_dropped_leaves_the_plain_distance(good, tmp_path, monkeypatch):
-    monkeypatch.setattr("pni_fast.calibration.SMALL_EFFECT", -1.0)
+    monkeypatch.setattr("pni_fast.position_gate.LIMIT", -1.0)
     model = PNI("best", **TINY).fit(good)
     assert model.position_ is None
     neither = PNI("best", **TINY, position=False).fit(good)

@@ -177,6 +177,7 @@ def _derive_member(model: PNI, variant: Variant, train: list[Path], progress: Pr
         parts,
         neighborhood=parts.neighborhood if variant.neighborhood else None,
         position=parts.position if variant.position else None,
+        gate=parts.gate if variant.position else None,
     )
     refiner = fitted.refiner if variant.refinement else None
     member = replace(fitted, config=config, distribution=distribution, refiner=refiner)

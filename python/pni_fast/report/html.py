@@ -242,6 +242,9 @@ def _facts(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Preset", str(model["preset"])
     if "parts" in model:
         yield "Conditions", " and ".join(model["parts"]) or "none (PatchCore)"
+    for member in model.get("members", [model]):
+        if "position" in member:
+            yield "Position", str(member["position"])
     if "n_images" in model:
         yield "Learnt from", f"{counted(model['n_images'], 'good image')}"
     for member in model.get("members", [model]):
