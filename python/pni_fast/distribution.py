@@ -13,6 +13,7 @@ from .calibration import calibrate
 from .kernels import greedy_coreset, nearest, position_histogram
 from .neighborhood import NeighborhoodMLP
 from .neighborhood_training import train_neighborhood
+from .precision import FLOAT32, Precision
 from .presets import Config
 from .progress import Progress, silent
 
@@ -55,6 +56,7 @@ def fit_distribution(
     device: torch.device,
     num_threads: int,
     progress: Progress = silent,
+    precision: Precision = FLOAT32,
 ) -> Distribution:
     """Fit the distribution of normal features (n, h, w, d)."""
     count, height, width, dimension = features.shape
@@ -102,5 +104,6 @@ def fit_distribution(
             seed=config.seed,
             workers=num_threads,
             progress=progress,
+            precision=precision,
         )
     return Distribution(coreset, groups, position, neighborhood, scale)

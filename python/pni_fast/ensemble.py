@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .precision import FLOAT32, Precision
 from .presets import Config
 from .scorer import Scorer
 from .state import Fitted
@@ -85,10 +86,10 @@ class Ensemble:
         """Range of the mean maps on normal images: that of every member's normalised maps."""
         return NORMAL_RANGE
 
-    def scorer(self, device: torch.device) -> EnsembleScorer:
+    def scorer(self, device: torch.device, precision: Precision = FLOAT32) -> EnsembleScorer:
         """Return the scoring pipeline with the networks of all members on `device`."""
         return EnsembleScorer(
-            [member.scorer(device) for member in self.members],
+            [member.scorer(device, precision) for member in self.members],
             [member.normalization for member in self.members],
         )
 

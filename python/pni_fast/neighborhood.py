@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .precision import FLOAT32, Precision
 from .presets import MLPConfig
 
 
@@ -128,8 +129,7 @@ class NeighborhoodMLP(nn.Module):
 
     def forward(self, neighbors: Tensor) -> Tensor:
         """Return logits (b, |C_dist|) of gathered neighbours."""
-        # Gathered rows are half precision on a GPU.
-        logits: Tensor = self.rest(self.first(neighbors.to(self.first.weight.dtype)))
+        logits: Tensor = self.rest(self.first(neighbors))
         return logits
 
     def kernel(self) -> Tensor:
@@ -141,9 +141,34 @@ class NeighborhoodMLP(nn.Module):
         return full.transpose(1, 2).reshape(width, self.inputs, self.size, self.size)
 
     @torch.inference_mode()
-    def probabilities(self, features: Tensor) -> Tensor:
-        """Return p(c_dist | N_p(x)), (b, h·w, |C_dist|), of feature maps (b, h, w, d), at temperature T."""
+    def scoring_kernel(self, precision: Precision) -> Tensor:
+        """Return :meth:`kernel` in the type and layout the convolution of many maps takes."""
+        kernel = self.kernel().to(precision.networks)
+        # Feature maps are rows of channels in memory; a kernel laid out alike is not copied for each batch.
+        return kernel.contiguous(memory_format=torch.channels_last) if kernel.is_cuda else kernel
+
+    @torch.inference_mode()
+    def probabilities(
+        self, features: Tensor, kernel: Tensor | None = None, precision: Precision = FLOAT32
+    ) -> Tensor:
+        """Return p(c_dist | N_p(x)) at temperature T of feature maps.
+
+        Parameters
+        ----------
+        features
+            float32 (b, h, w, d).
+        kernel
+            The first layer, where :meth:`scoring_kernel` made it before; it is made anew otherwise.
+        precision
+            Of the layers; principal components and softmax are float32.
+
+        Returns
+        -------
+        Tensor
+            float32 (b, h·w, |C_dist|).
+        """
         maps = self.reduce(features).permute(0, 3, 1, 2)
-        hidden = F.conv2d(maps, self.kernel(), padding=self.size // 2)
-        logits: Tensor = self.rest(hidden.permute(0, 2, 3, 1).flatten(0, 2))
-        return F.softmax(logits / self.temperature, dim=1).view(len(features), -1, logits.shape[1])
+        with precision.in_networks():
+            hidden = F.conv2d(maps, self.kernel() if kernel is None else kernel, padding=self.size // 2)
+            logits: Tensor = self.rest(hidden.permute(0, 2, 3, 1).flatten(0, 2))
+        return F.softmax(logits.float() / self.temperature, dim=1).view(len(features), -1, logits.shape[1])

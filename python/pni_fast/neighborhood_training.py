@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .neighborhood import NeighborhoodMLP
 from .neighborhood_validation import HeldOut, held_out_images
 from .parallel import thread_pool
+from .precision import FLOAT32, Precision
 from .presets import MLPConfig
 from .progress import Progress, silent
 
@@ -31,6 +32,7 @@ def train_neighborhood(
     seed: int,
     workers: int,
     progress: Progress = silent,
+    precision: Precision = FLOAT32,
 ) -> NeighborhoodMLP:
     """Return the trained MLP in eval mode, on `device`.
 
@@ -58,6 +60,8 @@ def train_neighborhood(
         Where to train; the seed of weights and batches; threads for the parts of a batch on a CPU.
     progress
         Reports optimiser steps.
+    precision
+        Of the layers and of the features kept for them; loss, gradients of the weights and Adam are float32.
 
     Raises
     ------
@@ -75,10 +79,12 @@ def train_neighborhood(
     sample = np.sort(random.choice(len(flat), min(SAMPLE, len(flat)), replace=False))
     model.set_projection(torch.from_numpy(flat[sample]))
     model.to(device).train()
-    rows = _inputs(model, flat, device)
+    rows = _inputs(model, flat, device, precision.networks)
     targets = torch.from_numpy(labels.reshape(-1)).to(device)
 
-    judge = HeldOut(rows, targets, np.flatnonzero(held), height, width, seed) if held.any() else None
+    judge = (
+        HeldOut(rows, targets, np.flatnonzero(held), height, width, seed, precision) if held.any() else None
+    )
 
     per_epoch = min(config.positions or len(train), len(train))
     batch = min(config.batch, per_epoch)
@@ -92,8 +98,10 @@ def train_neighborhood(
 
     def part(replica: NeighborhoodMLP, positions: Tensor) -> None:
         replica.zero_grad(set_to_none=True)
-        logits = replica(replica.gather(rows, positions, height, width))
-        torch.autograd.backward(F.cross_entropy(logits, targets[positions]))
+        with precision.in_networks():
+            logits = replica(replica.gather(rows, positions, height, width))
+            loss = F.cross_entropy(logits.float(), targets[positions])
+        torch.autograd.backward(loss)
 
     with thread_pool(min(workers, len(replicas))) as pool:
         for epoch in range(config.epochs):
@@ -118,9 +126,10 @@ def train_neighborhood(
     return model.eval().requires_grad_(False)
 
 
-def _inputs(model: NeighborhoodMLP, flat: NDArray[np.float32], device: torch.device) -> Tensor:
-    """Return what the MLP sees of every feature, (n, r), on the device; half precision on a GPU."""
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
+def _inputs(
+    model: NeighborhoodMLP, flat: NDArray[np.float32], device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """Return what the MLP sees of every feature, (n, r), on the device."""
     rows = torch.empty((len(flat), model.inputs), dtype=dtype, device=device)
     for start in range(0, len(flat), 1 << 16):
         block = torch.from_numpy(flat[start : start + (1 << 16)]).to(device)

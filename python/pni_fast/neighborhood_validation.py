@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .errors import PniError
 from .neighborhood import NeighborhoodMLP
+from .precision import FLOAT32, Precision
 
 POSITIONS = 8192
 """Held-out positions that are looked at; drawn once, from all held-out images."""
@@ -56,6 +57,8 @@ class HeldOut:
         Size of one map.
     seed
         Seed of the choice.
+    precision
+        Of the layers.
     """
 
     def __init__(
@@ -66,10 +69,12 @@ class HeldOut:
         height: int,
         width: int,
         seed: int,
+        precision: Precision = FLOAT32,
     ) -> None:
         random = np.random.default_rng([seed, 1])  # a stream of its own: training draws as without it
         chosen = np.sort(random.permutation(positions)[:POSITIONS])
         self.rows, self.height, self.width = rows, height, width
+        self.precision = precision
         self.positions = torch.from_numpy(chosen).to(rows.device)
         self.targets = targets[self.positions]
 
@@ -78,12 +83,13 @@ class HeldOut:
         """Return the logits, (m, |C_dist|), of the model in eval mode."""
         was_training = model.training
         model.eval()
-        parts = [
-            model(model.gather(self.rows, self.positions[start : start + CHUNK], self.height, self.width))
-            for start in range(0, len(self.positions), CHUNK)
-        ]
+        with self.precision.in_networks():
+            parts = [
+                model(model.gather(self.rows, self.positions[start : start + CHUNK], self.height, self.width))
+                for start in range(0, len(self.positions), CHUNK)
+            ]
         model.train(was_training)
-        return torch.cat(parts)
+        return torch.cat(parts).float()
 
     def loss(self, logits: Tensor, temperature: float = 1.0) -> float:
         """Return the mean cross entropy, in nats, of the softmax at a temperature."""

@@ -12,6 +12,7 @@ from .features import FeatureExtractor
 from .kernels import max_likelihood, nearest
 from .neighborhood import NeighborhoodMLP
 from .penalized import penalized_nearest
+from .precision import FLOAT32, Precision
 from .refinement import RefinementNetwork
 
 
@@ -38,6 +39,8 @@ class Scorer:
         λ of p(Φ|c) = exp(−λ‖Φ − c‖).
     refiner, refiner_range
         The refinement network, or None, and the map values it sees as 0 and 1 (section 3.3).
+    precision
+        Of the networks.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Scorer:
         scale: float = 1.0,
         refiner: RefinementNetwork | None = None,
         refiner_range: tuple[float, float] = (0.0, 1.0),
+        precision: Precision = FLOAT32,
     ) -> None:
         self.extractor = extractor
         self.coreset = coreset
@@ -61,24 +65,33 @@ class Scorer:
         self.scale = np.float32(scale)
         self.refiner = refiner
         self.refiner_range = refiner_range
+        self.precision = precision
+        self._kernel = None if neighborhood is None else neighborhood.scoring_kernel(precision)
 
     def maps(self, crops: torch.Tensor, num_threads: int) -> list[NDArray[np.float32]]:
         """Return the anomaly maps, float32 (crop, crop) each, of uint8 crops (b, crop, crop, 3)."""
-        maps = self.likelihood_maps(self.extractor(crops), num_threads)
+        maps = self.likelihood_maps(self.features(crops), num_threads)
         return maps if self.refiner is None else self.refine(crops.cpu().numpy(), maps)
+
+    def features(self, crops: torch.Tensor) -> torch.Tensor:
+        """Return Φ, float32 (b, h, w, d), of uint8 crops (b, crop, crop, 3)."""
+        with self.precision.in_backbone():
+            features: torch.Tensor = self.extractor(crops)
+        return features
 
     def refine(self, crops: NDArray[np.uint8], maps: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Normalise likelihood maps and fuse them with their refinement (section 3.3 and 4.1)."""
         assert self.refiner is not None
         low, high = self.refiner_range
         normalised = (np.stack(maps) - np.float32(low)) / np.float32(high - low)
-        return list(self.refiner.fused(crops, normalised))
+        return list(self.refiner.fused(crops, normalised, self.precision))
 
     def likelihood_maps(self, features: torch.Tensor, num_threads: int) -> list[NDArray[np.float32]]:
         """Return the maps of −log p(Φ(x) | Ω) of patch features (b, h, w, d) on any device."""
         probabilities: list[NDArray[np.float32] | None] = [None] * len(features)
         if self.neighborhood is not None:
-            probabilities = list(self.neighborhood.probabilities(features).cpu().numpy())
+            found = self.neighborhood.probabilities(features, self._kernel, self.precision)
+            probabilities = list(found.cpu().numpy())
         grids = features.cpu().numpy()
         return [
             self._map(grid, probability, num_threads)

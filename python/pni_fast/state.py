@@ -11,6 +11,7 @@ from .anomaly_map import Upsampler
 from .conditions import Conditions
 from .distribution import Distribution, distribution_size
 from .features import FeatureExtractor
+from .precision import FLOAT32, Precision
 from .presets import Config
 from .refinement import RefinementNetwork
 from .scorer import Scorer
@@ -80,8 +81,8 @@ class Fitted:
         """Return this model with another map range."""
         return replace(self, normalization=normalization)
 
-    def scorer(self, device: torch.device) -> Scorer:
-        """Return the scoring pipeline with its networks on `device`."""
+    def scorer(self, device: torch.device, precision: Precision = FLOAT32) -> Scorer:
+        """Return the scoring pipeline with its networks on `device`, computing in `precision`."""
         self.to(device)
         height, width = self.grid
         parts = self.distribution
@@ -96,6 +97,7 @@ class Fitted:
             parts.scale,
             self.refiner,
             self.refiner_range,
+            precision,
         )
 
     def summary(self) -> dict[str, Any]:
