@@ -48,6 +48,7 @@ class NeighborhoodMLP(nn.Module):
     """
 
     center: Tensor
+    offsets: Tensor
     projection: Tensor
     temperature: Tensor
 
@@ -57,9 +58,11 @@ class NeighborhoodMLP(nn.Module):
         self.inputs = min(config.reduce, dimension) or dimension
         half = size // 2
         # (dy, dx) of N_p(x) in the order of the first layer's inputs: rows, then columns, centre skipped.
-        self.offsets = [
+        offsets = [
             (dy, dx) for dy in range(-half, half + 1) for dx in range(-half, half + 1) if (dy, dx) != (0, 0)
         ]
+        # Kept on the device: copying it there for every batch would stall the GPU.
+        self.register_buffer("offsets", torch.tensor(offsets), persistent=False)
         # T of the softmax when scoring; a fitted one is saved with the weights.
         self.register_buffer(
             "temperature", torch.tensor(config.temperature), persistent=config.fit_temperature
@@ -102,30 +105,6 @@ class NeighborhoodMLP(nn.Module):
         if hasattr(self, "projection"):
             features = (features - self.center) @ self.projection
         return features
-
-    def gather(self, rows: Tensor, positions: Tensor, height: int, width: int) -> Tensor:
-        """Return the concatenated neighbours, (b, (p·p − 1)·r), of positions in a stack of maps.
-
-        Parameters
-        ----------
-        rows
-            (n·height·width, r): all maps, row by row.
-        positions
-            (b,) int64 indices into `rows`.
-        height, width
-            Size of one map.
-        """
-        y, x = positions // width % height, positions % width
-        dy, dx = torch.tensor(self.offsets, device=positions.device).T
-        inside = (
-            (y[:, None] + dy >= 0)
-            & (y[:, None] + dy < height)
-            & (x[:, None] + dx >= 0)
-            & (x[:, None] + dx < width)
-        )
-        index = torch.where(inside, positions[:, None] + dy * width + dx, positions[:, None])
-        neighbors: Tensor = rows[index] * inside[..., None]
-        return neighbors.flatten(1)
 
     def forward(self, neighbors: Tensor) -> Tensor:
         """Return logits (b, |C_dist|) of gathered neighbours."""
@@ -172,3 +151,36 @@ class NeighborhoodMLP(nn.Module):
             hidden = F.conv2d(maps, self.kernel() if kernel is None else kernel, padding=self.size // 2)
             logits: Tensor = self.rest(hidden.permute(0, 2, 3, 1).flatten(0, 2))
         return F.softmax(logits.float() / self.temperature, dim=1).view(len(features), -1, logits.shape[1])
+
+
+def gather(
+    rows: Tensor, positions: Tensor, offsets: Tensor, height: int, width: int, out: Tensor | None = None
+) -> Tensor:
+    """Return the concatenated neighbours, (b, (p·p − 1)·r), of positions in a stack of maps.
+
+    Parameters
+    ----------
+    rows
+        (n·height·width, r): all maps, row by row.
+    positions
+        (b,) int64 indices into `rows`, on its device.
+    offsets
+        :attr:`NeighborhoodMLP.offsets`, on the same device.
+    height, width
+        Size of one map.
+    out
+        Where to write the result.
+    """
+    y, x = positions // width % height, positions % width
+    dy, dx = offsets.T
+    inside = (
+        (y[:, None] + dy >= 0)
+        & (y[:, None] + dy < height)
+        & (x[:, None] + dx >= 0)
+        & (x[:, None] + dx < width)
+    )
+    index = torch.where(inside, positions[:, None] + dy * width + dx, positions[:, None])
+    flat = None if out is None else out.view(-1, rows.shape[1])
+    neighbors = torch.index_select(rows, 0, index.flatten(), out=flat)
+    neighbors.view(*index.shape, -1).masked_fill_(~inside[..., None], 0)
+    return neighbors.view(len(positions), -1)
