@@ -15,6 +15,7 @@ from . import fitting, model_file
 from .ensemble import Model
 from .errors import PniError
 from .geometry import Geometry
+from .mapping import stream_maps
 from .members import WeightsFile, member_weights
 from .parallel import resolve_device, resolve_threads
 from .precision import resolve_precision
@@ -23,7 +24,6 @@ from .presets import preset as preset_config
 from .progress import Progress, silent
 from .refinement.checkpoint import read_header
 from .sources import ImagesLike, prediction_sources, training_sources
-from .stream import stream
 
 
 class PNI:
@@ -205,12 +205,10 @@ class PNI:
         sources = list(prediction_sources(images)) if _has_length(images) else prediction_sources(images)
         total = len(sources) if isinstance(sources, list) else 0
         scorer = fitted.scorer(self.device, self.precision)
-        # On a CPU the threads are spread over images; on a GPU each image's search may use them all.
-        inner = 1 if self.device.type == "cpu" else self.num_threads
-        results = stream(
+        results = stream_maps(
+            scorer,
             sources,
             self.geometry,
-            lambda crops: scorer.maps(crops, num_threads=inner),
             device=self.device,
             workers=self.num_threads,
             on_broken=self._skip if skip_broken else None,

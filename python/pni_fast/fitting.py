@@ -23,6 +23,7 @@ from .refiner_fitting import fit_refiner
 from .sources import Source
 from .state import Fitted
 from .stream import Broken, stream
+from .transfer import to_host
 
 RANGE_IMAGES = 32
 """Normal images, evenly spaced over the training set, whose maps fix the normalisation."""
@@ -155,7 +156,7 @@ def extract_features(
 
     def extracted(crops: torch.Tensor) -> list[NDArray[np.float32]]:
         with precision.in_backbone():
-            return list(extractor(crops).cpu().numpy())
+            return list(to_host(extractor(crops))[0])
 
     results = stream(
         sources,

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .precision import FLOAT32, Precision
+from .precision import Precision
 from .presets import MLPConfig
 
 
@@ -127,30 +127,29 @@ class NeighborhoodMLP(nn.Module):
         return kernel.contiguous(memory_format=torch.channels_last) if kernel.is_cuda else kernel
 
     @torch.inference_mode()
-    def probabilities(
-        self, features: Tensor, kernel: Tensor | None = None, precision: Precision = FLOAT32
-    ) -> Tensor:
-        """Return p(c_dist | N_p(x)) at temperature T of feature maps.
+    def probabilities(self, features: Tensor, kernel: Tensor | None = None) -> Tensor:
+        """Return p(c_dist | N_p(x)), float32 (b, h·w, |C_dist|), of features (b, h, w, d): all in float32."""
+        return self.classes(self.reduce(features), self.kernel() if kernel is None else kernel)
+
+    def classes(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        """Return p(c_dist | N_p(x)) at temperature T; the layers compute as the caller's autocast says.
 
         Parameters
         ----------
-        features
-            float32 (b, h, w, d).
+        inputs
+            What :meth:`reduce` makes of features, (b, h, w, r).
         kernel
-            The first layer, where :meth:`scoring_kernel` made it before; it is made anew otherwise.
-        precision
-            Of the layers; principal components and softmax are float32.
+            The first layer, from :meth:`scoring_kernel`.
 
         Returns
         -------
         Tensor
-            float32 (b, h·w, |C_dist|).
+            float32 (b, h·w, |C_dist|); the softmax is taken in float32.
         """
-        maps = self.reduce(features).permute(0, 3, 1, 2)
-        with precision.in_networks():
-            hidden = F.conv2d(maps, self.kernel() if kernel is None else kernel, padding=self.size // 2)
-            logits: Tensor = self.rest(hidden.permute(0, 2, 3, 1).flatten(0, 2))
-        return F.softmax(logits.float() / self.temperature, dim=1).view(len(features), -1, logits.shape[1])
+        hidden = F.conv2d(inputs.permute(0, 3, 1, 2), kernel, padding=self.size // 2)
+        logits: Tensor = self.rest(hidden.permute(0, 2, 3, 1).flatten(0, 2))
+        probabilities = F.softmax(logits.float() / self.temperature, dim=1)
+        return probabilities.view(len(inputs), -1, logits.shape[1])
 
 
 def gather(

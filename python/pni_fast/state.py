@@ -91,7 +91,7 @@ class Fitted:
             self.extractor,
             parts.coreset,
             parts.groups,
-            Conditions(position, 1 / (2 * len(parts.coreset)), self.config.rule),
+            Conditions(position, 1 / (2 * len(parts.coreset)), self.config.rule, device),
             parts.neighborhood,
             Upsampler(height, width, self.config.crop, self.config.sigma),
             parts.scale,

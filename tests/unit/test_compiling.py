@@ -1,4 +1,5 @@
 import functools
+import shutil
 import warnings
 
 import numpy as np
@@ -6,10 +7,12 @@ import pytest
 import torch
 from pni_fast import compiling
 from pni_fast.compiling import LONG, Compiled, compiles
+from pni_fast.conditions import Conditions
 from pni_fast.errors import PniError
 from pni_fast.neighborhood import NeighborhoodMLP
 from pni_fast.neighborhood_training import train_neighborhood, training_work
 from pni_fast.presets import MLPConfig
+from pni_fast.scorer import Scorer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 TINY = MLPConfig(layers=3, width=8, epochs=1, step=1, batch=64)
@@ -118,3 +121,28 @@ def test_an_error_that_is_not_the_compilers_comes_out(monkeypatch):
         calls(0)
     assert calls(4) == 0.25
     assert not compiling._COMPILER.locked()
+
+
+@pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler for inductor"
+)
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_scoring_allows_the_same_classes(problem, monkeypatch):
+    """The whole compiler, code generator too: convolution, softmax, threshold and packing by shifts."""
+    features, _ = problem
+    torch.manual_seed(0)
+    model = NeighborhoodMLP(4, 6, 3, TINY).eval().requires_grad_(False)
+    position = np.random.default_rng(1).dirichlet(np.full(6, 0.2), 35).astype(np.float32)
+    maps = torch.from_numpy(features)
+
+    def allowed():
+        scorer = Scorer(None, None, None, Conditions(position, 0.08, "both"), model, None)
+        return [part.numpy() for part in scorer.allowed(maps)]
+
+    plain = allowed()
+    monkeypatch.setenv("PNI_FAST_COMPILE", "on")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="torch.compile failed")
+        compiled = allowed()
+    for one, other in zip(plain, compiled, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -116,7 +116,8 @@ def test_the_mlp_learns_and_scores_in_bfloat16_with_float32_weights_and_probabil
         torch.float32
     }
     maps = torch.from_numpy(features)
-    found = low.probabilities(maps, low.scoring_kernel(BF16), BF16)
+    with BF16.in_networks():
+        found = low.classes(low.reduce(maps), low.scoring_kernel(BF16))
     assert low.scoring_kernel(BF16).dtype == torch.bfloat16
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.sum(2), torch.ones(24, 36))
@@ -136,7 +137,7 @@ def test_asking_for_float32_on_a_cpu_changes_no_bit():
     assert all(torch.equal(value, asked.state_dict()[name]) for name, value in plain.state_dict().items())
     maps = torch.from_numpy(features)
     kernel = plain.scoring_kernel(FLOAT32)
-    assert torch.equal(plain.probabilities(maps), plain.probabilities(maps, kernel, FLOAT32))
+    assert torch.equal(plain.probabilities(maps), plain.probabilities(maps, kernel))
 
 
 @pytest.fixture(scope="module")
