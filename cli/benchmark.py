@@ -70,6 +70,7 @@ def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
 @options.weights
 @options.settings
 @options.device
+@options.precision
 @options.seed
 @options.threads
 @options.quiet
@@ -86,6 +87,7 @@ def benchmark(
     weights: list[Path | None],
     settings: dict[str, str],
     device: str,
+    precision: str,
     seed: int,
     threads: int | None,
     quiet: bool,
@@ -119,6 +121,7 @@ def benchmark(
             backbone=backbone or None,
             weights=weights,
             device=device,
+            precision=precision,
             num_threads=threads,
             seed=seed,
             settings=settings,

@@ -27,11 +27,20 @@ METRIC_NAMES = ("image_auroc", "image_f1_max", "pixel_auroc", "pixel_f1_max", "a
     "--output", "-o", type=options.PATH, required=True, metavar="DIR", help="Folder for the results."
 )
 @options.device
+@options.precision
 @options.threads
 @options.quiet
 @options.as_json
 def evaluate(
-    *, model: Path, category: Path, output: Path, device: str, threads: int | None, quiet: bool, as_json: bool
+    *,
+    model: Path,
+    category: Path,
+    output: Path,
+    device: str,
+    precision: str,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Measure the fitted MODEL on CATEGORY_DIR/test and write the metrics and a report.
 
@@ -46,7 +55,7 @@ def evaluate(
     from pni_fast.detector import PNI
 
     open_category(category)  # refuses a folder without a test set before the model is loaded
-    fitted = PNI.load(model, device=device, num_threads=threads)
+    fitted = PNI.load(model, device=device, precision=precision, num_threads=threads)
     metrics = evaluate_model(fitted, category, output, quiet=quiet)
     if as_json:
         print_json(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @options.refiner_iterations("--refine-iterations", "the preset's; lite 300, paper 55,000")
 @options.checkpoint
 @options.device
+@options.precision
 @options.seed
 @options.threads
 @options.skip_broken
@@ -101,6 +102,7 @@ def fit_model(  # the options of the command, one for one
     refine_iterations: int | None = None,
     checkpoint: Path | None = None,
     device: str = "auto",
+    precision: str = "auto",
     seed: int = 0,
     threads: int | None = None,
     skip_broken: bool = False,
@@ -134,6 +136,7 @@ def fit_model(  # the options of the command, one for one
         coreset_ratio=coreset_ratio,
         refinement=refine,
         device=device,
+        precision=precision,
         seed=seed,
         num_threads=threads,
         **changes,

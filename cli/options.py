@@ -22,6 +22,13 @@ device = click.option(
     show_default=True,
     help="Where the networks run; auto takes a GPU when there is one.",
 )
+precision = click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="What the networks compute in; auto is bfloat16 and TF32 where a GPU has them, float32 on a CPU.",
+)
 threads = click.option(
     "--threads",
     type=click.IntRange(min=1),

@@ -71,6 +71,7 @@ class ManyModels(click.Command):
 )
 @options.checkpoint
 @options.device
+@options.precision
 @options.seed
 @options.threads
 @options.skip_broken

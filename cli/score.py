@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--maps", is_flag=True, help="Also write the anomaly maps.")
 @click.option("--overlays", is_flag=True, help="Also write the maps drawn over the photographs.")
 @options.device
+@options.precision
 @options.threads
 @options.skip_broken
 @options.quiet
@@ -42,6 +43,7 @@ def score(
     maps: bool,
     overlays: bool,
     device: str,
+    precision: str,
     threads: int | None,
     skip_broken: bool,
     quiet: bool,
@@ -62,7 +64,7 @@ def score(
     from pni_fast.detector import PNI
 
     found = _without_own_overlays(collect_inputs(inputs), output)
-    fitted = PNI.load(model, device=device, num_threads=threads)
+    fitted = PNI.load(model, device=device, precision=precision, num_threads=threads)
     run = score_images(
         fitted, found, output, maps=maps, overlays=overlays, skip_broken=skip_broken, quiet=quiet
     )

@@ -15,14 +15,15 @@ from . import fitting, model_file
 from .ensemble import Model
 from .errors import PniError
 from .geometry import Geometry
+from .mapping import stream_maps
 from .members import WeightsFile, member_weights
 from .parallel import resolve_device, resolve_threads
+from .precision import resolve_precision
 from .prediction import Prediction
 from .presets import preset as preset_config
 from .progress import Progress, silent
 from .refinement.checkpoint import read_header
 from .sources import ImagesLike, prediction_sources, training_sources
-from .stream import stream
 
 
 class PNI:
@@ -47,6 +48,8 @@ class PNI:
         Switch parts on or off; with neither of the first two the model is PatchCore.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+    precision
+        ``"auto"``, ``"fp32"`` or ``"bf16"``, of the networks (:func:`pni_fast.precision.resolve_precision`).
     seed
         Seed of everything that is random.
     num_threads
@@ -102,6 +105,7 @@ class PNI:
         neighborhood: bool | None = None,
         refinement: bool | None = None,
         device: str = "auto",
+        precision: str = "auto",
         seed: int | None = None,
         num_threads: int | None = None,
         **settings: Any,
@@ -118,6 +122,7 @@ class PNI:
         )
         self.weights = member_weights(self.config.backbones, weights)
         self.device = resolve_device(device)
+        self.precision = resolve_precision(precision, self.device)
         self.num_threads = resolve_threads(num_threads)
         self.skipped_: list[tuple[str, str]] = []
         self._fitted: Model | None = None
@@ -176,6 +181,7 @@ class PNI:
             on_broken=self._skip if skip_broken else None,
             progress=progress,
             checkpoint=state,
+            precision=self.precision,
         )
         return self
 
@@ -198,13 +204,11 @@ class PNI:
         self.skipped_ = []
         sources = list(prediction_sources(images)) if _has_length(images) else prediction_sources(images)
         total = len(sources) if isinstance(sources, list) else 0
-        scorer = fitted.scorer(self.device)
-        # On a CPU the threads are spread over images; on a GPU each image's search may use them all.
-        inner = 1 if self.device.type == "cpu" else self.num_threads
-        results = stream(
+        scorer = fitted.scorer(self.device, self.precision)
+        results = stream_maps(
+            scorer,
             sources,
             self.geometry,
-            lambda crops: scorer.maps(crops, num_threads=inner),
             device=self.device,
             workers=self.num_threads,
             on_broken=self._skip if skip_broken else None,
@@ -231,7 +235,12 @@ class PNI:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], *, device: str = "auto", num_threads: int | None = None
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        num_threads: int | None = None,
     ) -> PNI:
         """Read a model that :meth:`save` wrote; nothing is unpickled and no hub is asked.
 
@@ -241,7 +250,7 @@ class PNI:
             The file is missing, truncated, not a model of this package, or of a newer format.
         """
         fitted = model_file.load(path)
-        model = cls(device=device, num_threads=num_threads)
+        model = cls(device=device, precision=precision, num_threads=num_threads)
         model.config = fitted.config
         model.weights = member_weights(fitted.config.backbones)
         model._fitted = fitted

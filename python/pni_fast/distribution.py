@@ -15,6 +15,7 @@ from .left_out import leave_out
 from .neighborhood import NeighborhoodMLP
 from .neighborhood_training import train_neighborhood
 from .position_gate import Gate
+from .precision import FLOAT32, Precision
 from .presets import Config
 from .progress import Progress, silent
 
@@ -60,6 +61,7 @@ def fit_distribution(
     device: torch.device,
     num_threads: int,
     progress: Progress = silent,
+    precision: Precision = FLOAT32,
 ) -> Distribution:
     """Fit the distribution of normal features (n, h, w, d)."""
     count, height, width, dimension = features.shape
@@ -113,5 +115,6 @@ def fit_distribution(
             seed=config.seed,
             workers=num_threads,
             progress=progress,
+            precision=precision,
         )
     return Distribution(coreset, groups, position, neighborhood, scale, gate)

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .precision import FLOAT32, Precision
 from .presets import Config
-from .scorer import Scorer
+from .scorer import Scorer, Spread
 from .state import PARTS, Fitted
 
 NORMAL_RANGE = (0.0, 1.0)
@@ -40,11 +41,11 @@ class EnsembleScorer:
         self.scorers = scorers
         self.ranges = ranges
 
-    def maps(self, crops: torch.Tensor, num_threads: int) -> list[NDArray[np.float32]]:
-        """Return the mean maps, float32 (crop, crop) each, of uint8 crops (b, crop, crop, 3)."""
+    def maps(self, crops: torch.Tensor, num_threads: int, spread: Spread = map) -> list[NDArray[np.float32]]:
+        """Return the mean maps, float32 (crop, crop) each; arguments as for :meth:`Scorer.maps`."""
         totals: list[NDArray[np.float32]] = []
         for scorer, (low, high) in zip(self.scorers, self.ranges, strict=True):
-            maps = [normalised(found, low, high) for found in scorer.maps(crops, num_threads)]
+            maps = [normalised(found, low, high) for found in scorer.maps(crops, num_threads, spread)]
             totals = [total + one for total, one in zip(totals, maps, strict=True)] if totals else maps
         return [total / np.float32(len(self.scorers)) for total in totals]
 
@@ -85,10 +86,10 @@ class Ensemble:
         """Range of the mean maps on normal images: that of every member's normalised maps."""
         return NORMAL_RANGE
 
-    def scorer(self, device: torch.device) -> EnsembleScorer:
+    def scorer(self, device: torch.device, precision: Precision = FLOAT32) -> EnsembleScorer:
         """Return the scoring pipeline with the networks of all members on `device`."""
         return EnsembleScorer(
-            [member.scorer(device) for member in self.members],
+            [member.scorer(device, precision) for member in self.members],
             [member.normalization for member in self.members],
         )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .errors import PniError
 
@@ -14,24 +15,24 @@ IN_MEMORY = 4 << 30
 """Bytes of features held in memory; more go to an unnamed file in the temporary folder (TMPDIR)."""
 
 
-def allocate_features(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return a writable float32 array of `shape`; a memory map of a temporary file when it is large.
+def allocate_features(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Return a writable array of `shape`, float32 by default; a map of a temporary file when it is large.
 
     Raises
     ------
     PniError
         The temporary folder has no room for it.
     """
-    size = int(np.prod(shape, dtype=np.int64)) * 4
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if size <= IN_MEMORY:
-        return np.empty(shape, dtype=np.float32)
+        return np.empty(shape, dtype=dtype)
     try:
         with tempfile.TemporaryFile(prefix="pni-fast-features-") as file:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, size)  # a sparse file would fail later, with a signal
             else:
                 file.truncate(size)
-            return np.memmap(file, dtype=np.float32, mode="r+", shape=shape)
+            return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
     except OSError as error:
         raise PniError(
             f"{tempfile.gettempdir()}: must hold {size / 2**30:.1f} GiB of features for this fit: "

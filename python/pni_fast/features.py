@@ -80,4 +80,5 @@ class FeatureExtractor(nn.Module):
         """Return Φ, float32 (B, h, w, d), of uint8 RGB crops (B, H, W, 3)."""
         pixels = images.permute(0, 3, 1, 2).to(self.mean.dtype) / 255.0
         levels: list[Tensor] = self.backbone((pixels - self.mean) / self.std)
-        return aggregate_patches(levels, self.patch, self.dimension)
+        # The layers may compute in bfloat16; sums over patches and channels never do.
+        return aggregate_patches([level.float() for level in levels], self.patch, self.dimension)

@@ -16,12 +16,14 @@ from .errors import DataError
 from .feature_store import allocate_features
 from .features import FeatureExtractor
 from .parallel import one_torch_thread, ordered_map
+from .precision import FLOAT32, Precision
 from .presets import Config
 from .progress import Progress, silent
 from .refiner_fitting import fit_refiner
 from .sources import Source
 from .state import Fitted
 from .stream import Broken, stream
+from .transfer import to_host
 
 RANGE_IMAGES = 32
 """Normal images, evenly spaced over the training set, whose maps fix the normalisation."""
@@ -38,6 +40,7 @@ def fit(
     on_broken: Broken | None,
     progress: Progress = silent,
     checkpoint: Path | None = None,
+    precision: Precision = FLOAT32,
 ) -> Model:
     """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
 
@@ -60,6 +63,7 @@ def fit(
             on_broken=on_broken,
             progress=_staged(progress, where),
             checkpoint=state,
+            precision=precision,
         )
         on_broken = None  # from the second member on, `sources` are those that could be read
         fitted.append(one if len(members) == 1 else one.to(torch.device("cpu")))
@@ -84,6 +88,7 @@ def _fit_member(
     on_broken: Broken | None,
     progress: Progress,
     checkpoint: Path | None,
+    precision: Precision,
 ) -> tuple[Fitted, list[Source]]:
     """Fit a model with one backbone; return the sources it could read too."""
     extractor, weights_source = _extractor(config, weights)
@@ -96,10 +101,11 @@ def _fit_member(
         workers=num_threads,
         on_broken=on_broken,
         progress=progress,
+        precision=precision,
     )
     count, height, width, _ = features.shape
     distribution = fit_distribution(
-        features, config, device=device, num_threads=num_threads, progress=progress
+        features, config, device=device, num_threads=num_threads, progress=progress, precision=precision
     )
     fitted = Fitted(config, weights_source, extractor, (height, width), distribution, count)
     if config.refinement:
@@ -111,9 +117,10 @@ def _fit_member(
             num_threads=num_threads,
             progress=progress,
             checkpoint=checkpoint,
+            precision=precision,
         )
     else:
-        fitted = fitted.with_normalization(_map_range(fitted, features, device, num_threads))
+        fitted = fitted.with_normalization(_map_range(fitted, features, device, num_threads, precision))
     return fitted, read
 
 
@@ -137,6 +144,7 @@ def extract_features(
     workers: int,
     on_broken: Broken | None,
     progress: Progress,
+    precision: Precision = FLOAT32,
 ) -> tuple[list[Source], NDArray[np.float32]]:
     """Return the readable sources and their features, float32 (n, h, w, d), in memory or mapped from disk.
 
@@ -145,10 +153,15 @@ def extract_features(
     DataError
         An image cannot be read and `on_broken` is None, or none can.
     """
+
+    def extracted(crops: torch.Tensor) -> list[NDArray[np.float32]]:
+        with precision.in_backbone():
+            return list(to_host(extractor(crops))[0])
+
     results = stream(
         sources,
         config.geometry,
-        lambda crops: list(extractor(crops).cpu().numpy()),
+        extracted,
         device=device,
         workers=workers,
         on_broken=on_broken,
@@ -167,10 +180,10 @@ def extract_features(
 
 
 def _map_range(
-    fitted: Fitted, features: NDArray[np.float32], device: torch.device, workers: int
+    fitted: Fitted, features: NDArray[np.float32], device: torch.device, workers: int, precision: Precision
 ) -> tuple[float, float]:
     """Return the lowest and highest value of the anomaly maps of some training images."""
-    scorer = fitted.scorer(device)
+    scorer = fitted.scorer(device, precision)
     chosen = np.unique(np.linspace(0, len(features) - 1, RANGE_IMAGES).astype(int))
 
     def extremes(index: int) -> tuple[float, float]:

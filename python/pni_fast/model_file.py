@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -29,6 +30,7 @@ from .neighborhood import NeighborhoodMLP
 from .position_gate import Gate
 from .presets import Config
 from .refinement import RefinementNetwork
+from .settings import setting_names
 from .state import Fitted
 
 SINGLE, FORMAT = 1, 2
@@ -144,7 +146,31 @@ def _header(file: Path, metadata: dict[str, str]) -> dict[str, Any]:
             f"{file}: model format {number} (written by pni-fast {header.get('version', '?')}) is newer than "
             f"format {FORMAT}, the newest that pni-fast {version('pni-fast')} reads; upgrade pni-fast"
         )
+    _check_settings(file, header)
     return header
+
+
+def _check_settings(file: Path, header: dict[str, Any]) -> None:
+    """Refuse, by its name, a setting that a newer version has added without a new format."""
+    config, written, here = header.get("config"), str(header.get("version", "")), version("pni-fast")
+    if not isinstance(config, dict) or _order(written) <= _order(here):
+        return  # what does not fit is then damage, and told as such
+    names = [
+        f"{name}.{inner}" if inner else name
+        for name, value in config.items()
+        for inner in (value if isinstance(value, dict) else [""])
+    ]
+    unknown = [name for name in names if name not in setting_names(Config)]
+    if unknown:
+        raise ModelFileError(
+            f"{file}: written by pni-fast {written}, newer than this one, {here}, which does not know the "
+            f"setting {unknown[0]!r}; upgrade pni-fast"
+        )
+
+
+def _order(release: str) -> tuple[int, ...]:
+    """Return the numbers a version begins with, for comparing."""
+    return tuple(map(int, re.findall(r"\d+", release)[:3]))
 
 
 def _assemble_all(header: dict[str, Any], tensors: Callable[[str], Tensors]) -> Model:

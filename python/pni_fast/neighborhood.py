@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .precision import Precision
 from .presets import MLPConfig
 
 
@@ -47,6 +48,7 @@ class NeighborhoodMLP(nn.Module):
     """
 
     center: Tensor
+    offsets: Tensor
     projection: Tensor
     temperature: Tensor
 
@@ -56,9 +58,11 @@ class NeighborhoodMLP(nn.Module):
         self.inputs = min(config.reduce, dimension) or dimension
         half = size // 2
         # (dy, dx) of N_p(x) in the order of the first layer's inputs: rows, then columns, centre skipped.
-        self.offsets = [
+        offsets = [
             (dy, dx) for dy in range(-half, half + 1) for dx in range(-half, half + 1) if (dy, dx) != (0, 0)
         ]
+        # Kept on the device: copying it there for every batch would stall the GPU.
+        self.register_buffer("offsets", torch.tensor(offsets), persistent=False)
         # T of the softmax when scoring; a fitted one is saved with the weights.
         self.register_buffer(
             "temperature", torch.tensor(config.temperature), persistent=config.fit_temperature
@@ -102,34 +106,9 @@ class NeighborhoodMLP(nn.Module):
             features = (features - self.center) @ self.projection
         return features
 
-    def gather(self, rows: Tensor, positions: Tensor, height: int, width: int) -> Tensor:
-        """Return the concatenated neighbours, (b, (p·p − 1)·r), of positions in a stack of maps.
-
-        Parameters
-        ----------
-        rows
-            (n·height·width, r): all maps, row by row.
-        positions
-            (b,) int64 indices into `rows`.
-        height, width
-            Size of one map.
-        """
-        y, x = positions // width % height, positions % width
-        dy, dx = torch.tensor(self.offsets, device=positions.device).T
-        inside = (
-            (y[:, None] + dy >= 0)
-            & (y[:, None] + dy < height)
-            & (x[:, None] + dx >= 0)
-            & (x[:, None] + dx < width)
-        )
-        index = torch.where(inside, positions[:, None] + dy * width + dx, positions[:, None])
-        neighbors: Tensor = rows[index] * inside[..., None]
-        return neighbors.flatten(1)
-
     def forward(self, neighbors: Tensor) -> Tensor:
         """Return logits (b, |C_dist|) of gathered neighbours."""
-        # Gathered rows are half precision on a GPU.
-        logits: Tensor = self.rest(self.first(neighbors.to(self.first.weight.dtype)))
+        logits: Tensor = self.rest(self.first(neighbors))
         return logits
 
     def kernel(self) -> Tensor:
@@ -141,9 +120,66 @@ class NeighborhoodMLP(nn.Module):
         return full.transpose(1, 2).reshape(width, self.inputs, self.size, self.size)
 
     @torch.inference_mode()
-    def probabilities(self, features: Tensor) -> Tensor:
-        """Return p(c_dist | N_p(x)), (b, h·w, |C_dist|), of feature maps (b, h, w, d), at temperature T."""
-        maps = self.reduce(features).permute(0, 3, 1, 2)
-        hidden = F.conv2d(maps, self.kernel(), padding=self.size // 2)
+    def scoring_kernel(self, precision: Precision) -> Tensor:
+        """Return :meth:`kernel` in the type and layout the convolution of many maps takes."""
+        kernel = self.kernel().to(precision.networks)
+        # Feature maps are rows of channels in memory; a kernel laid out alike is not copied for each batch.
+        return kernel.contiguous(memory_format=torch.channels_last) if kernel.is_cuda else kernel
+
+    @torch.inference_mode()
+    def probabilities(self, features: Tensor, kernel: Tensor | None = None) -> Tensor:
+        """Return p(c_dist | N_p(x)), float32 (b, h·w, |C_dist|), of features (b, h, w, d): all in float32."""
+        return self.classes(self.reduce(features), self.kernel() if kernel is None else kernel)
+
+    def classes(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        """Return p(c_dist | N_p(x)) at temperature T; the layers compute as the caller's autocast says.
+
+        Parameters
+        ----------
+        inputs
+            What :meth:`reduce` makes of features, (b, h, w, r).
+        kernel
+            The first layer, from :meth:`scoring_kernel`.
+
+        Returns
+        -------
+        Tensor
+            float32 (b, h·w, |C_dist|); the softmax is taken in float32.
+        """
+        hidden = F.conv2d(inputs.permute(0, 3, 1, 2), kernel, padding=self.size // 2)
         logits: Tensor = self.rest(hidden.permute(0, 2, 3, 1).flatten(0, 2))
-        return F.softmax(logits / self.temperature, dim=1).view(len(features), -1, logits.shape[1])
+        probabilities = F.softmax(logits.float() / self.temperature, dim=1)
+        return probabilities.view(len(inputs), -1, logits.shape[1])
+
+
+def gather(
+    rows: Tensor, positions: Tensor, offsets: Tensor, height: int, width: int, out: Tensor | None = None
+) -> Tensor:
+    """Return the concatenated neighbours, (b, (p·p − 1)·r), of positions in a stack of maps.
+
+    Parameters
+    ----------
+    rows
+        (n·height·width, r): all maps, row by row.
+    positions
+        (b,) int64 indices into `rows`, on its device.
+    offsets
+        :attr:`NeighborhoodMLP.offsets`, on the same device.
+    height, width
+        Size of one map.
+    out
+        Where to write the result.
+    """
+    y, x = positions // width % height, positions % width
+    dy, dx = offsets.T
+    inside = (
+        (y[:, None] + dy >= 0)
+        & (y[:, None] + dy < height)
+        & (x[:, None] + dx >= 0)
+        & (x[:, None] + dx < width)
+    )
+    index = torch.where(inside, positions[:, None] + dy * width + dx, positions[:, None])
+    flat = None if out is None else out.view(-1, rows.shape[1])
+    neighbors = torch.index_select(rows, 0, index.flatten(), out=flat)
+    neighbors.view(*index.shape, -1).masked_fill_(~inside[..., None], 0)
+    return neighbors.view(len(positions), -1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,9 +12,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .compiling import Compiled, compiles
 from .neighborhood import NeighborhoodMLP
+from .neighborhood_rows import Batch, Rows, neighborhood_rows
 from .neighborhood_validation import HeldOut, held_out_images
 from .parallel import thread_pool
+from .precision import FLOAT32, Precision
 from .presets import MLPConfig
 from .progress import Progress, silent
 
@@ -31,6 +36,8 @@ def train_neighborhood(
     seed: int,
     workers: int,
     progress: Progress = silent,
+    precision: Precision = FLOAT32,
+    room: int | None = None,
 ) -> NeighborhoodMLP:
     """Return the trained MLP in eval mode, on `device`.
 
@@ -58,6 +65,11 @@ def train_neighborhood(
         Where to train; the seed of weights and batches; threads for the parts of a batch on a CPU.
     progress
         Reports optimiser steps.
+    precision
+        Of the layers and of the features kept for them; loss, gradients of the weights and Adam are float32.
+    room
+        Bytes of the device for the features, beyond which they stay on the host; None: see
+        :func:`pni_fast.neighborhood_rows.room_on`. The result does not depend on it.
 
     Raises
     ------
@@ -75,31 +87,29 @@ def train_neighborhood(
     sample = np.sort(random.choice(len(flat), min(SAMPLE, len(flat)), replace=False))
     model.set_projection(torch.from_numpy(flat[sample]))
     model.to(device).train()
-    rows = _inputs(model, flat, device)
-    targets = torch.from_numpy(labels.reshape(-1)).to(device)
-
-    judge = HeldOut(rows, targets, np.flatnonzero(held), height, width, seed) if held.any() else None
-
     per_epoch = min(config.positions or len(train), len(train))
     batch = min(config.batch, per_epoch)
     steps = max(per_epoch // batch, 1)
+    rows = neighborhood_rows(
+        model, features, device, precision.networks, batch=batch, workers=workers, room=room
+    )
+    targets = torch.from_numpy(labels.reshape(-1)).to(device)
+    judge = HeldOut(rows, targets, np.flatnonzero(held), seed, precision) if held.any() else None
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=device.type == "cuda")
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, config.step, config.gamma)
     replicas = _replicas(model, config.shards if batch >= 64 * config.shards else 1)
+    compiled = compiles(device, training_work(model, config.epochs * steps * batch))
+    parts = [_Part(replica, rows, targets, precision, compiled) for replica in replicas]
     for index, replica in enumerate(replicas):
         replica.seed_dropout(int(np.random.default_rng([seed, 2, index]).integers(1 << 62)), device)
     best, kept = np.inf, model.state_dict()
 
-    def part(replica: NeighborhoodMLP, positions: Tensor) -> None:
-        replica.zero_grad(set_to_none=True)
-        logits = replica(replica.gather(rows, positions, height, width))
-        torch.autograd.backward(F.cross_entropy(logits, targets[positions]))
-
     with thread_pool(min(workers, len(replicas))) as pool:
         for epoch in range(config.epochs):
-            order = torch.from_numpy(train[random.permutation(len(train))[: steps * batch]]).to(device)
-            for step, positions in enumerate(order.view(steps, batch)):
-                list(pool.map(part, replicas, positions.chunk(len(replicas))))
+            order = torch.from_numpy(train[random.permutation(len(train))[: steps * batch]])
+            # On a GPU nothing here waits for a step to end: the next is queued while it is worked on.
+            for step, drawn in enumerate(rows.batches(order.view(steps, batch))):
+                list(pool.map(_Part.__call__, parts, drawn.parts(len(parts))))
                 _sum_gradients(model, replicas)
                 optimizer.step()
                 progress("neighborhood", epoch * steps + step + 1, config.epochs * steps)
@@ -118,18 +128,43 @@ def train_neighborhood(
     return model.eval().requires_grad_(False)
 
 
-def _inputs(model: NeighborhoodMLP, flat: NDArray[np.float32], device: torch.device) -> Tensor:
-    """Return what the MLP sees of every feature, (n, r), on the device; half precision on a GPU."""
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
-    rows = torch.empty((len(flat), model.inputs), dtype=dtype, device=device)
-    for start in range(0, len(flat), 1 << 16):
-        block = torch.from_numpy(flat[start : start + (1 << 16)]).to(device)
-        rows[start : start + len(block)] = model.reduce(block)
-    return rows
+def training_work(model: nn.Module, positions: int) -> float:
+    """Return the floating point operations of training on so many positions: forward, and twice that back."""
+    return 6.0 * positions * sum(parameter.numel() for parameter in model.parameters())
+
+
+class _Part:
+    """Gradients of one replica on its part of a batch."""
+
+    def __init__(
+        self, replica: NeighborhoodMLP, rows: Rows, targets: Tensor, precision: Precision, compiled: bool
+    ) -> None:
+        self.replica, self.rows, self.targets, self.precision = replica, rows, targets, precision
+        self._gradients: Callable[[Tensor, Tensor], None] = (
+            Compiled(self._backward, self._loss) if compiled else partial(self._backward, self._loss)
+        )
+
+    def __call__(self, drawn: Batch) -> None:
+        neighbors = self.rows.gather(drawn.positions) if drawn.neighbors is None else drawn.neighbors
+        self._gradients(neighbors, self.targets[drawn.positions])
+
+    def _loss(self, neighbors: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(self.replica(neighbors).float(), targets)
+
+    def _backward(self, loss: Callable[[Tensor, Tensor], Tensor], neighbors: Tensor, targets: Tensor) -> None:
+        self.replica.zero_grad(set_to_none=True)
+        with self.precision.in_networks():
+            found = loss(neighbors, targets)
+        torch.autograd.backward(found)
 
 
 def _replicas(model: NeighborhoodMLP, count: int) -> list[NeighborhoodMLP]:
-    """Return copies that share the parameters' storage but have gradients and statistics of their own."""
+    """Return copies that share the parameters' storage but have gradients and statistics of their own.
+
+    A single one is the model itself, which at the paper's size is 0.8 GB.
+    """
+    if count == 1:
+        return [model]
     replicas = [copy.deepcopy(model) for _ in range(count)]
     for replica in replicas:
         for mine, shared in zip(replica.parameters(), model.parameters(), strict=True):
@@ -138,6 +173,8 @@ def _replicas(model: NeighborhoodMLP, count: int) -> list[NeighborhoodMLP]:
 
 
 def _sum_gradients(model: nn.Module, replicas: list[NeighborhoodMLP]) -> None:
+    if len(replicas) == 1:  # the model itself
+        return
     for shared, *mine in zip(
         model.parameters(), *(replica.parameters() for replica in replicas), strict=True
     ):

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from .errors import PniError
 from .neighborhood import NeighborhoodMLP
+from .neighborhood_rows import Rows
+from .precision import FLOAT32, Precision
 
 POSITIONS = 8192
 """Held-out positions that are looked at; drawn once, from all held-out images."""
@@ -47,30 +49,29 @@ class HeldOut:
     Parameters
     ----------
     rows
-        (n·h·w, r): what the MLP sees of every feature of every image, also of those it trains on.
+        What the MLP sees of every feature of every image, also of those it trains on.
     targets
-        (n·h·w,) int64 classes.
+        (n·h·w,) int64 classes, on the device of the MLP.
     positions
         (m,) int64 indices of the held-out positions; at most :data:`POSITIONS` of them are used.
-    height, width
-        Size of one map.
     seed
         Seed of the choice.
+    precision
+        Of the layers.
     """
 
     def __init__(
         self,
-        rows: Tensor,
+        rows: Rows,
         targets: Tensor,
         positions: NDArray[np.int64],
-        height: int,
-        width: int,
         seed: int,
+        precision: Precision = FLOAT32,
     ) -> None:
         random = np.random.default_rng([seed, 1])  # a stream of its own: training draws as without it
         chosen = np.sort(random.permutation(positions)[:POSITIONS])
-        self.rows, self.height, self.width = rows, height, width
-        self.positions = torch.from_numpy(chosen).to(rows.device)
+        self.rows, self.precision = rows, precision
+        self.positions = torch.from_numpy(chosen).to(targets.device)
         self.targets = targets[self.positions]
 
     @torch.inference_mode()
@@ -78,12 +79,13 @@ class HeldOut:
         """Return the logits, (m, |C_dist|), of the model in eval mode."""
         was_training = model.training
         model.eval()
-        parts = [
-            model(model.gather(self.rows, self.positions[start : start + CHUNK], self.height, self.width))
-            for start in range(0, len(self.positions), CHUNK)
-        ]
+        with self.precision.in_networks():
+            parts = [
+                model(self.rows.gather(self.positions[start : start + CHUNK]))
+                for start in range(0, len(self.positions), CHUNK)
+            ]
         model.train(was_training)
-        return torch.cat(parts)
+        return torch.cat(parts).float()
 
     def loss(self, logits: Tensor, temperature: float = 1.0) -> float:
         """Return the mean cross entropy, in nats, of the softmax at a temperature."""

@@ -83,16 +83,26 @@ def thread_pool(workers: int) -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(before)
 
 
-def ordered_map(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+def ordered_map(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    workers: int,
+    pool: ThreadPoolExecutor | None = None,
+) -> Iterator[R]:
     """Yield ``function(item)`` in the order of the items, `workers` at a time.
 
     At most twice as many results as workers are held, so memory does not grow with the number of items. An
-    exception comes out at its item's turn and drops what was queued behind it.
+    exception comes out at its item's turn and drops what was queued behind it. The threads are those of
+    `pool`, which is left open, or of one made for this call.
     """
     iterator = iter(items)
-    with thread_pool(workers) as pool:
-        pending = deque(pool.submit(function, item) for item in itertools.islice(iterator, 2 * workers))
-        while pending:
-            result = pending.popleft().result()
-            pending.extend(pool.submit(function, item) for item in itertools.islice(iterator, 1))
-            yield result
+    with thread_pool(workers) if pool is None else contextlib.nullcontext(pool) as threads:
+        pending = deque(threads.submit(function, item) for item in itertools.islice(iterator, 2 * workers))
+        try:
+            while pending:
+                result = pending.popleft().result()
+                pending.extend(threads.submit(function, item) for item in itertools.islice(iterator, 1))
+                yield result
+        finally:
+            for left in pending:
+                left.cancel()

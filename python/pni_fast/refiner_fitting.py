@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .distribution import Distribution, fit_distribution
 from .parallel import ordered_map
+from .precision import FLOAT32, Precision
 from .presets import Config
 from .progress import Progress, silent
 from .refinement import RefinementNetwork, RefinementTask, train_shared_refiner
@@ -63,6 +64,7 @@ def hold_out(
     device: torch.device,
     num_threads: int,
     progress: Progress = silent,
+    precision: Precision = FLOAT32,
 ) -> HeldOut:
     """Fit a second distribution on every other image, and compute its maps of the images left out.
 
@@ -75,7 +77,7 @@ def hold_out(
         The model without a refiner; `fitted.config` has the settings of the model to be.
     sources, features
         The training images and their features, (n, h, w, d).
-    device, num_threads, progress
+    device, num_threads, progress, precision
         As for :meth:`pni_fast.PNI.fit`.
     """
     config = fitted.config
@@ -83,9 +85,14 @@ def hold_out(
     settled = replace(config, position=fitted.distribution.position is not None, position_gate=False)
     kept, held = (slice(0, None, 2), slice(1, None, 2)) if len(sources) > 1 else (slice(None), slice(None))
     distribution = fit_distribution(
-        features[kept], settled, device=device, num_threads=num_threads, progress=progress
+        features[kept],
+        settled,
+        device=device,
+        num_threads=num_threads,
+        progress=progress,
+        precision=precision,
     )
-    scorer = replace(fitted, distribution=distribution, refiner=None).scorer(device)
+    scorer = replace(fitted, distribution=distribution, refiner=None).scorer(device, precision)
     left_out = sources[held]
     chosen = [left_out[index] for index in np.unique(np.linspace(0, len(left_out) - 1, HELD_OUT).astype(int))]
     reading = stream(
@@ -109,10 +116,16 @@ def hold_out(
     return HeldOut(scorer, images, maps, (low, high), task)
 
 
-def with_refiner(fitted: Fitted, held: HeldOut, refiner: RefinementNetwork, num_threads: int) -> Fitted:
+def with_refiner(
+    fitted: Fitted,
+    held: HeldOut,
+    refiner: RefinementNetwork,
+    num_threads: int,
+    precision: Precision = FLOAT32,
+) -> Fitted:
     """Return the model with a refiner, and with the range of its final maps on held-out normal images."""
     refined = replace(fitted, refiner=refiner.requires_grad_(False), refiner_range=held.span)
-    final = refined.scorer(refiner.mean.device)
+    final = refined.scorer(refiner.mean.device, precision)
     lows, highs = zip(
         *ordered_map(
             lambda pair: _extremes(final.refine(pair[0][None], [pair[1]])[0]),
@@ -133,17 +146,26 @@ def fit_refiner(
     num_threads: int,
     progress: Progress = silent,
     checkpoint: Path | None = None,
+    precision: Precision = FLOAT32,
 ) -> Fitted:
     """Return the model with a refiner trained for it alone.
 
     Parameters
     ----------
-    fitted, sources, features, device, num_threads, progress
+    fitted, sources, features, device, num_threads, progress, precision
         As for `hold_out`.
     checkpoint
         As for :func:`pni_fast.refinement.train_refiner`.
     """
-    held = hold_out(fitted, sources, features, device=device, num_threads=num_threads, progress=progress)
+    held = hold_out(
+        fitted,
+        sources,
+        features,
+        device=device,
+        num_threads=num_threads,
+        progress=progress,
+        precision=precision,
+    )
     refiner = train_shared_refiner(
         [held.task],
         config=fitted.config.refiner,
@@ -152,8 +174,9 @@ def fit_refiner(
         num_threads=num_threads,
         progress=progress,
         checkpoint=checkpoint,
+        precision=precision,
     )
-    return with_refiner(fitted, held, refiner, num_threads)
+    return with_refiner(fitted, held, refiner, num_threads, precision)
 
 
 def _identity(config: Config, distribution: Distribution) -> str:

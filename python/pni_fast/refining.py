@@ -15,6 +15,7 @@ from .detector import PNI
 from .errors import DataError, PniError
 from .fitting import extract_features
 from .parallel import one_torch_thread, resolve_device, resolve_threads
+from .precision import resolve_precision
 from .progress import Progress, silent
 from .refinement import RefinerConfig, train_shared_refiner
 from .refinement.checkpoint import read_header
@@ -34,6 +35,7 @@ def refine(
     seed: int = 0,
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    precision: str = "auto",
     num_threads: int | None = None,
     skip_broken: bool = False,
     progress: Progress = silent,
@@ -59,7 +61,7 @@ def refine(
         Non-negative; decides the first weights, the defects and the augmentation.
     weights
         Pretrained weights of the refiner's encoder. None: the embedded ones, or timm's hub.
-    device, num_threads
+    device, precision, num_threads
         As for :class:`pni_fast.PNI`; on a CPU the result does not depend on the number of threads.
     skip_broken
         Leave unreadable images out and list them in each model's ``skipped_`` instead of raising.
@@ -104,9 +106,11 @@ def refine(
     if state is not None and state.exists():
         read_header(state)
     names = [_name(model, number) for number, model in enumerate(models)]
+    computing = resolve_precision(precision, where)
     ready = [_ready(model, name, where, threads) for model, name in zip(models, names, strict=True)]
     config = _common_config(ready, names, iterations)
     for model in ready:
+        model.precision = computing
         model.config = replace(model.config, refinement=True, refiner=config)
     held = [
         _hold_out(model, name, images, skip_broken=skip_broken, progress=told)
@@ -123,9 +127,10 @@ def refine(
         num_threads=threads,
         progress=progress,
         checkpoint=state,
+        precision=computing,
     )
     for model, part in zip(ready, held, strict=True):
-        model._fitted = with_refiner(_single(model), part, refiner, threads)
+        model._fitted = with_refiner(_single(model), part, refiner, threads, computing)
     return ready
 
 
@@ -217,6 +222,7 @@ def _hold_out(model: PNI, name: str, images: ImagesLike, *, skip_broken: bool, p
         workers=model.num_threads,
         on_broken=model._skip if skip_broken else None,
         progress=progress,
+        precision=model.precision,
     )
     if len(read) != fitted.n_images:
         shown = f"{images}: " if isinstance(images, (str, os.PathLike)) else ""
@@ -225,5 +231,11 @@ def _hold_out(model: PNI, name: str, images: ImagesLike, *, skip_broken: bool, p
             "it the model of another category?"
         )
     return hold_out(
-        fitted, read, features, device=model.device, num_threads=model.num_threads, progress=progress
+        fitted,
+        read,
+        features,
+        device=model.device,
+        num_threads=model.num_threads,
+        progress=progress,
+        precision=model.precision,
     )

@@ -11,6 +11,7 @@ from .anomaly_map import Upsampler
 from .conditions import Conditions
 from .distribution import Distribution, distribution_size
 from .features import FeatureExtractor
+from .precision import FLOAT32, Precision
 from .presets import Config
 from .refinement import RefinementNetwork
 from .scorer import Scorer
@@ -83,8 +84,8 @@ class Fitted:
         """Return this model with another map range."""
         return replace(self, normalization=normalization)
 
-    def scorer(self, device: torch.device) -> Scorer:
-        """Return the scoring pipeline with its networks on `device`."""
+    def scorer(self, device: torch.device, precision: Precision = FLOAT32) -> Scorer:
+        """Return the scoring pipeline with its networks on `device`, computing in `precision`."""
         self.to(device)
         height, width = self.grid
         parts = self.distribution
@@ -93,12 +94,13 @@ class Fitted:
             self.extractor,
             parts.coreset,
             parts.groups,
-            Conditions(position, 1 / (2 * len(parts.coreset)), self.config.rule),
+            Conditions(position, 1 / (2 * len(parts.coreset)), self.config.rule, device),
             parts.neighborhood,
             Upsampler(height, width, self.config.crop, self.config.sigma),
             parts.scale,
             self.refiner,
             self.refiner_range,
+            precision,
         )
 
     def _position(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -14,6 +15,7 @@ from .errors import DataError
 from .geometry import Geometry
 from .parallel import ordered_map
 from .sources import Source
+from .transfer import to_device
 
 R = TypeVar("R")
 
@@ -44,6 +46,8 @@ def stream(
     device: torch.device,
     workers: int,
     on_broken: Broken | None = None,
+    pool: ThreadPoolExecutor | None = None,
+    batched: bool | None = None,
 ) -> Iterator[Streamed[R]]:
     """Yield ``compute(crops)`` of every readable source, in order.
 
@@ -60,13 +64,17 @@ def stream(
         Where the networks run; the number of threads.
     on_broken
         Told about unreadable images, which are then left out; without it they raise.
+    pool
+        Threads to read in, in place of ones of its own.
+    batched
+        Whether images go through `compute` in batches; None: on a GPU.
 
     Raises
     ------
     DataError
         A source cannot be read and `on_broken` is None.
     """
-    on_cpu = device.type == "cpu"
+    on_cpu = device.type == "cpu" if batched is None else not batched
 
     def load(source: Source) -> tuple[Source, NDArray[np.uint8] | DataError, list[R]]:
         try:
@@ -76,7 +84,7 @@ def stream(
         return source, image, compute(torch.from_numpy(image)[None]) if on_cpu else []
 
     def loaded() -> Iterator[tuple[Source, NDArray[np.uint8], list[R]]]:
-        for source, image, results in ordered_map(load, sources, workers):
+        for source, image, results in ordered_map(load, sources, workers, pool):
             if not isinstance(image, DataError):
                 yield source, image, results
             elif on_broken is None:
@@ -101,7 +109,7 @@ def in_batches(
     """Yield ``compute(batch)`` image by image, several batches in work at once, in order."""
 
     def run(batch: list[tuple[Source, NDArray[np.uint8]]]) -> list[Streamed[R]]:
-        pixels = torch.from_numpy(np.stack([image for _, image in batch])).to(device, non_blocking=True)
+        pixels = to_device([image for _, image in batch], device)
         return [
             Streamed(source, image, result)
             for (source, image), result in zip(batch, compute(pixels), strict=True)

@@ -1,6 +1,15 @@
 import numpy as np
 import pytest
-from pni_fast.conditions import Conditions, pack
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pni_fast.conditions import Conditions, pack, pack_on, shifted
+
+
+def allowed(conditions, neighborhood):
+    """Return what one map is allowed, as arrays."""
+    given = None if neighborhood is None else torch.from_numpy(neighborhood)
+    return [part.numpy() for part in conditions.allowed(given)]
 
 
 def unpack(bits, classes):
@@ -22,13 +31,13 @@ def test_packing_is_low_bit_first():
 
 def test_equation_6_averages_probabilities_before_the_threshold(probabilities):
     position, neighborhood = probabilities
-    (bits,) = Conditions(position, 0.01, "average").allowed(neighborhood)
+    (bits,) = allowed(Conditions(position, 0.01, "average"), neighborhood)
     np.testing.assert_array_equal(unpack(bits, 13), (position + neighborhood) / 2 > np.float32(0.01))
 
 
 def test_both_needs_each_condition(probabilities):
     position, neighborhood = probabilities
-    bits = unpack(*Conditions(position, 0.01, "both").allowed(neighborhood), 13)
+    bits = unpack(*allowed(Conditions(position, 0.01, "both"), neighborhood), 13)
     each = (position > np.float32(0.01)) & (neighborhood > np.float32(0.01))
     agreed = each.any(1)
     assert 0 < agreed.sum() < len(agreed)
@@ -39,10 +48,10 @@ def test_both_needs_each_condition(probabilities):
 def test_one_condition_alone_is_its_threshold(probabilities, rule):
     position, neighborhood = probabilities
     np.testing.assert_array_equal(
-        unpack(*Conditions(position, 0.01, rule).allowed(None), 13), position > np.float32(0.01)
+        unpack(*allowed(Conditions(position, 0.01, rule), None), 13), position > np.float32(0.01)
     )
     np.testing.assert_array_equal(
-        unpack(*Conditions(None, 0.01, rule).allowed(neighborhood), 13), neighborhood > np.float32(0.01)
+        unpack(*allowed(Conditions(None, 0.01, rule), neighborhood), 13), neighborhood > np.float32(0.01)
     )
 
 
@@ -54,13 +63,13 @@ def test_without_conditions_everything_is_allowed():
 def test_where_the_two_share_no_class_position_decides():
     position = np.array([[0.9, 0.1, 0.0], [0.5, 0.5, 0.0]], np.float32)
     neighborhood = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]], np.float32)
-    (bits,) = Conditions(position, 0.01, "both").allowed(neighborhood)
+    (bits,) = allowed(Conditions(position, 0.01, "both"), neighborhood)
     assert unpack(bits, 3).tolist() == [[True, True, False], [True, False, False]]
 
 
 def test_scores_thresholds_each_condition_by_itself(probabilities):
     position, neighborhood = probabilities
-    first, second = Conditions(position, 0.01, "scores").allowed(neighborhood)
+    first, second = allowed(Conditions(position, 0.01, "scores"), neighborhood)
     np.testing.assert_array_equal(unpack(first, 13), position > np.float32(0.01))
     np.testing.assert_array_equal(unpack(second, 13), neighborhood > np.float32(0.01))
 
@@ -79,3 +88,42 @@ def test_the_penalty_is_the_surprise_under_the_mean(probabilities):
     )
     impossible = np.zeros((1, 3), np.float32)
     assert np.isfinite(Conditions(None, 0.01, "penalty").penalty(impossible)).all()
+
+
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_packing_by_shifts_is_packing(classes, seed):
+    random = np.random.default_rng(seed)
+    given = random.random((2, 3, classes)) < random.random()
+    packed = shifted(torch.from_numpy(given))
+    assert packed.dtype == torch.uint8
+    np.testing.assert_array_equal(packed.numpy(), pack(given))
+    np.testing.assert_array_equal(pack_on(torch.from_numpy(given)).numpy(), pack(given))
+
+
+@pytest.mark.parametrize("rule", ["average", "both", "scores"])
+def test_a_batch_is_its_maps(rule):
+    random = np.random.default_rng(0)
+    position, *maps = random.dirichlet(np.full(13, 0.1), (4, 50)).astype(np.float32)
+    conditions = Conditions(position, 0.01, rule)
+    batch = [part.numpy() for part in conditions.allowed(torch.from_numpy(np.stack(maps)))]
+    for index, one in enumerate(maps):
+        for together, alone in zip(batch, allowed(conditions, one), strict=True):
+            # Under "scores" position decides by itself, alike for every map.
+            np.testing.assert_array_equal(together if together.ndim == 2 else together[index], alone)
+
+
+@pytest.mark.parametrize("rule", ["average", "both", "scores"])
+def test_bits_are_those_of_float32_in_numpy(rule):
+    """Probabilities at the threshold, a rounding above and one below it."""
+    tau = np.float32(1 / 7200)
+    edge = np.array([np.nextafter(tau, 0), tau, np.nextafter(tau, 1)], np.float32)
+    position, neighborhood = (grid.reshape(1, -1) for grid in np.meshgrid(edge, edge))
+    found = allowed(Conditions(position, 1 / 7200, rule), neighborhood)
+    by_position, by_neighborhood = position > tau, neighborhood > tau
+    expected = {
+        "average": [(neighborhood + position) * np.float32(0.5) > tau],
+        "both": [by_position & by_neighborhood],
+        "scores": [by_position, by_neighborhood],
+    }[rule]
+    for bits, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(unpack(bits, 9), wanted)

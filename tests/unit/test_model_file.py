@@ -56,6 +56,21 @@ def test_a_newer_format_is_refused_with_both_versions(saved, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("part", "name"), [(None, "surprise"), ("mlp", "mlp.surprise"), ("refiner", "refiner.surprise")]
+)
+def test_a_setting_of_a_newer_version_is_named(saved, tmp_path, part, name):
+    def change(header, _):
+        header["version"] = "9.1.0"
+        (header["config"] if part is None else header["config"][part])["surprise"] = 1
+
+    target = tmp_path / "new.safetensors"
+    rewrite(saved, target, change)
+    message = rf"written by pni-fast 9\.1\.0, newer than this one, .*setting '{name}'; upgrade pni-fast"
+    with pytest.raises(ModelFileError, match=message):
+        PNI.load(target)
+
+
+@pytest.mark.parametrize(
     "change",
     [
         lambda header, _: header.pop("config"),

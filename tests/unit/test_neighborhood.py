@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 from pni_fast.errors import PniError
-from pni_fast.neighborhood import NeighborhoodMLP, SeededDropout
+from pni_fast.neighborhood import NeighborhoodMLP, SeededDropout, gather
+from pni_fast.neighborhood_rows import DeviceRows
 from pni_fast.neighborhood_training import train_neighborhood
 from pni_fast.neighborhood_validation import HeldOut, held_out_images
 from pni_fast.presets import MLPConfig
@@ -25,13 +26,18 @@ def problem(count=6, height=7, width=5, dimension=4, classes=6):
     )
 
 
+def judge_of(features, labels, held):
+    rows = DeviceRows(NeighborhoodMLP(4, 6, 3, SMALL), torch.from_numpy(features.reshape(-1, 4)), 7, 5)
+    return HeldOut(rows, torch.from_numpy(labels.reshape(-1)), held, 0)
+
+
 def test_gathering_takes_every_neighbour_but_the_centre_and_zeros_outside():
     model = NeighborhoodMLP(2, 3, 3, SMALL)
     maps = torch.arange(2 * 4 * 5 * 2, dtype=torch.float32).view(2, 4, 5, 2)
     padded = torch.zeros(2, 6, 7, 2)
     padded[:, 1:-1, 1:-1] = maps
     positions = torch.arange(40)
-    gathered = model.gather(maps.view(-1, 2), positions, 4, 5)
+    gathered = gather(maps.view(-1, 2), positions, model.offsets, 4, 5)
     for position in range(40):
         image, rest = divmod(position, 20)
         y, x = divmod(rest, 5)
@@ -45,7 +51,7 @@ def test_the_convolution_form_equals_the_gathered_form():
     model = trained(features, labels)
     maps = torch.from_numpy(features)
     rows = model.reduce(maps).reshape(-1, model.inputs)
-    logits = model(model.gather(rows, torch.arange(len(rows)), 7, 5))
+    logits = model(gather(rows, torch.arange(len(rows)), model.offsets, 7, 5))
     expected = torch.softmax(logits / 2.0, dim=1).view(6, 35, -1)
     torch.testing.assert_close(model.probabilities(maps), expected, rtol=1e-4, atol=1e-6)
 
@@ -100,7 +106,7 @@ def test_one_shard_is_plain_batch_training():
     for positions in order:
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(
-            plain(plain.gather(rows, positions, 7, 5)), targets[positions]
+            plain(gather(rows, positions, plain.offsets, 7, 5)), targets[positions]
         ).backward()
         optimizer.step()
     for name, value in plain.state_dict().items():
@@ -188,9 +194,7 @@ def test_the_best_epoch_is_kept():
     config = replace(SMALL, positions=0, validation=0.3, epochs=5, step=8, learning_rate=0.02)
     kept = trained(features, labels, config)
     held = np.flatnonzero(np.repeat(held_out_images(10, 0.3), 35))
-    judge = HeldOut(
-        torch.from_numpy(features.reshape(-1, 4)), torch.from_numpy(labels.reshape(-1)), held, 7, 5, 0
-    )
+    judge = judge_of(features, labels, held)
     losses = [
         judge.loss(judge.logits(trained(features, labels, replace(config, epochs=epochs))))
         for epochs in range(1, 6)
@@ -206,9 +210,7 @@ def test_the_fitted_temperature_is_the_most_probable_one_and_is_saved():
     config = replace(SMALL, positions=0, validation=0.3, epochs=4, step=8, learning_rate=0.02)
     model = trained(features, labels, replace(config, fit_temperature=True))
     held = np.flatnonzero(np.repeat(held_out_images(10, 0.3), 35))
-    judge = HeldOut(
-        torch.from_numpy(features.reshape(-1, 4)), torch.from_numpy(labels.reshape(-1)), held, 7, 5, 0
-    )
+    judge = judge_of(features, labels, held)
     logits, fitted = judge.logits(model), float(model.temperature)
     assert fitted > 1.1, "labels of chance: the network must be told to be unsure"
     best = min(judge.loss(logits, temperature) for temperature in np.geomspace(0.1, 19, 60))

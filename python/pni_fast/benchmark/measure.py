@@ -99,7 +99,12 @@ def _fitted(
     fresh = plan.model()
     if path.is_file():
         try:
-            left = PNI.load(path, device=str(fresh.device), num_threads=fresh.num_threads)
+            left = PNI.load(
+                path,
+                device=str(fresh.device),
+                precision=fresh.precision.name,
+                num_threads=fresh.num_threads,
+            )
         except ModelFileError:  # written by another version: fit again
             pass
         else:
@@ -135,8 +140,14 @@ def _measure(
         curves=None if curves is None else curves.as_dict(),
         model=evaluation.model,
         seconds={"fit": fit_seconds, "evaluate": seconds},
-        device=str(model.device),
+        device=_device(model),
     )
+
+
+def _device(model: PNI) -> str:
+    """Return where the networks ran, and how precisely where that was asked for."""
+    chosen = model.precision.name
+    return str(model.device) if chosen == "auto" else f"{model.device}, {chosen}"
 
 
 def _check_counts(record: Record, category: Category, path: Path) -> None:

@@ -38,7 +38,7 @@ class Record:
     seconds
         ``fit`` (shared by the variants of the category; None where a killed run had fitted it), ``evaluate``.
     device
-        Where the networks ran.
+        Where the networks ran; with the precision, where it was not left to `auto`.
     """
 
     category: str

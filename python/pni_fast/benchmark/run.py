@@ -77,6 +77,7 @@ def run_benchmark(
     backbone: str | Sequence[str] | None = None,
     weights: WeightsFile | Sequence[WeightsFile] = None,
     device: str = "auto",
+    precision: str = "auto",
     num_threads: int | None = None,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
@@ -101,7 +102,7 @@ def run_benchmark(
         Presets to measure, each in its own folder.
     ablation
         Measure the rows of the paper's Table 3, all from one fit, instead of the preset as it is.
-    backbone, weights, device, num_threads, seed
+    backbone, weights, device, precision, num_threads, seed
         As for :class:`pni_fast.PNI`.
     settings
         Any other field of :class:`pni_fast.presets.Config`.
@@ -144,7 +145,14 @@ def run_benchmark(
         )
 
         def model(preset: str = preset) -> PNI:
-            return PNI(preset, weights=weights, device=device, num_threads=num_threads, **options)
+            return PNI(
+                preset,
+                weights=weights,
+                device=device,
+                precision=precision,
+                num_threads=num_threads,
+                **options,
+            )
 
         variants = ABLATION if ablation else (Variant.of(config),)
         plans.append(Plan(run, variants, model, folder / "figures"))

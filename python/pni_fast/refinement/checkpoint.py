@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pni_fast.errors import ModelFileError
 from pni_fast.files import atomic_path
+from pni_fast.precision import Precision
 
 from .config import RefinerConfig
 from .network import RefinementNetwork
@@ -24,10 +25,14 @@ from .samples import RefinementTask
 FORMAT = "pni-fast refinement checkpoint 1"
 
 
-def fingerprint(config: RefinerConfig, seed: int, tasks: Sequence[RefinementTask]) -> str:
-    """Return a digest of all that a run follows from: version, settings, seed, detectors and images."""
+def fingerprint(
+    config: RefinerConfig, seed: int, tasks: Sequence[RefinementTask], precision: Precision
+) -> str:
+    """Return a digest of all that a run follows from: version, settings, seed, detectors, images, types."""
     detectors = [task.detector for task in tasks]
     settings = [version("pni-fast"), asdict(config), seed, detectors, [len(task.images) for task in tasks]]
+    if precision.networks != torch.float32:  # checkpoints written before there was a choice stay good
+        settings.append(str(precision.networks))
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for task in tasks:
         for image in task.images:

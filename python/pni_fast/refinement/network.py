@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pni_fast.backbone import load_weights
+from pni_fast.precision import FLOAT32, Precision
 
 from .config import RefinerConfig
 from .fusion import fuse
@@ -181,11 +182,13 @@ class RefinementNetwork(nn.Module):
         logits = self.head(features)
         if self.config.residual:
             logits = logits + self.gain * maps
-        refined: Tensor = torch.sigmoid(logits).squeeze(1)
+        refined: Tensor = torch.sigmoid(logits.float()).squeeze(1)
         return refined
 
     @torch.inference_mode()
-    def refine(self, images: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    def refine(
+        self, images: NDArray[np.uint8], maps: NDArray[np.float32], precision: Precision = FLOAT32
+    ) -> NDArray[np.float32]:
         """Refine maps of images at any size; the network sees them reduced to its working size.
 
         Parameters
@@ -194,6 +197,8 @@ class RefinementNetwork(nn.Module):
             uint8 (B, H, W, 3).
         maps
             Â, float32 (B, H, W).
+        precision
+            Of the layers.
 
         Returns
         -------
@@ -214,15 +219,20 @@ class RefinementNetwork(nn.Module):
         pixels = torch.from_numpy(np.array(images, order="C")).to(device).permute(0, 3, 1, 2).float() / 255.0
         given = torch.from_numpy(np.array(maps, dtype=np.float32, order="C")).to(device)
         size = working_size(images.shape[1:3], self.config.side)
-        refined = self(reduce_to(pixels, size), reduce_to(given.unsqueeze(1), size).squeeze(1)).unsqueeze(1)
+        with precision.in_networks():
+            refined = self(reduce_to(pixels, size), reduce_to(given.unsqueeze(1), size).squeeze(1)).unsqueeze(
+                1
+            )
         if size != images.shape[1:3]:
             refined = F.interpolate(refined, size=images.shape[1:3], mode="bilinear", align_corners=False)
         result: NDArray[np.float32] = refined.squeeze(1).cpu().numpy()
         return result
 
-    def fused(self, images: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    def fused(
+        self, images: NDArray[np.uint8], maps: NDArray[np.float32], precision: Precision = FLOAT32
+    ) -> NDArray[np.float32]:
         """Return the final maps: `refine`, then `fuse` at the configured ratio; arguments as for `refine`."""
-        return fuse(self.refine(images, maps), maps, self.config.ratio)
+        return fuse(self.refine(images, maps, precision), maps, self.config.ratio)
 
 
 _IMAGENET_MEAN, _IMAGENET_STD = timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD

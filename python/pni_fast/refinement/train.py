@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pni_fast.parallel import resolve_threads, thread_pool
+from pni_fast.precision import FLOAT32, Precision
 from pni_fast.progress import Progress, silent
 
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
@@ -102,6 +103,7 @@ def train_shared_refiner(
     num_threads: int | None = None,
     progress: Progress = silent,
     checkpoint: Path | None = None,
+    precision: Precision = FLOAT32,
 ) -> RefinementNetwork:
     """Train one refiner on several categories, each with its own detector; see `train_refiner`.
 
@@ -109,13 +111,15 @@ def train_shared_refiner(
     ----------
     tasks
         The categories. Their images must all have one size.
+    precision
+        Of the network's layers; loss, weights and Adam are float32.
     """
     shape: tuple[int, ...] | None = None
     for task in tasks:
         shape = check_images(task.images, shape)
     network = _start(config, seed, weights).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=ADAM_EPSILON)
-    run = fingerprint(config, seed, tasks) if checkpoint else ""
+    run = fingerprint(config, seed, tasks, precision) if checkpoint else ""
     first = 0
     if checkpoint is not None and checkpoint.exists():
         first = load_checkpoint(checkpoint, run, network, optimizer)
@@ -128,7 +132,15 @@ def train_shared_refiner(
             )
             progress("refinement", first, config.iterations)
             for iteration in range(first, config.iterations):
-                _step(network, optimizer, source.batch(iteration), iteration=iteration, seed=seed, pool=pool)
+                _step(
+                    network,
+                    optimizer,
+                    source.batch(iteration),
+                    iteration=iteration,
+                    seed=seed,
+                    pool=pool,
+                    precision=precision,
+                )
                 done = iteration + 1
                 if checkpoint is not None and (
                     done % config.checkpoint_every == 0 or done == config.iterations
@@ -155,6 +167,7 @@ def _step(
     iteration: int,
     seed: int,
     pool: ThreadPoolExecutor,
+    precision: Precision,
 ) -> None:
     """Take one step of Adam.
 
@@ -170,7 +183,9 @@ def _step(
 
     def gradients(slots: Sequence[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, ...]:
         images, maps, truth = (torch.stack(parts).to(device) for parts in zip(*slots, strict=True))
-        loss = refinement_loss(network(images, maps), truth).sum() / len(samples)
+        with precision.in_networks():
+            refined = network(images, maps)
+        loss = refinement_loss(refined, truth).sum() / len(samples)
         return torch.autograd.grad(loss, parameters)
 
     slots = range(len(samples))
