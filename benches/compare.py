@@ -26,7 +26,7 @@ import scoring
 import selection
 from common import Setting
 from growth import Growth, growth
-from timing import Case, Row, measure
+from timing import ROUND, Case, Row, measure
 
 CASES: dict[str, Callable[[Setting], Iterator[Case]]] = {
     "nearest": scoring.search,
@@ -143,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows: list[Row] = []
     for name, make in CASES.items():
         for case in make(setting) if name in chosen else ():
-            rows.append(measure(case, options.repeat))
+            rows.append(measure(case, options.repeat, seconds=0.0 if options.quick else ROUND))
             print(line(rows[-1]), flush=True)
             write(result, facts, rows, None)
     grown = growth(setting, min(3, options.repeat)) if GROWTH in chosen else None

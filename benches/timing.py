@@ -1,4 +1,8 @@
-"""Run two callables in turn and compare their times."""
+"""Run two callables in turn and compare their times.
+
+A round calls what is short again and again for a second and takes the median of these calls, peers too: one
+call of a tenth of a second says as much about what ran before it as about itself.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-BUDGET = 60.0
+BUDGET = 120.0
 """Seconds a case may take before no further round of it is begun; the first round always ends."""
+
+ROUND = 1.0
+"""Seconds a side has in a round; the first call always ends."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +64,29 @@ class Row:
         return asdict(self)
 
 
-def clock(run: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    result = run()
-    return time.perf_counter() - start, result
+def clock(run: Callable[[], Any], seconds: float = ROUND) -> tuple[float, float, Any]:
+    """Call for so many seconds; return the median of a call, the seconds of all calls and the last result."""
+    times: list[float] = []
+    while not times or sum(times) < seconds:
+        start = time.perf_counter()
+        result = run()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), sum(times), result
 
 
-def measure(case: Case, repeat: int, budget: float = BUDGET) -> Row:
+def measure(case: Case, repeat: int, budget: float = BUDGET, seconds: float = ROUND) -> Row:
     """Run ours, the peer, ours, the peer, …: `repeat` rounds or what the budget allows, at least one."""
     if case.theirs is None:
         return Row(case.kernel, case.size, case.peer, missing=case.missing or "not installed", note=case.note)
     ours: list[float] = []
     theirs: list[float] = []
     shares: list[float] = []
-    while len(ours) < repeat and not (ours and sum(ours + theirs) + ours[-1] + theirs[-1] > budget):
-        mine, found = clock(case.ours)
-        their, expected = clock(case.theirs)
+    spent = last = 0.0
+    while len(ours) < repeat and not (ours and spent + last > budget):
+        mine, my_time, found = clock(case.ours, seconds)
+        their, their_time, expected = clock(case.theirs, seconds)
+        last = my_time + their_time
+        spent += last
         ours.append(mine)
         theirs.append(their)
         if case.share is not None:

@@ -28,7 +28,7 @@ def timing() -> ModuleType:
 def test_turns_are_taken_and_answers_compared(timing: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[str] = []
     clock = iter([2.0, 6.0, 1.0, 4.0, 2.0, 8.0])
-    monkeypatch.setattr(timing, "clock", lambda run: (next(clock), run()))
+    monkeypatch.setattr(timing, "clock", lambda run, _: ((took := next(clock)), took, run()))
     case = timing.Case(
         "k",
         "10",
@@ -44,12 +44,20 @@ def test_turns_are_taken_and_answers_compared(timing: ModuleType, monkeypatch: p
     assert (row.low, row.high, row.rounds, row.share, row.wrong) == (3.0, 4.0, 3, 1.0, False)
 
 
+def test_what_is_short_is_called_again_until_a_round_is_full(
+    timing: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter([0.0, 0.25, 1.0, 1.5, 2.0, 4.0, 9.0, 9.1])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(ticks))
+    assert timing.clock(lambda: "answer") == (0.5, 2.75, "answer")
+
+
 @pytest.mark.parametrize("exact", [True, False])
 def test_one_different_answer_of_an_exact_peer_is_wrong(timing: ModuleType, exact: bool) -> None:
     answers = iter([1, 2, 2])
     share = lambda a, b: float(a == b)  # noqa: E731
     case = timing.Case("k", "10", "peer", lambda: 2, lambda: next(answers), share=share, exact=exact)
-    row = timing.measure(case, 3)
+    row = timing.measure(case, 3, seconds=0.0)
     assert row.share == 0
     assert row.wrong is exact
 
@@ -58,7 +66,7 @@ def test_one_different_answer_of_an_exact_peer_is_wrong(timing: ModuleType, exac
 def test_a_case_keeps_to_its_budget_but_runs_once(
     timing: ModuleType, monkeypatch: pytest.MonkeyPatch, seconds: float, rounds: int
 ) -> None:
-    monkeypatch.setattr(timing, "clock", lambda run: (seconds, run()))
+    monkeypatch.setattr(timing, "clock", lambda run, _: (seconds, seconds, run()))
     assert timing.measure(timing.Case("k", "10", "peer", int, int), 9, budget=60.0).rounds == rounds
 
 
