@@ -120,9 +120,11 @@ impl Basis {
         {
             row.iter().enumerate().for_each(|(k, x)| vectors[k * WIDTH + j] = *x);
         }
-        let mut skew = orthonormalise(&mut vectors, team)?;
+        // Only the last time has to be exact: the others keep the directions apart.
+        orthonormalise(simd, &mut vectors, 1, team)?;
         let mut components = vec![0.0f32; count * WIDTH];
-        for _ in 0..ROUNDS {
+        let mut columns = Vec::new();
+        for round in 1..=ROUNDS {
             let part = 48;
             team.each_chunk(&mut components, part * WIDTH, |chunk, out| {
                 let rows = &sample[chunk * part * cols..][..out.len() / WIDTH * cols];
@@ -131,28 +133,29 @@ impl Basis {
             team.each_chunk(&mut vectors, 16 * WIDTH, |chunk, out| {
                 spread(simd, &sample, cols, chunk * 16, &components, out);
             })?;
-            skew = orthonormalise(&mut vectors, team)?;
+            columns = orthonormalise(simd, &mut vectors, if round < ROUNDS { 1 } else { 2 }, team)?;
         }
+        let skew = skew(simd, &columns);
         Ok(Self { mean, vectors, skew })
     }
 }
 
-/// Makes the columns orthonormal by Gram-Schmidt in float64, twice; drops those that depend on others. Returns a
-/// bound on how far the rounded columns are from orthonormal.
-fn orthonormalise(vectors: &mut [f32], team: &Team<'_>) -> Result<f32> {
+/// Makes the columns orthonormal by Gram-Schmidt in float64, so many times over; drops those that depend on others.
+/// Returns the columns that are left, with their numbers.
+fn orthonormalise(simd: Simd, vectors: &mut [f32], times: usize, team: &Team<'_>) -> Result<Vec<(usize, Vec<f64>)>> {
     let cols = vectors.len() / WIDTH;
     let mut kept: Vec<(usize, Vec<f64>)> = Vec::with_capacity(WIDTH);
     for j in 0..WIDTH - 1 {
         team.control().check()?;
         let mut column: Vec<f64> = (0..cols).map(|k| f64::from(vectors[k * WIDTH + j])).collect();
-        let before = dot(&column, &column).sqrt();
-        for _ in 0..2 {
+        let before = dot(simd, &column, &column).sqrt();
+        for _ in 0..times {
             for (_, other) in &kept {
-                let along = dot(&column, other);
-                column.iter_mut().zip(other).for_each(|(x, y)| *x -= along * y);
+                let along = dot(simd, &column, other);
+                subtract(simd, along, other, &mut column);
             }
         }
-        let length = dot(&column, &column).sqrt();
+        let length = dot(simd, &column, &column).sqrt();
         if length.is_finite() && length > 1e-6 * before && length > 1e-30 {
             for x in &mut column {
                 *x = f64::from((*x / length) as f32);
@@ -161,27 +164,48 @@ fn orthonormalise(vectors: &mut [f32], team: &Team<'_>) -> Result<f32> {
         }
     }
     vectors.fill(0.0);
-    let mut worst = 0.0f64;
-    for (i, (j, column)) in kept.iter().enumerate() {
-        column
-            .iter()
-            .enumerate()
-            .for_each(|(k, x)| vectors[k * WIDTH + j] = *x as f32);
-        worst = worst.max((dot(column, column) - 1.0).abs());
-        for (_, other) in &kept[..i] {
-            worst = worst.max(dot(column, other).abs());
+    for (j, column) in &kept {
+        for (row, x) in vectors.chunks_exact_mut(WIDTH).zip(column) {
+            row[*j] = *x as f32;
         }
     }
-    Ok((worst * WIDTH as f64) as f32 * 1.01)
+    Ok(kept)
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut lanes = [0.0; 8];
-    let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+/// A bound on how far the columns are from orthonormal.
+fn skew(simd: Simd, columns: &[(usize, Vec<f64>)]) -> f32 {
+    let mut worst = 0.0f64;
+    for (i, (_, column)) in columns.iter().enumerate() {
+        worst = worst.max((dot(simd, column, column) - 1.0).abs());
+        for (_, other) in &columns[..i] {
+            worst = worst.max(dot(simd, column, other).abs());
+        }
+    }
+    (worst * WIDTH as f64) as f32 * 1.01
+}
+
+#[inline(always)]
+fn dot_body<I: Isa>(_isa: I, a: &[f64], b: &[f64]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let ((a_blocks, a_rest), (b_blocks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     for (x, y) in a_blocks.iter().zip(b_blocks) {
-        for i in 0..8 {
+        for i in 0..LANES {
             lanes[i] += x[i] * y[i];
         }
     }
     lanes.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f64>()
+}
+
+multiversion! {
+    fn dot(a: &[f64], b: &[f64]) -> f64 = dot_body
+}
+
+#[inline(always)]
+fn subtract_body<I: Isa>(_isa: I, factor: f64, a: &[f64], from: &mut [f64]) {
+    from.iter_mut().zip(a).for_each(|(x, y)| *x -= factor * y);
+}
+
+multiversion! {
+    /// Subtracts `factor` times `a`.
+    fn subtract(factor: f64, a: &[f64], from: &mut [f64]) = subtract_body
 }
