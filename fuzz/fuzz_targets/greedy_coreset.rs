@@ -4,7 +4,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use pni_core::coreset::{Request, greedy, scan};
+use pni_core::coreset::{Request, greedy, lazy, scan};
 use pni_fuzz::oracle::plain_coreset;
 use pni_fuzz::{columns, every_way, matrix, view};
 
@@ -61,7 +61,9 @@ fuzz_target!(|input: Input| {
                 context.simd
             );
         }
-        let found = greedy(&points, &request, context).expect("a good request");
-        assert_eq!(found, plain, "{}, {} threads", context.simd, context.threads);
+        for select in [greedy, lazy] {
+            let found = select(&points, &request, context).expect("a good request");
+            assert_eq!(found, plain, "{}, {} threads", context.simd, context.threads);
+        }
     });
 });

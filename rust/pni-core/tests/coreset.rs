@@ -1,7 +1,7 @@
 //! The lazy selection equals the plain scan, bit by bit, at every SIMD level and any number of threads.
 
 use half::f16;
-use pni_core::coreset::{Request, greedy, scan};
+use pni_core::coreset::{Request, greedy, lazy, scan};
 use pni_core::{Context, Control, Error, Matrix, Simd};
 use proptest::prelude::*;
 
@@ -35,8 +35,9 @@ proptest! {
             let context = Context { simd: Simd::from_setting(Some("scalar")).unwrap(), threads: 1, control: &control };
             let expected = scan(&points, &request, &context).unwrap();
             for simd in Simd::available() {
-                let found = greedy(&points, &request, &Context { simd, threads, ..context }).unwrap();
-                prop_assert_eq!(&found, &expected);
+                let context = Context { simd, threads, ..context };
+                prop_assert_eq!(&lazy(&points, &request, &context).unwrap(), &expected);
+                prop_assert_eq!(&greedy(&points, &request, &context).unwrap(), &expected);
             }
         }
     }
@@ -71,6 +72,7 @@ fn a_cancelled_run_says_so() {
         initial: None,
         assign: None,
     };
+    assert_eq!(lazy(&points, &request, &context), Err(Error::Cancelled));
     assert_eq!(greedy(&points, &request, &context), Err(Error::Cancelled));
     assert_eq!(scan(&points, &request, &context), Err(Error::Cancelled));
 }

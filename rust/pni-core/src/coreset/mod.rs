@@ -16,6 +16,7 @@ mod sketch;
 use crate::nearest::same_width;
 use crate::{Context, Error, Matrix, Result};
 
+pub use lazy::lazy;
 pub use scan::scan;
 
 /// What to select.
@@ -53,7 +54,24 @@ pub struct Assignment {
 
 /// Picks `request.size` rows of `points`, each the farthest from the centres before it; the lowest row among equals.
 pub fn greedy(points: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -> Result<Coreset> {
-    lazy::lazy(points, request, context)
+    let before = request.initial.map_or(0, |initial| initial.rows());
+    if before.saturating_add(request.size) <= few(points.rows(), points.cols()) {
+        scan(points, request, context)
+    } else {
+        lazy(points, request, context)
+    }
+}
+
+/// Centres so few that a scan is done before the sketches of [`lazy`] are made.
+///
+/// Making them takes as long as `cols / 16` passes, from 2 to 16, and the basis as long as 128 passes over a square
+/// matrix (measured). Many rows may lie on a disk, which is not read once a pick.
+fn few(rows: usize, cols: usize) -> usize {
+    const IN_MEMORY: usize = 1 << 25;
+    if rows == 0 || rows.saturating_mul(cols) > IN_MEMORY {
+        return 0;
+    }
+    ((cols / 16).clamp(2, 16) + 128 * cols / rows).min(rows / 4)
 }
 
 pub(crate) fn validate(points: &Matrix<'_>, request: &Request<'_>) -> Result<()> {
