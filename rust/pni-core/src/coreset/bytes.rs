@@ -105,11 +105,7 @@ impl Lanes {
 
     /// Adds a centre; `slack` is in units.
     pub fn push(&mut self, centre: &Bytes, slack: f32) {
-        let lane = self.len % BLOCK;
-        if lane == 0 {
-            self.bytes.resize(self.bytes.len() + BLOCK * self.stride, 128);
-            self.norms.resize(self.len + BLOCK, f32::INFINITY);
-        }
+        let lane = self.grow();
         let start = self.len / BLOCK * BLOCK * self.stride;
         let (fours, _) = centre.values[..self.stride].as_chunks::<4>();
         let (places, _) = self.bytes[start..].as_chunks_mut::<4>();
@@ -125,6 +121,30 @@ impl Lanes {
             f32::NEG_INFINITY
         };
         self.len += 1;
+    }
+
+    /// Adds the centre in a lane of `other`, as wide and in the same units.
+    pub fn push_from(&mut self, other: &Self, index: usize) {
+        let lane = self.grow();
+        let (places, _) = self.bytes[self.len / BLOCK * BLOCK * self.stride..].as_chunks_mut::<4>();
+        let (fours, _) = other.bytes[index / BLOCK * BLOCK * self.stride..].as_chunks::<4>();
+        let fours = fours[index % BLOCK..].iter().step_by(BLOCK);
+        for (place, four) in places[lane..].iter_mut().step_by(BLOCK).zip(fours) {
+            *place = *four;
+        }
+        self.norms[self.len] = other.norms[index];
+        self.slack = other.slack;
+        self.len += 1;
+    }
+
+    /// Makes room for one centre more; returns its lane in the last block.
+    fn grow(&mut self) -> usize {
+        let lane = self.len % BLOCK;
+        if lane == 0 {
+            self.bytes.resize(self.bytes.len() + BLOCK * self.stride, 128);
+            self.norms.resize(self.len + BLOCK, f32::INFINITY);
+        }
+        lane
     }
 
     /// Those from `first`, a multiple of 16, on: lanes with a centre and without.
@@ -265,5 +285,13 @@ mod tests {
         lanes.from(0).compare(simd, &points, &mut out);
         // The last is out of range: its bytes say nothing, and it stays in doubt.
         assert_eq!(out[..5], [0.0, 25.0, 10_029.0, f32::NEG_INFINITY, f32::INFINITY]);
+        // Copied lanes are the same.
+        let mut copies = Lanes::default();
+        copies.reset(3);
+        for index in [3, 1] {
+            copies.push_from(&lanes, index);
+        }
+        copies.from(0).compare(simd, &points, &mut out);
+        assert_eq!(out[..3], [f32::NEG_INFINITY, 25.0, f32::INFINITY]);
     }
 }

@@ -28,15 +28,22 @@ impl Cell {
         let first = seen / BLOCK * BLOCK;
         let all = centers.len() - first;
         self.origin.clear();
-        if centers.coarse_within(horizon) && self.candidates.len() * (LAYING + members) >= all * members {
-            self.first = Some(first);
+        self.first = None;
+        if centers.coarse_within(horizon) {
             self.per = centers.per();
             self.origin.resize(centers.width(), 0.0);
-            self.candidates.clear();
-            self.candidates.extend(first as u32..centers.len() as u32);
+            if self.candidates.len() * (LAYING + members) >= all * members {
+                self.first = Some(first);
+                self.candidates.clear();
+                self.candidates.extend(first as u32..centers.len() as u32);
+            } else {
+                self.lanes.reset(centers.width());
+                for candidate in &self.candidates {
+                    self.lanes.push_from(centers.lanes(), *candidate as usize);
+                }
+            }
             return;
         }
-        self.first = None;
         // No candidate is farther than the horizon, in any component, but for slack.
         self.per = 127.0 / horizon.max(1e-30);
         self.origin.extend_from_slice(centers.sketch(center));

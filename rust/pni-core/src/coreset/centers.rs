@@ -3,6 +3,8 @@
 use super::bounds::{BLOCK, RELATIVE, blocks};
 use super::bytes::{BYTES, Bytes, Lanes};
 use crate::Simd;
+use crate::simd::lanes::Isa;
+use crate::simd::multiversion;
 
 /// Links kept in all; beyond, distances between centres are bounded anew where they are needed.
 const LINKS: usize = 4 << 20;
@@ -141,18 +143,15 @@ impl Centers {
         out.truncate(self.len() - first);
         let far = reach * reach * (1.0 + RELATIVE);
         let parts = out.chunks_mut(BLOCK).zip(self.slack[first..].chunks(BLOCK));
+        let reach = Reach { limit, far, own };
         for (part, (bounds, slack)) in parts.enumerate() {
-            if bounds.iter().all(|squared| *squared > far) {
-                bounds.fill(f32::MAX);
-                continue;
-            }
-            for (bound, slack) in bounds.iter_mut().zip(slack) {
-                // A sum that underflowed is too small already; the constant is for one that was rounded up.
-                *bound = ((bound.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - own - slack).max(0.0);
-            }
+            let close = lower_bounds(simd, reach, bounds, slack);
             let begin = first + part * BLOCK;
-            let places = bounds.iter().enumerate().filter(|(_, bound)| **bound <= limit);
-            near.extend(places.map(|(i, _)| (begin + i) as u32));
+            near.extend(
+                (0..bounds.len())
+                    .filter(|i| close >> i & 1 == 1)
+                    .map(|i| (begin + i) as u32),
+            );
         }
     }
 
@@ -212,6 +211,44 @@ impl Centers {
         let near = links[start..].iter().filter(|link| link.bound <= horizon);
         out.extend(near.map(|link| link.index));
     }
+}
+
+/// How near a centre must be to matter.
+#[derive(Clone, Copy)]
+struct Reach {
+    /// The distance beyond which it does not.
+    limit: f32,
+    /// A squared distance of sketches beyond which it cannot, whatever the slack.
+    far: f32,
+    /// The slack of the centre that asks.
+    own: f32,
+}
+
+#[inline(always)]
+fn lower_bounds_body<I: Isa>(_isa: I, reach: Reach, bounds: &mut [f32], slack: &[f32]) -> u32 {
+    let (mut padded, mut slacks) = ([f32::MAX; BLOCK], [0.0; BLOCK]);
+    padded[..bounds.len()].copy_from_slice(bounds);
+    slacks[..slack.len()].copy_from_slice(slack);
+    if padded.iter().all(|squared| *squared > reach.far) {
+        bounds.fill(f32::MAX);
+        return 0;
+    }
+    let mut close = 0;
+    for (bound, slack) in padded.iter_mut().zip(slacks) {
+        // A sum that underflowed is too small already; the constant is for one that was rounded up.
+        *bound = ((bound.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - reach.own - slack).max(0.0);
+    }
+    for (i, bound) in padded[..bounds.len()].iter().enumerate() {
+        close |= u32::from(*bound <= reach.limit) << i;
+    }
+    bounds.copy_from_slice(&padded[..bounds.len()]);
+    close
+}
+
+multiversion! {
+    /// Turns squared distances of sketches into lower bounds of the distances of up to 16 centres; those within the
+    /// limit are set in the result.
+    fn lower_bounds(reach: Reach, bounds: &mut [f32], slack: &[f32]) -> u32 = lower_bounds_body
 }
 
 #[cfg(test)]
