@@ -68,6 +68,7 @@ def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
 )
 @options.backbone
 @options.weights
+@options.refiner_weights("--refiner-weights")
 @options.settings
 @options.device
 @options.precision
@@ -85,6 +86,7 @@ def benchmark(
     ablation: bool,
     backbone: tuple[str, ...],
     weights: list[Path | None],
+    refiner_weights: Path | None,
     settings: dict[str, str],
     device: str,
     precision: str,
@@ -120,6 +122,7 @@ def benchmark(
             ablation=ablation,
             backbone=backbone or None,
             weights=weights,
+            refiner_weights=refiner_weights,
             device=device,
             precision=precision,
             num_threads=threads,

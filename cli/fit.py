@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 )
 @options.model_choice
 @options.refiner_iterations("--refine-iterations", "the preset's; lite 300, paper 55,000")
+@options.refiner_weights("--refiner-weights")
 @options.checkpoint
 @options.device
 @options.precision
@@ -100,6 +101,7 @@ def fit_model(  # the options of the command, one for one
     refine: bool | None = None,
     settings: Mapping[str, Any] | None = None,
     refine_iterations: int | None = None,
+    refiner_weights: Path | None = None,
     checkpoint: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
@@ -133,6 +135,7 @@ def fit_model(  # the options of the command, one for one
         preset,
         backbone=backbone or None,
         weights=weights,
+        refiner_weights=refiner_weights,
         coreset_ratio=coreset_ratio,
         refinement=refine,
         device=device,
@@ -141,7 +144,12 @@ def fit_model(  # the options of the command, one for one
         num_threads=threads,
         **changes,
     )
-    for option, value in {"--refine-iterations": refine_iterations, "--checkpoint": checkpoint}.items():
+    needing = {
+        "--refine-iterations": refine_iterations,
+        "--refiner-weights": refiner_weights,
+        "--checkpoint": checkpoint,
+    }
+    for option, value in needing.items():
         if value is not None and not model.config.refinement:
             raise click.UsageError(f"{option} needs a refiner: add --refine")
     with shown(quiet=quiet) as progress:

@@ -67,6 +67,16 @@ weights = click.option(
 )
 
 
+def refiner_weights(name: str) -> Callable[[F], F]:
+    """Return the option for the weights of a refiner's encoder, with the name of a command."""
+    return click.option(
+        name,
+        type=PATH,
+        metavar="FILE",
+        help="Weights of the refiner's encoder, .safetensors or .pth.  [default: embedded, or timm's hub]",
+    )
+
+
 def check_weights(preset: str, backbones: Sequence[str], weights: Sequence[Path | None]) -> None:
     """Refuse, as wrong usage, weights that are not one for each backbone."""
     from pni_fast.errors import WeightsError

@@ -63,12 +63,7 @@ class ManyModels(click.Command):
     help="Folder for the refined models, which keep their names; the models' own folder replaces them.",
 )
 @options.refiner_iterations("--iterations", "what the models' settings say")
-@click.option(
-    "--weights",
-    type=options.PATH,
-    metavar="FILE",
-    help="Weights of the refiner's encoder, .safetensors or .pth.  [default: embedded, or timm's hub]",
-)
+@options.refiner_weights("--weights")
 @options.checkpoint
 @options.device
 @options.precision

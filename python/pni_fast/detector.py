@@ -22,7 +22,6 @@ from .precision import resolve_precision
 from .prediction import Prediction
 from .presets import preset as preset_config
 from .progress import Progress, silent
-from .refinement.checkpoint import read_header
 from .sources import ImagesLike, prediction_sources, training_sources
 
 
@@ -42,6 +41,8 @@ class PNI:
     weights
         A state dict of the backbone (.safetensors or .pth, names of timm or torchvision). For several
         backbones one each, in their order, None for embedded or hub weights; a single one is the first's.
+    refiner_weights
+        A state dict of the refiner's encoder. None: the embedded weights, or timm's hub.
     coreset_ratio
         |C_emb| as a share of all features, in (0, 1].
     position, neighborhood, refinement
@@ -100,6 +101,7 @@ class PNI:
         *,
         backbone: str | Sequence[str] | None = None,
         weights: WeightsFile | Sequence[WeightsFile] = None,
+        refiner_weights: WeightsFile = None,
         coreset_ratio: float | None = None,
         position: bool | None = None,
         neighborhood: bool | None = None,
@@ -121,6 +123,7 @@ class PNI:
             **settings,
         )
         self.weights = member_weights(self.config.backbones, weights)
+        self.refiner_weights = None if refiner_weights is None else Path(refiner_weights)
         self.device = resolve_device(device)
         self.precision = resolve_precision(precision, self.device)
         self.num_threads = resolve_threads(num_threads)
@@ -159,7 +162,7 @@ class PNI:
         Raises
         ------
         PniError
-            A checkpoint is given and refinement is off.
+            A checkpoint or weights of a refiner are given and refinement is off.
         ModelFileError
             The checkpoint is broken or of another run.
         DataError
@@ -168,8 +171,7 @@ class PNI:
             The backbone or its weights cannot be found or do not fit.
         """
         state = None if checkpoint is None else Path(checkpoint)
-        if state is not None:
-            self._check_checkpoint(state)
+        fitting.check_refiner_options(self.config, state, self.refiner_weights)
         sources = training_sources(images)
         self.skipped_ = []
         self._fitted = fitting.fit(
@@ -182,6 +184,7 @@ class PNI:
             progress=progress,
             checkpoint=state,
             precision=self.precision,
+            refiner_weights=self.refiner_weights,
         )
         return self
 
@@ -286,14 +289,6 @@ class PNI:
         if self._fitted is None:
             raise PniError("this PNI is not fitted yet; call fit() or PNI.load() first")
         return self._fitted
-
-    def _check_checkpoint(self, checkpoint: Path) -> None:
-        """Refuse, before the work begins, a checkpoint that has no use or is none."""
-        if not self.config.refinement:
-            raise PniError(f"checkpoint {checkpoint}: refinement must be on, got refinement=False")
-        for file in fitting.member_checkpoints(self.config, checkpoint):
-            if file.exists():
-                read_header(file)
 
     def _skip(self, name: str, reason: str) -> None:
         self.skipped_.append((name, reason))

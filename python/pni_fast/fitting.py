@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from .backbone import build_extractor, load_weights
 from .distribution import fit_distribution
 from .ensemble import Model, combine
-from .errors import DataError
+from .errors import DataError, PniError
 from .feature_store import allocate_features
 from .features import FeatureExtractor
 from .parallel import one_torch_thread, ordered_map
 from .precision import FLOAT32, Precision
 from .presets import Config
 from .progress import Progress, silent
+from .refinement import check_encoder
+from .refinement.checkpoint import read_header
 from .refiner_fitting import fit_refiner
 from .sources import Source
 from .state import Fitted
@@ -41,6 +43,7 @@ def fit(
     progress: Progress = silent,
     checkpoint: Path | None = None,
     precision: Precision = FLOAT32,
+    refiner_weights: Path | None = None,
 ) -> Model:
     """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
 
@@ -50,6 +53,8 @@ def fit(
     members = tuple(zip(config.members, weights, strict=True))
     for member, file in members[1:]:
         _extractor(member, file)  # a wrong name or file is found before the first fit, not after it
+    if config.refinement:
+        check_encoder(config.refiner, refiner_weights)
     fitted: list[Fitted] = []
     states = [None] * len(members) if checkpoint is None else member_checkpoints(config, checkpoint)
     for number, ((member, file), state) in enumerate(zip(members, states, strict=True), 1):
@@ -64,6 +69,7 @@ def fit(
             progress=_staged(progress, where),
             checkpoint=state,
             precision=precision,
+            refiner_weights=refiner_weights,
         )
         on_broken = None  # from the second member on, `sources` are those that could be read
         fitted.append(one if len(members) == 1 else one.to(torch.device("cpu")))
@@ -78,6 +84,24 @@ def member_checkpoints(config: Config, checkpoint: Path) -> list[Path]:
     return [checkpoint.with_name(f"{checkpoint.stem}-{n}{checkpoint.suffix}") for n in range(1, count + 1)]
 
 
+def check_refiner_options(config: Config, checkpoint: Path | None, weights: Path | None) -> None:
+    """Refuse, before the work begins, options of a refiner where there is none, and a broken checkpoint.
+
+    Raises
+    ------
+    PniError
+        There will be no refiner.
+    ModelFileError
+        The checkpoint is none.
+    """
+    for name, value in {"checkpoint": checkpoint, "refiner_weights": weights}.items():
+        if value is not None and not config.refinement:
+            raise PniError(f"{name} {value}: refinement must be on, got refinement=False")
+    for file in [] if checkpoint is None else member_checkpoints(config, checkpoint):
+        if file.exists():
+            read_header(file)
+
+
 def _fit_member(
     sources: Sequence[Source],
     config: Config,
@@ -89,6 +113,7 @@ def _fit_member(
     progress: Progress,
     checkpoint: Path | None,
     precision: Precision,
+    refiner_weights: Path | None,
 ) -> tuple[Fitted, list[Source]]:
     """Fit a model with one backbone; return the sources it could read too."""
     extractor, weights_source = _extractor(config, weights)
@@ -118,6 +143,7 @@ def _fit_member(
             progress=progress,
             checkpoint=checkpoint,
             precision=precision,
+            weights=refiner_weights,
         )
     else:
         fitted = fitted.with_normalization(_map_range(fitted, features, device, num_threads, precision))

@@ -51,6 +51,12 @@ class Precision:
     device_type: str = "cpu"
     tf32: bool = False
 
+    @property
+    def arithmetic(self) -> str:
+        """What is computed in, in words: two precisions that say the same give the same results."""
+        names = {torch.float32: "TF32" if self.tf32 else "float32", torch.bfloat16: "bfloat16"}
+        return f"backbone {names[self.backbone]}, networks {names[self.networks]}"
+
     @contextlib.contextmanager
     def in_backbone(self) -> Iterator[None]:
         """Run a backbone: autocast for this thread, TF32 as allowed."""

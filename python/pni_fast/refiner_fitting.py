@@ -147,6 +147,7 @@ def fit_refiner(
     progress: Progress = silent,
     checkpoint: Path | None = None,
     precision: Precision = FLOAT32,
+    weights: Path | None = None,
 ) -> Fitted:
     """Return the model with a refiner trained for it alone.
 
@@ -154,7 +155,7 @@ def fit_refiner(
     ----------
     fitted, sources, features, device, num_threads, progress, precision
         As for `hold_out`.
-    checkpoint
+    checkpoint, weights
         As for :func:`pni_fast.refinement.train_refiner`.
     """
     held = hold_out(
@@ -171,6 +172,7 @@ def fit_refiner(
         config=fitted.config.refiner,
         device=device,
         seed=fitted.config.seed,
+        weights=weights,
         num_threads=num_threads,
         progress=progress,
         checkpoint=checkpoint,

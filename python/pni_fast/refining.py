@@ -17,7 +17,7 @@ from .fitting import extract_features
 from .parallel import one_torch_thread, resolve_device, resolve_threads
 from .precision import resolve_precision
 from .progress import Progress, silent
-from .refinement import RefinerConfig, train_shared_refiner
+from .refinement import RefinerConfig, check_encoder, train_shared_refiner
 from .refinement.checkpoint import read_header
 from .refiner_fitting import HeldOut, hold_out, with_refiner
 from .sources import ImagesLike, training_sources
@@ -105,10 +105,12 @@ def refine(
     state = None if checkpoint is None else Path(checkpoint)
     if state is not None and state.exists():
         read_header(state)
+    encoder_weights = None if weights is None else Path(weights)
     names = [_name(model, number) for number, model in enumerate(models)]
     computing = resolve_precision(precision, where)
     ready = [_ready(model, name, where, threads) for model, name in zip(models, names, strict=True)]
     config = _common_config(ready, names, iterations)
+    check_encoder(config, encoder_weights)
     for model in ready:
         model.precision = computing
         model.config = replace(model.config, refinement=True, refiner=config)
@@ -123,7 +125,7 @@ def refine(
         config=config,
         device=where,
         seed=seed,
-        weights=None if weights is None else Path(weights),
+        weights=encoder_weights,
         num_threads=threads,
         progress=progress,
         checkpoint=state,

@@ -294,11 +294,19 @@ def test_options_of_the_refiner_reach_the_fit_and_the_checkpoint_goes_when_the_m
     assert not checkpoint.exists()
 
 
-@pytest.mark.parametrize("option", [("--checkpoint", "file"), ("--refine-iterations", 5)])
+@pytest.mark.parametrize(
+    "option", [("--checkpoint", "file"), ("--refine-iterations", 5), ("--refiner-weights", "w.pth")]
+)
 def test_options_of_the_refiner_without_one(invoke, category, tmp_path, option):
     result = invoke("fit", category, "-o", tmp_path / "m", *option, "--device", "cpu")
     assert result.exit_code == 2
     assert f"{option[0]} needs a refiner: add --refine" in result.stderr
+
+
+def test_missing_weights_of_the_refiner_are_found_before_the_work_begins(refused, category, tmp_path):
+    weights = tmp_path / "none.pth"
+    options = ("--refine", "--refiner-weights", weights, "--device", "cpu")
+    assert refused("fit", category, "-o", tmp_path / "m", *options) == f"{weights}: no such weights file"
 
 
 def test_an_unwritable_checkpoint_is_found_before_the_work_begins(refused, category, tmp_path):

@@ -234,11 +234,23 @@ def test_images_that_came_later_are_noticed(root, tmp_path):
         ({"seed": 1}, r"holds results made with config\.seed 0, got 1; give another --output"),
         ({"settings": TINY | {"crop": 72}}, r"made with config\.crop 64, got 72"),
         ({"backbone": "resnet18"}, r"config\.backbone 'tf_efficientnet_lite0', got 'resnet18'"),
+        (
+            {"precision": "bf16"},
+            "made with precision 'backbone float32, networks float32', "
+            "got 'backbone bfloat16, networks bfloat16'",
+        ),
     ],
 )
 def test_other_settings_are_refused(root, unbroken, change, message):
     with pytest.raises(PniError, match=message):
         run_benchmark(root, "mvtec", unbroken.output, **(COMMON | change))
+
+
+def test_weights_of_a_refiner_need_one(root, tmp_path):
+    weights = tmp_path / "encoder.pth"
+    with pytest.raises(PniError, match=r"refiner_weights .*encoder\.pth: refinement must be on"):
+        run_benchmark(root, "mvtec", tmp_path / "out", refiner_weights=weights, **COMMON)
+    assert not (tmp_path / "out").exists()
 
 
 def test_another_data_set_is_refused_for_every_preset(root, unbroken, tmp_path):

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
+import timm
+import torch
 from pictures import texture
-from pni_fast import PNI, DataError, ModelFileError, PniError, refine
+from pni_fast import PNI, DataError, ModelFileError, PniError, WeightsError, refine
 from refiners import SMALL, TINY
 
 
@@ -36,6 +39,40 @@ def test_refining_a_model_is_fitting_it_with_refinement(good, plain, tmp_path):
     assert saved(refined, tmp_path) == expected
     assert saved(plain, tmp_path) == before
     assert plain.refiner_ is None
+
+
+def test_the_encoder_of_a_refiner_starts_from_a_file(good, plain, tmp_path):
+    weights = tmp_path / "encoder.safetensors"
+    state = timm.create_model(SMALL.encoder).state_dict()  # random: other weights than the embedded ones
+    safetensors.torch.save_file(state, weights)
+    fitted = PNI(**TINY, refinement=True, refiner_weights=weights).fit(good)
+    (refined,) = refine([plain], [good], device="cpu", weights=weights)
+    expected = fitted.refiner_.state_dict()
+    embedded = PNI(**TINY, refinement=True).fit(good).refiner_.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in refined.refiner_.state_dict().items())
+    assert any(not torch.equal(value, expected[name]) for name, value in embedded.items())
+
+
+def test_a_checkpoint_belongs_to_the_encoders_weights(good, plain, tmp_path):
+    weights, checkpoint = tmp_path / "encoder.safetensors", tmp_path / "training"
+    safetensors.torch.save_file(timm.create_model(SMALL.encoder).state_dict(), weights)
+    refine([plain], [good], device="cpu", weights=weights, checkpoint=checkpoint)
+    with pytest.raises(ModelFileError, match="training"):
+        refine([plain], [good], device="cpu", checkpoint=checkpoint)
+
+
+def test_wrong_weights_of_a_refiner_are_found_before_the_fit(good, plain, tmp_path):
+    told = []
+    missing = tmp_path / "none.safetensors"
+    with pytest.raises(WeightsError, match=r"none\.safetensors: no such weights file"):
+        PNI(**TINY, refinement=True, refiner_weights=missing).fit(
+            good, progress=lambda *now: told.append(now)
+        )
+    with pytest.raises(WeightsError, match=r"none\.safetensors: no such weights file"):
+        refine([plain], [good], device="cpu", weights=missing, progress=lambda *now: told.append(now))
+    assert told == []
+    with pytest.raises(PniError, match=r"refiner_weights .*: refinement must be on"):
+        PNI(**TINY, refiner_weights=missing).fit(good)
 
 
 def test_the_refiner_never_sees_images_that_its_maps_were_fitted_on(good, plain, monkeypatch):

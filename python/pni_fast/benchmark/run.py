@@ -14,7 +14,10 @@ from typing import Any
 from pni_fast.data import category_names, open_benchmark
 from pni_fast.detector import PNI
 from pni_fast.errors import DataError, PniError, WeightsError
+from pni_fast.fitting import check_refiner_options
 from pni_fast.members import WeightsFile, member_weights
+from pni_fast.parallel import resolve_device
+from pni_fast.precision import resolve_precision
 from pni_fast.presets import preset as preset_config
 from pni_fast.progress import Progress, silent
 
@@ -76,6 +79,7 @@ def run_benchmark(
     ablation: bool = False,
     backbone: str | Sequence[str] | None = None,
     weights: WeightsFile | Sequence[WeightsFile] = None,
+    refiner_weights: WeightsFile = None,
     device: str = "auto",
     precision: str = "auto",
     num_threads: int | None = None,
@@ -102,7 +106,7 @@ def run_benchmark(
         Presets to measure, each in its own folder.
     ablation
         Measure the rows of the paper's Table 3, all from one fit, instead of the preset as it is.
-    backbone, weights, device, precision, num_threads, seed
+    backbone, weights, refiner_weights, device, precision, num_threads, seed
         As for :class:`pni_fast.PNI`.
     settings
         Any other field of :class:`pni_fast.presets.Config`.
@@ -130,9 +134,12 @@ def run_benchmark(
     parts = {"position": True, "neighborhood": True, "refinement": True} if ablation else {}
     options = {"backbone": backbone, "seed": seed, **(settings or {}), **parts}
     plans = []
+    computing = resolve_precision(precision, resolve_device(device)).arithmetic
+    encoder_weights = None if refiner_weights is None else Path(refiner_weights)
     for preset in dict.fromkeys(presets):
         config = preset_config(preset, **options)
         digests = [_fingerprint(file) for file in member_weights(config.backbones, weights)]
+        check_refiner_options(config, None, encoder_weights)
         run = RunFolder(folder, preset)
         run.claim(
             {
@@ -140,6 +147,8 @@ def run_benchmark(
                 "root": str(Path(root).resolve()),
                 "version": _version(),
                 "weights": digests[0] if len(digests) == 1 else digests,
+                "refiner_weights": _fingerprint(encoder_weights),
+                "precision": computing,
                 "config": {key: value for key, value in config.as_dict().items() if key not in _PARTS},
             }
         )
@@ -148,6 +157,7 @@ def run_benchmark(
             return PNI(
                 preset,
                 weights=weights,
+                refiner_weights=refiner_weights,
                 device=device,
                 precision=precision,
                 num_threads=num_threads,

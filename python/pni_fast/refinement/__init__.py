@@ -7,13 +7,14 @@ from .fusion import fuse
 from .loss import gradient_loss, refinement_loss, regression_loss
 from .network import RefinementNetwork
 from .samples import RefinementTask
-from .train import train_refiner, train_shared_refiner
+from .train import check_encoder, train_refiner, train_shared_refiner
 
 __all__ = [
     "REFINERS",
     "RefinementNetwork",
     "RefinementTask",
     "RefinerConfig",
+    "check_encoder",
     "fuse",
     "gradient_loss",
     "refinement_loss",

@@ -26,13 +26,22 @@ FORMAT = "pni-fast refinement checkpoint 1"
 
 
 def fingerprint(
-    config: RefinerConfig, seed: int, tasks: Sequence[RefinementTask], precision: Precision
+    config: RefinerConfig,
+    seed: int,
+    tasks: Sequence[RefinementTask],
+    precision: Precision,
+    weights: Path | None = None,
 ) -> str:
-    """Return a digest of all that a run follows from: version, settings, seed, detectors, images, types."""
+    """Return a digest of all that a run follows from.
+
+    That is version, settings, seed, detectors, images, types and a local file of the encoder's weights.
+    """
     detectors = [task.detector for task in tasks]
     settings = [version("pni-fast"), asdict(config), seed, detectors, [len(task.images) for task in tasks]]
     if precision.networks != torch.float32:  # checkpoints written before there was a choice stay good
         settings.append(str(precision.networks))
+    if weights is not None:
+        settings.append(hashlib.sha256(weights.read_bytes()).hexdigest())
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for task in tasks:
         for image in task.images:

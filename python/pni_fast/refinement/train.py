@@ -119,7 +119,7 @@ def train_shared_refiner(
         shape = check_images(task.images, shape)
     network = _start(config, seed, weights).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=ADAM_EPSILON)
-    run = fingerprint(config, seed, tasks, precision) if checkpoint else ""
+    run = fingerprint(config, seed, tasks, precision, weights) if checkpoint else ""
     first = 0
     if checkpoint is not None and checkpoint.exists():
         first = load_checkpoint(checkpoint, run, network, optimizer)
@@ -148,6 +148,17 @@ def train_shared_refiner(
                     save_checkpoint(checkpoint, done, run, network, optimizer)
                 progress("refinement", done, config.iterations)
     return network.eval()
+
+
+def check_encoder(config: RefinerConfig, weights: Path | None) -> None:
+    """Find out, before work that takes long, whether a refiner's encoder can have its weights.
+
+    Raises
+    ------
+    WeightsError
+        The weights cannot be read or fetched, or do not fit.
+    """
+    _start(config, 0, weights)
 
 
 def _start(config: RefinerConfig, seed: int, weights: Path | None) -> RefinementNetwork:
