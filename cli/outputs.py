@@ -13,13 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pni_fast.errors import PniError
+from pni_fast.files import PREFIX, in_use, remove_leftovers
 
 from .interrupts import held_back
 
 if TYPE_CHECKING:
     from pni_fast.prediction import Prediction
-
-STAGING_PREFIX = ".pni-fast-"
 
 
 def check_writable(path: Path) -> None:
@@ -47,7 +46,7 @@ def staged_folder(output: Path) -> Iterator[Path]:
     """Yield a hidden folder inside `output`; move its files into place on success, remove it on any failure.
 
     Files already in `output` stay, but those of the same name are replaced. A folder that had to be created
-    is removed again on failure.
+    is removed again on failure. What a killed process left of an earlier attempt is removed first.
 
     Raises
     ------
@@ -57,15 +56,17 @@ def staged_folder(output: Path) -> Iterator[Path]:
     created = [folder for folder in (output, *output.parents) if not folder.exists()]
     try:
         output.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=output))
+        remove_leftovers(output, PREFIX)
+        staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=output))
     except OSError as error:
         _remove_empty(created)
         reason = "it is a file; give a folder" if output.is_file() else error.strerror or str(error)
         raise PniError(f"{output}: cannot write: {reason}") from error
     try:
-        yield staging
-        with held_back():
-            _move_into_place(staging, output)
+        with in_use(staging):
+            yield staging
+            with held_back():
+                _move_into_place(staging, output)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         _remove_empty(created)

@@ -74,3 +74,13 @@ def resnet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     needed = {name: value for name, value in state.items() if not name.startswith(("layer4", "fc"))}
     safetensors.torch.save_file(needed, target)
     return target
+
+
+@pytest.fixture
+def entries() -> Callable[[Path], list[str]]:
+    """Return a listing of every path below a folder, hidden ones too: what a failure must leave unchanged."""
+
+    def listed(folder: Path) -> list[str]:
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+    return listed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -44,13 +43,3 @@ def refused(invoke: Invoke) -> Callable[..., str]:
 def is_progress(line: str) -> bool:
     """Whether `line` is one that `cli.progress.Lines` writes."""
     return any(mark in line for mark in (" to do", ": started", "/s)", " s left)"))
-
-
-@pytest.fixture
-def entries() -> Callable[[Path], list[str]]:
-    """Return a listing of every path below a folder, hidden ones too: what a failure must leave unchanged."""
-
-    def listed(folder: Path) -> list[str]:
-        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-
-    return listed
