@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from kernel_data import adversarial, check_coreset
-from pni_fast import _core
+from pni_fast import _core, greedy_coreset
 
 DATA = adversarial()
 
@@ -16,13 +16,15 @@ def test_every_shape_of_data(name: str, level: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PNI_FAST_SIMD", level)
     features = DATA[name]
     size = min(len(features), 60)
-    check_coreset(features, size, assign=max(1, size // 2))
+    for assign in (None, max(1, size // 2)):
+        check_coreset(features, size, assign=assign)
 
 
 @pytest.mark.parametrize("name", DATA)
 @pytest.mark.parametrize("num_threads", [1, 3])
 def test_size_n_picks_every_row_once(name: str, num_threads: int) -> None:
     features = DATA[name]
+    check_coreset(features, len(features), num_threads=num_threads)
     found = check_coreset(features, len(features), assign=len(features), num_threads=num_threads)
     np.testing.assert_array_equal(np.sort(found.indices), np.arange(len(features)))
 
@@ -63,6 +65,34 @@ def test_many_rows(rows: int, columns: int) -> None:
     features = rng.normal(size=(rows, columns)) / np.arange(1, columns + 1)
     features[rng.integers(0, rows, rows // 10)] = features[0]
     check_coreset(features.astype(np.float32), 300, assign=200)
+
+
+def many(kind: str) -> np.ndarray:
+    """Rows enough for most of them to be left alone between picks, and structure enough for bounds to matter."""
+    rng = np.random.default_rng(11)
+    rows = 12_000
+    centers = rng.normal(size=(60, 90))[rng.integers(0, 60, rows)] * 4
+    features = {
+        "clusters": centers + rng.normal(size=(rows, 90)),
+        "duplicates": np.rint(centers[rng.integers(0, 900, rows)]),
+        "lattice": rng.integers(0, 3, size=(rows, 40)),
+        "offset": 1e4 + centers * 0.1 + rng.normal(size=(rows, 90)) * 0.05,
+        "tiny": (centers + rng.normal(size=(rows, 90))) * 1e-22,
+        "plane": rng.normal(size=(rows, 2)) @ rng.normal(size=(2, 70)),
+    }[kind]
+    return features.astype(np.float32)
+
+
+@pytest.mark.parametrize("level", _core.simd_levels())
+@pytest.mark.parametrize("kind", ["clusters", "duplicates", "lattice", "offset", "tiny", "plane"])
+def test_many_rows_like_the_scan(kind: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PNI_FAST_SIMD", level)
+    features = many(kind)
+    expected = _core._scan_coreset(features, 400)
+    for assign in (None, 50, 400):
+        found = greedy_coreset(features, 400, assign=assign)
+        np.testing.assert_array_equal(found.indices, expected[0])
+        np.testing.assert_array_equal(found.radii, expected[1])
 
 
 def test_more_centers_than_distinct_points() -> None:

@@ -6,7 +6,7 @@ use crate::threads::Team;
 use crate::{Matrix, Result, Simd};
 
 /// Floats of a projected sketch: 63 components and the length of what they leave out.
-pub const WIDTH: usize = 64;
+pub const WIDTH: usize = 32;
 
 /// Rows of the sample, at most.
 const SAMPLE: usize = 1024;

@@ -49,8 +49,9 @@ multiversion! {
     pub fn near(sketch: &[f32], other: &[f32], reach: f32) -> bool = near_body
 }
 
+/// The squared distance of two rows in float32, and its errors, relative and (of what is subnormal) absolute.
 #[inline(always)]
-fn within_body<I: Isa>(isa: I, a: &[f32], b: &[f32], limit: f64) -> bool {
+fn single<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> (f32, f32, f32) {
     let (a_blocks, a_rest) = a.as_chunks::<{ 2 * BLOCK }>();
     let (b_blocks, b_rest) = b.as_chunks::<{ 2 * BLOCK }>();
     let mut sums = [isa.splat(0.0); 2];
@@ -63,15 +64,32 @@ fn within_body<I: Isa>(isa: I, a: &[f32], b: &[f32], limit: f64) -> bool {
     }
     let squared = isa.sum(isa.add(sums[0], sums[1])) + difference_squared(isa, a_rest, b_rest);
     // Every term is rounded three times, and each addition once: half of this is enough.
-    let rounding = (16.0 + a.len() as f32 / 16.0) * f32::EPSILON;
-    // Where a square overflowed the sum proves nothing; where one underflowed it is too small already.
-    let apart = squared > limit as f32 * (1.0 + rounding) && squared < f32::INFINITY;
+    let relative = (16.0 + a.len() as f32 / 16.0) * f32::EPSILON;
+    (squared, relative, a.len() as f32 * f32::MIN_POSITIVE)
+}
+
+#[inline(always)]
+fn within_body<I: Isa>(isa: I, a: &[f32], b: &[f32], limit: f64) -> bool {
+    let (squared, relative, absolute) = single(isa, a, b);
+    // Where a square overflowed the sum proves nothing.
+    let apart = squared > limit as f32 * (1.0 + relative) + absolute && squared < f32::INFINITY;
     !apart
 }
 
 multiversion! {
     /// Whether two rows may be within `limit` (squared) of each other, by their float32 differences.
     pub fn within(a: &[f32], b: &[f32], limit: f64) -> bool = within_body
+}
+
+#[inline(always)]
+fn at_most_body<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f64 {
+    let (squared, relative, absolute) = single(isa, a, b);
+    f64::from(squared) * (1.0 + f64::from(relative)) + f64::from(absolute)
+}
+
+multiversion! {
+    /// A value that the squared distance of two rows does not exceed, and is hardly below; infinite on overflow.
+    pub fn at_most(a: &[f32], b: &[f32]) -> f64 = at_most_body
 }
 
 #[inline(always)]

@@ -1,8 +1,8 @@
 //! Sketches at a byte a component: a point against sixteen centres in sixteen instructions.
 //!
-//! A component becomes a whole number of units around an origin, −127 to 127; what that leaves of the sketch is
-//! measured, in units, and added to the slack. Distances of bytes are whole numbers below 2²⁴ and therefore exact
-//! in float32.
+//! A component becomes a whole number of units around an origin, cut off at −63 and 63. Cutting off moves no two
+//! sketches apart (it is a projection onto a box), so units may be fine; what rounding leaves is measured, in units,
+//! and added to the slack. Distances of bytes are whole numbers below 2²⁴ and therefore exact in float32.
 
 use super::bounds::BLOCK;
 use crate::Simd;
@@ -10,7 +10,13 @@ use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 
 /// Bytes of a sketch, at most.
-pub const BYTES: usize = 64;
+pub const BYTES: usize = 32;
+
+/// Units from the origin, at most: so few that products of bytes can be added up in 16 bits.
+pub const REACH: i8 = 63;
+
+/// What makes a signed byte unsigned.
+const OFFSET: i8 = REACH + 1;
 
 /// Points that are compared together.
 pub const GROUP: usize = 4;
@@ -19,7 +25,7 @@ pub const GROUP: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes {
     values: [i8; BYTES],
-    /// At least the distance, in units, from the sketch to the bytes.
+    /// At least the distance, in units, from the sketch (cut off) to the bytes.
     pub error: f32,
 }
 
@@ -40,9 +46,9 @@ impl Bytes {
         bytes
     }
 
-    /// |q|² + 256·Σq: what the distance to a centre's bytes is besides that centre's norm and the product.
+    /// |q|² + 2·64·Σq: what the distance to a centre's bytes is besides that centre's norm and the product.
     fn own(&self) -> f32 {
-        let sum = |part: i32, q: &i8| part + i32::from(*q) * (i32::from(*q) + 256);
+        let sum = |part: i32, q: &i8| part + i32::from(*q) * (i32::from(*q) + 2 * i32::from(OFFSET));
         self.values.iter().fold(0, sum) as f32
     }
 }
@@ -53,11 +59,13 @@ fn quantize_body<I: Isa>(isa: I, sketch: &[f32], origin: &[f32], per: f32, out: 
     for ((unit, value), origin) in units.iter_mut().zip(sketch).zip(origin) {
         *unit = (value - origin) * per;
     }
-    // `clamp` would keep NaN; f32::max gives −127.
+    // `clamp` would keep NaN; f32::max gives −63.
+    let most = f32::from(REACH);
     #[allow(clippy::manual_clamp)]
-    let whole = units.map(|unit| unit.max(-127.0).min(127.0).round_ties_even());
+    let units = units.map(|unit| unit.max(-most).min(most));
+    let whole = units.map(f32::round_ties_even);
     for (out, whole) in out.iter_mut().zip(whole) {
-        // SAFETY: `whole` is from −127 to 127.
+        // SAFETY: `whole` is from −63 to 63.
         *out = unsafe { whole.to_int_unchecked::<i32>() } as i8;
     }
     let (mut missed, mut length) = (isa.splat(0.0), isa.splat(0.0));
@@ -82,7 +90,7 @@ pub struct Lanes {
     /// Bytes of a centre: a multiple of 4.
     stride: usize,
     len: usize,
-    /// For each block of 16 centres, four bytes of each in turn, plus 128.
+    /// For each block of 16 centres, four bytes of each in turn, plus 64.
     bytes: Vec<u8>,
     /// |q|²; infinite in lanes without a centre, −infinite (always in doubt) where the bytes say little.
     norms: Vec<f32>,
@@ -110,7 +118,7 @@ impl Lanes {
         let (fours, _) = centre.values[..self.stride].as_chunks::<4>();
         let (places, _) = self.bytes[start..].as_chunks_mut::<4>();
         for (place, four) in places[lane..].iter_mut().step_by(BLOCK).zip(fours) {
-            *place = four.map(|q| (i16::from(q) + 128) as u8);
+            *place = four.map(|q| (q + OFFSET) as u8);
         }
         let square = |sum: i32, q: &i8| sum + i32::from(*q) * i32::from(*q);
         let slack = slack + centre.error;
@@ -141,7 +149,7 @@ impl Lanes {
     fn grow(&mut self) -> usize {
         let lane = self.len % BLOCK;
         if lane == 0 {
-            self.bytes.resize(self.bytes.len() + BLOCK * self.stride, 128);
+            self.bytes.resize(self.bytes.len() + BLOCK * self.stride, OFFSET as u8);
             self.norms.resize(self.len + BLOCK, f32::INFINITY);
         }
         lane
@@ -168,6 +176,7 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    #[cfg(test)]
     pub fn lanes(&self) -> usize {
         self.norms.len()
     }
@@ -193,17 +202,21 @@ impl View<'_> {
 fn compare_body<I: Isa>(isa: I, points: &[Bytes; GROUP], stride: usize, bytes: &[u8], norms: &[f32], out: &mut [f32]) {
     let own = [0, 1, 2, 3].map(|i: usize| isa.splat(points[i].own()));
     let fours = [0, 1, 2, 3].map(|i: usize| points[i].values[..stride].as_chunks::<4>().0);
-    let [a, b, c, d] = fours;
     let (rows, _) = bytes.as_chunks::<{ 4 * BLOCK }>();
     let (norms, _) = norms.as_chunks::<BLOCK>();
     let (out, _) = out.as_chunks_mut::<BLOCK>();
     let blocks = norms.len();
     for (block, (rows, norms)) in rows.chunks_exact(stride / 4).zip(norms).enumerate() {
         let mut sums = [isa.zero_int(); GROUP];
-        let values = a.iter().zip(b).zip(c.iter().zip(d));
-        for (((a, b), (c, d)), row) in values.zip(rows) {
-            for (sum, four) in sums.iter_mut().zip([a, b, c, d]) {
-                *sum = isa.dot(*sum, row, *four);
+        let (pairs, last) = rows.as_chunks::<2>();
+        for (i, rows) in pairs.iter().enumerate() {
+            for (sum, fours) in sums.iter_mut().zip(fours) {
+                *sum = isa.dot_two(*sum, rows, &[fours[2 * i], fours[2 * i + 1]]);
+            }
+        }
+        for row in last {
+            for (sum, fours) in sums.iter_mut().zip(fours) {
+                *sum = isa.dot(*sum, row, fours[stride / 4 - 1]);
             }
         }
         let norms = isa.load(norms);
@@ -280,15 +293,19 @@ mod tests {
         for row in [[0.0, 0.0, 0.0], [3.0, 4.0, 0.0], [-100.0, 2.0, 5.0], [1e9, 0.0, 0.0]] {
             lanes.push(&Bytes::of(simd, &row, &[0.0; 3], 1.0), 0.0);
         }
+        lanes.push(&Bytes::default(), 2.0 * LARGEST);
         let points = [Bytes::of(simd, &[0.0, 0.0, 0.0], &[0.0; 3], 1.0); GROUP];
         let mut out = Vec::new();
         lanes.from(0).compare(simd, &points, &mut out);
-        // The last is out of range: its bytes say nothing, and it stays in doubt.
-        assert_eq!(out[..5], [0.0, 25.0, 10_029.0, f32::NEG_INFINITY, f32::INFINITY]);
+        // What is cut off counts as 63; the last has so much slack that its bytes say nothing: it stays in doubt.
+        assert_eq!(
+            out[..6],
+            [0.0, 25.0, 3_998.0, 3_969.0, f32::NEG_INFINITY, f32::INFINITY]
+        );
         // Copied lanes are the same.
         let mut copies = Lanes::default();
         copies.reset(3);
-        for index in [3, 1] {
+        for index in [4, 1] {
             copies.push_from(&lanes, index);
         }
         copies.from(0).compare(simd, &points, &mut out);

@@ -1,17 +1,15 @@
 //! Bringing points up to date with the centres they have not seen.
 
-use super::bounds::{RELATIVE, within};
-use super::bytes::{GROUP, View};
+use super::bounds::RELATIVE;
+use super::bytes::GROUP;
 use super::cell::Cell;
 use super::centers::Centers;
+use super::pass::{Entry, Group, Pass};
 use super::points::{Points, State, root_above};
-use super::screen::{Candidates, Probe};
-use crate::distance::squared_within;
 use crate::simd::prefetch;
 use crate::threads::Team;
 use crate::{Result, Simd};
 use std::mem::swap;
-use std::ops::Range;
 use std::slice::Chunks;
 
 /// Points at once: bounds the extra memory.
@@ -20,15 +18,29 @@ const BATCH: usize = 1 << 17;
 /// Points a thread takes at a time.
 const PART: usize = 64;
 
-#[derive(Clone, Copy)]
-struct Entry {
-    state: State,
-    point: u32,
-    slack: f32,
+/// What points are compared with centres for.
+#[derive(Debug, Clone, Copy)]
+pub enum Goal {
+    /// The nearest of all centres, exactly, where it is known of those that a point has seen.
+    Closest,
+    /// Any centre nearer than this (squared). A distance may come out a little too large, and where no centre is
+    /// found one may still exist.
+    Cover(f64),
 }
 
-/// Compares `list` (points) with every centre they have not seen.
-pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: Simd, team: &Team<'_>) -> Result<()> {
+/// Of the centres that might be near enough to cover a point, those within this share of the farthest such are looked
+/// at: nearly all that do cover one (measured), and a fraction of all.
+pub const NEAR: f32 = 0.6;
+
+/// Compares `list` (points) with the centres they have not seen.
+pub fn catch_up(
+    points: &mut Points<'_>,
+    list: &[u32],
+    goal: Goal,
+    centers: &Centers,
+    simd: Simd,
+    team: &Team<'_>,
+) -> Result<()> {
     for list in list.chunks(BATCH) {
         let mut entries = by_cell(points, list, centers.len(), team)?;
         let shared: &Points<'_> = points;
@@ -42,7 +54,7 @@ pub fn catch_up(points: &mut Points<'_>, list: &[u32], centers: &Centers, simd: 
             ahead.fetch(shared);
             ahead.fetch(shared);
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
-                catch_up_cell(members, shared, centers, simd, &mut ahead, &mut scratch);
+                catch_up_cell(members, goal, shared, centers, simd, &mut ahead, &mut scratch);
             }
         })?;
         for entry in entries {
@@ -116,23 +128,10 @@ struct Scratch {
     row: Vec<f32>,
 }
 
-/// Up to four points that are compared together.
-#[derive(Default)]
-struct Group {
-    members: Range<usize>,
-    /// The first lane that matters to them.
-    first: usize,
-    /// Squared distances of the bytes, in units: a run for each point.
-    squared: Vec<f32>,
-    /// Errors of the points' bytes.
-    errors: [f32; GROUP],
-    /// The lane each point is measured against first; no lane where nothing is in doubt.
-    aims: [usize; GROUP],
-}
-
 /// Compares points with the same nearest centre.
 fn catch_up_cell(
     members: &mut [Entry],
+    goal: Goal,
     points: &Points<'_>,
     centers: &Centers,
     simd: Simd,
@@ -147,8 +146,12 @@ fn catch_up_cell(
     } = scratch;
     let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
     let horizon = horizon_of(members);
+    let near = match goal {
+        Goal::Closest => horizon,
+        Goal::Cover(_) => NEAR * horizon,
+    };
     let center = members[0].state.center as usize;
-    centers.candidates(simd, center, seen, horizon, apart, &mut cell.candidates);
+    centers.candidates(simd, center, seen, near, apart, &mut cell.candidates);
     if !cell.candidates.is_empty() {
         cell.lay(simd, center, seen, horizon, members.len(), centers);
         let pass = Pass {
@@ -160,103 +163,25 @@ fn catch_up_cell(
         };
         // The rows of a group arrive while the next one is aimed.
         last.members = 0..0;
-        for start in (0..members.len()).step_by(GROUP) {
-            group.members = start..(start + GROUP).min(members.len());
-            ahead.fetch(points);
-            pass.aim(members, group);
-            pass.finish(members, last, row);
+        let starts = (0..members.len()).step_by(GROUP).map(Some).chain([None]);
+        for start in starts {
+            if let Some(start) = start {
+                group.members = start..(start + GROUP).min(members.len());
+                ahead.fetch(points);
+                match goal {
+                    Goal::Closest => pass.aim_at_closest(members, group),
+                    Goal::Cover(_) => pass.aim_at_cover(members, group),
+                }
+            }
+            match goal {
+                Goal::Closest => pass.find_closest(members, last, row),
+                Goal::Cover(enough) => pass.find_cover(enough, members, last, row),
+            }
             swap(group, last);
         }
-        pass.finish(members, last, row);
     }
     for entry in members {
         entry.state.seen = centers.len() as u32;
-    }
-}
-
-/// Comparing the points of one cell with its candidates.
-#[derive(Clone, Copy)]
-struct Pass<'a> {
-    cell: &'a Cell,
-    view: View<'a>,
-    points: &'a Points<'a>,
-    centers: &'a Centers,
-    simd: Simd,
-}
-
-impl<'a> Pass<'a> {
-    /// Finds the centre each point of a group is to be measured against first, and asks for the rows.
-    fn aim(&self, members: &[Entry], group: &mut Group) {
-        let entries = &members[group.members.clone()];
-        let sketch = |i: usize| self.points.sketch(entries[i.min(entries.len() - 1)].point as usize);
-        let bytes = self.cell.bytes(self.simd, [sketch(0), sketch(1), sketch(2), sketch(3)]);
-        // Members are in the order of what they have seen.
-        group.first = self.cell.first_lane(entries[0].state.seen as usize);
-        self.view
-            .from(group.first)
-            .compare(self.simd, &bytes, &mut group.squared);
-        group.errors = [0, 1, 2, 3].map(|i: usize| bytes[i].error);
-        for (i, entry) in entries.iter().enumerate() {
-            let (candidates, probe) = (self.candidates(group, i), self.probe(entry, group.errors[i]));
-            // Nearly always nearer than the point's centre.
-            let mut aim = candidates.nearest(self.simd);
-            if candidates.accounted_for(&probe, aim) {
-                aim = candidates.doubtful(self.simd, &probe, 0);
-            }
-            if let Some(index) = candidates.center(aim) {
-                self.points.prefetch(entry.point as usize);
-                prefetch(self.centers.row(index as usize));
-            }
-            group.aims[i] = aim;
-        }
-    }
-
-    /// Measures what is in doubt. What the first distance leaves rules out most others.
-    fn finish(&self, members: &mut [Entry], group: &Group, buffer: &mut Vec<f32>) {
-        for (i, entry) in members[group.members.clone()].iter_mut().enumerate() {
-            let (mut lane, mut from) = (group.aims[i], 0);
-            let candidates = self.candidates(group, i);
-            if candidates.center(lane).is_none() {
-                continue;
-            }
-            let mut probe = self.probe(entry, group.errors[i]);
-            let row = self.points.row(entry.point as usize, entry.slack, buffer);
-            while let Some(index) = candidates.center(lane) {
-                let (State { best, center, .. }, other) = (entry.state, self.centers.row(index as usize));
-                // The first is nearly always nearer, the others hardly ever.
-                let distance = if from == 0 || within(self.simd, row, other, best) {
-                    squared_within(self.simd, row, other, best)
-                } else {
-                    f64::INFINITY
-                };
-                if distance < best || (distance == best && index < center) {
-                    (entry.state.best, entry.state.center) = (distance, index);
-                    probe = self.probe(entry, group.errors[i]);
-                }
-                lane = candidates.doubtful(self.simd, &probe, from);
-                from = lane + 1;
-            }
-        }
-    }
-
-    /// The candidates of a point of a group.
-    fn candidates<'b>(&'b self, group: &'b Group, i: usize) -> Candidates<'b> {
-        let view = self.view.from(group.first);
-        let squared = &group.squared[i * view.lanes()..][..view.lanes()];
-        let (indices, centers) = (&self.cell.candidates[group.first..], self.centers);
-        Candidates::new(indices, squared, view, centers.sketches(), centers.slack())
-    }
-
-    /// What is known of a point, `error` being that of its bytes.
-    fn probe(&self, entry: &Entry, error: f32) -> Probe<'a> {
-        let reach = (root_above(entry.state.best) + entry.slack) * (1.0 + RELATIVE);
-        Probe {
-            sketch: self.points.sketch(entry.point as usize),
-            reach,
-            units: self.cell.units(reach) + error,
-            seen: entry.state.seen,
-            center: entry.state.center,
-        }
     }
 }
 

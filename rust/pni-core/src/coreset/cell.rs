@@ -1,12 +1,15 @@
 //! The later centres that may be nearer to the points of one cell, laid out to be compared with them.
 
 use super::bounds::BLOCK;
-use super::bytes::{Bytes, GROUP, Lanes, View};
+use super::bytes::{Bytes, GROUP, Lanes, REACH, View};
 use super::centers::Centers;
 use crate::Simd;
 
 /// What laying out a candidate costs, in comparisons with one point.
 const LAYING: usize = 32;
+
+/// A component of a point is rarely longer than so many times the root of the mean of their squares.
+const SPREAD: f32 = 2.8;
 
 /// The candidates of some points with the same nearest centre.
 #[derive(Debug, Default)]
@@ -44,8 +47,10 @@ impl Cell {
             }
             return;
         }
-        // No candidate is farther than the horizon, in any component, but for slack.
-        self.per = 127.0 / horizon.max(1e-30);
+        // A point is within half the horizon of its centre, and the more components share that, the less of each is cut
+        // off by finer units.
+        let finer = ((centers.width() as f32).sqrt() / SPREAD).max(1.0);
+        self.per = f32::from(REACH) * 2.0 * finer / horizon.max(1e-30);
         self.origin.extend_from_slice(centers.sketch(center));
         self.lanes.reset(centers.width());
         for candidate in &self.candidates {
@@ -59,6 +64,11 @@ impl Cell {
     pub fn view<'a>(&'a self, centers: &'a Centers) -> View<'a> {
         self.first
             .map_or_else(|| self.lanes.from(0), |first| centers.lanes().from(first))
+    }
+
+    /// The lane, counted from lane `from`, of a centre that is not a candidate but lies among them.
+    pub fn own_lane(&self, center: usize, from: usize) -> Option<usize> {
+        self.first.and_then(|first| center.checked_sub(first + from))
     }
 
     /// The first lane, a multiple of 16, that can matter to points that have seen the centres below `seen`.

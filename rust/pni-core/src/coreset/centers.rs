@@ -1,13 +1,16 @@
 //! The centres chosen so far: their rows, their sketches, and which of them lie near each other.
 
 use super::bounds::{BLOCK, RELATIVE, blocks};
-use super::bytes::{BYTES, Bytes, Lanes};
+use super::bytes::{BYTES, Bytes, Lanes, REACH};
 use crate::Simd;
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 
 /// Links kept in all; beyond, distances between centres are bounded anew where they are needed.
 const LINKS: usize = 4 << 20;
+
+/// How much finer the units are than the largest component of a sketch allows: only the leading ones come near it.
+const FINER: f32 = 4.0;
 
 /// A later centre that may be nearer to the points of a cell than the cell's own.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +61,7 @@ impl Centers {
             slack: Vec::new(),
             blocks: Vec::new(),
             lanes,
-            per: 127.0 / largest.max(1e-30),
+            per: f32::from(REACH) * if cols == width { 1.0 } else { FINER } / largest.max(1e-30),
             links: Vec::new(),
             everywhere: Vec::new(),
             most_slack: 0.0,
@@ -95,6 +98,16 @@ impl Centers {
     }
 
     /// See the field.
+    pub fn blocks(&self) -> &[f32] {
+        &self.blocks
+    }
+
+    /// Lanes of `blocks`, with a centre and without.
+    pub fn block_lanes(&self) -> usize {
+        self.len().next_multiple_of(BLOCK)
+    }
+
+    /// See the field.
     pub fn per(&self) -> f32 {
         self.per
     }
@@ -103,6 +116,11 @@ impl Centers {
     pub fn coarse_within(&self, horizon: f32) -> bool {
         // Rounding leaves 0.29 units a component on average, on both sides.
         0.6 * (self.width as f32).sqrt() <= 0.15 * (horizon / 2.0) * self.per
+    }
+
+    /// See the field.
+    pub fn most_slack(&self) -> f32 {
+        self.most_slack
     }
 
     pub fn slack(&self) -> &[f32] {
@@ -155,9 +173,10 @@ impl Centers {
         }
     }
 
-    /// Links the newest centre, chosen at `radius`, to those before it. `out` gets, for each of those and itself,
+    /// Links the newest centre, chosen at `radius`, to those before it that are within `share` of the distance at which it
+    /// may still matter to their points; later calls must not ask for more than this share. `out` gets, for each of those and itself,
     /// at most the distance between them.
-    pub fn link(&mut self, simd: Simd, radius: f32, out: &mut Vec<f32>) {
+    pub fn link(&mut self, simd: Simd, radius: f32, share: f32, out: &mut Vec<f32>) {
         let newest = self.len() - 1;
         let horizon = 2.0 * radius * (1.0 + RELATIVE);
         let mut near = std::mem::take(&mut self.near);
@@ -165,6 +184,7 @@ impl Centers {
         self.apart(simd, newest, 0, horizon, out, &mut near);
         // The newest, the last of all, is near itself.
         near.pop_if(|center| *center as usize == newest);
+        near.retain(|center| out[*center as usize] <= share * horizon);
         if self.linked_to == newest && self.stored + near.len() <= LINKS {
             if 2 * near.len() > newest {
                 self.everywhere.push(newest as u32);
@@ -182,8 +202,7 @@ impl Centers {
         self.near = near;
     }
 
-    /// Centres from `seen` on, among them all that may be nearer to a point of `center`'s cell within `horizon` / 2
-    /// of it.
+    /// Centres from `seen` on, among them all within `horizon` of `center`.
     pub fn candidates(
         &self,
         simd: Simd,
@@ -263,7 +282,7 @@ mod tests {
             let place = (i * 37 % 100) as f32;
             centers.push(Simd::best(), &[place], &[place], (i % 2) as f32 * 0.25);
             if i >= linked_from {
-                centers.link(Simd::best(), radius, &mut Vec::new());
+                centers.link(Simd::best(), radius, 1.0, &mut Vec::new());
             }
         }
         centers

@@ -1,14 +1,17 @@
 //! Exact farthest-first selection that looks at few points and few of their distances.
 //!
-//! Every point keeps the distance to the nearest centre it has seen: an upper bound, as more centres only lower
-//! it. Points at or above a threshold are hot and see every pick at once; while one of them is left, no other
-//! point can be the farthest. When they run out the threshold is lowered, and just the points it then uncovers
-//! catch up with the centres they missed.
+//! Every point keeps the distance to some centre near it: an upper bound. Points at or above a threshold are hot, know
+//! their nearest centre and see every pick at once; while one of them is left, no other point can be the farthest.
+//! When they run out the threshold is lowered, and just the points it then uncovers look for a nearer centre among
+//! those they missed. For all but one or two in a hundred there is one below the threshold; only the others must know
+//! their nearest.
 
-use super::catchup::catch_up;
+use super::catchup::{Goal, NEAR, catch_up};
 use super::centers::Centers;
 use super::hot::Hot;
 use super::points::Points;
+use super::settle::settle;
+use super::sketch::Map;
 use super::{Assignment, Coreset, Request, validate};
 use crate::threads::Team;
 use crate::{Context, Matrix, Result, Simd};
@@ -93,6 +96,12 @@ pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
 }
 
 impl Run<'_> {
+    /// Whether catching up must find the nearest centre: as long as rows are to be assigned to theirs, and where it costs
+    /// little, as a sketch is the point itself.
+    fn exact(&self) -> bool {
+        (self.assign.is_some() && self.assignment.is_none()) || matches!(self.points.map, Map::Identity(_))
+    }
+
     /// Takes centres from elsewhere; the points have seen the first.
     fn start_from(&mut self, initial: &Matrix<'_>) -> Result<()> {
         let (mut buffer, mut sketch, mut slack) = (Vec::new(), vec![0.0; self.points.map.width()], [0.0]);
@@ -112,7 +121,8 @@ impl Run<'_> {
         self.points.add_to(self.simd, point, &mut self.centers);
         let newest = self.centers.len() - 1;
         let mut apart = Vec::new();
-        self.centers.link(self.simd, best.sqrt() as f32, &mut apart);
+        let share = if self.exact() { 1.0 } else { NEAR };
+        self.centers.link(self.simd, best.sqrt() as f32, share, &mut apart);
         self.hot
             .update(&mut self.points, &self.centers, &apart, self.simd, self.team)?;
         if self.assign == Some(newest + 1) {
@@ -146,11 +156,25 @@ impl Run<'_> {
         let place = (sample.len() * wanted / states.len()).min(sample.len() - 1);
         let (_, threshold, _) = sample.select_nth_unstable_by(place, |a, b| b.total_cmp(a));
         let threshold = threshold.max(f64::MIN_POSITIVE);
-        let list = self.at_least(threshold)?;
+        let mut list = self.at_least(threshold)?;
         if list.is_empty() {
             return Ok(false);
         }
-        catch_up(&mut self.points, &list, &self.centers, self.simd, self.team)?;
+        if self.exact() {
+            catch_up(
+                &mut self.points,
+                &list,
+                Goal::Closest,
+                &self.centers,
+                self.simd,
+                self.team,
+            )?;
+        } else {
+            let goal = Goal::Cover(threshold);
+            catch_up(&mut self.points, &list, goal, &self.centers, self.simd, self.team)?;
+            list.retain(|point| self.points.states[*point as usize].best >= threshold);
+            settle(&mut self.points, &list, threshold, &self.centers, self.simd, self.team)?;
+        }
         self.hot.fill(&self.points, &list, threshold, wanted);
         Ok(true)
     }
@@ -176,7 +200,14 @@ impl Run<'_> {
         }
         self.hot.leave(&mut self.points, self.centers.len());
         let all: Vec<u32> = (0..self.points.states.len() as u32).collect();
-        catch_up(&mut self.points, &all, &self.centers, self.simd, self.team)?;
+        catch_up(
+            &mut self.points,
+            &all,
+            Goal::Closest,
+            &self.centers,
+            self.simd,
+            self.team,
+        )?;
         let states = &self.points.states;
         self.assignment = Some(Assignment {
             labels: states.iter().map(|state| i64::from(state.center)).collect(),

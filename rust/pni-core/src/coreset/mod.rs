@@ -6,11 +6,15 @@ mod bytes;
 mod catchup;
 mod cell;
 mod centers;
+mod closest;
+mod cover;
 mod hot;
 mod lazy;
+mod pass;
 mod points;
 mod scan;
 mod screen;
+mod settle;
 mod sketch;
 
 use crate::nearest::same_width;

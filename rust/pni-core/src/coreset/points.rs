@@ -12,14 +12,15 @@ use std::sync::{Mutex, PoisonError};
 /// float32 in a cache line.
 const LINE: usize = 16;
 
-/// The nearest centre of a point among those it has seen.
+/// What is known of a point's nearest centre.
 #[derive(Debug, Clone, Copy)]
 pub struct State {
-    /// Canonical squared distance to `center`.
+    /// At least the squared distance to `center`; the canonical one for hot and settled points, and for all where the
+    /// goal of catching up is the nearest.
     pub best: f64,
-    /// The nearest of the centres below `seen`, the earliest among equals.
+    /// For those points the nearest of the centres below `seen`, the earliest among equals; else some centre.
     pub center: u32,
-    /// Centres the point has been compared with or proved too far from.
+    /// Centres the point has been compared with, or that are too far to matter.
     pub seen: u32,
 }
 

@@ -101,7 +101,8 @@ fn least_body<I: Isa>(isa: I, squared: &[f32]) -> usize {
 }
 
 multiversion! {
-    fn least(squared: &[f32]) -> usize = least_body
+    /// The lane with the lowest value.
+    pub fn least(squared: &[f32]) -> usize = least_body
 }
 
 #[inline(always)]

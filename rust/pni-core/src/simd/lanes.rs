@@ -30,8 +30,13 @@ pub trait Isa: Copy {
     fn above(self, a: Self::F, b: Self::F) -> u32;
 
     fn zero_int(self) -> Self::I;
-    /// To each lane, the products of its own four `bytes` with the same `four` values; exact.
+    /// To each lane, the products of its own four `bytes` (at most 127) with the same `four` values (−63 to 63); exact.
     fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I;
+    /// The same for two times four bytes: two products of each lane's fit in 16 bits.
+    #[inline(always)]
+    fn dot_two(self, sums: Self::I, bytes: &[[u8; 4 * LANES]; 2], fours: &[[i8; 4]; 2]) -> Self::I {
+        self.dot(self.dot(sums, &bytes[0], fours[0]), &bytes[1], fours[1])
+    }
     fn to_float(self, values: Self::I) -> Self::F;
 
     fn zero(self) -> Self::D;

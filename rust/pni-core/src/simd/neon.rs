@@ -76,15 +76,19 @@ impl Isa for Neon {
             [vdupq_n_s32(0); 4]
         }
         fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I {
-            let four = vmovl_s8(vcreate_s8(u64::from(u32::from_le_bytes(four.map(|x| x as u8))) * 0x1_0000_0001));
+            self.dot_two(sums, &[*bytes, [0; 4 * LANES]], &[four, [0; 4]])
+        }
+        fn dot_two(self, sums: Self::I, bytes: &[[u8; 4 * LANES]; 2], fours: &[[i8; 4]; 2]) -> Self::I {
+            let fours = fours.map(|four| vreinterpretq_s8_s32(vdupq_n_s32(i32::from_ne_bytes(four.map(|x| x as u8)))));
             let mut sums = sums;
             for (i, sum) in sums.iter_mut().enumerate() {
-                let quarter = vld1q_u8(bytes.as_ptr().add(16 * i));
-                let low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(quarter)));
-                let high = vreinterpretq_s16_u16(vmovl_high_u8(quarter));
-                // 255 · 127 fits in 16 bits.
-                let (low, high) = (vpaddlq_s16(vmulq_s16(low, four)), vpaddlq_s16(vmulq_s16(high, four)));
-                *sum = vaddq_s32(*sum, vpaddq_s32(low, high));
+                // Bytes of at most 127 are the same with a sign; 2 · 127 · 63 fits in 16 bits.
+                let (a, b) = (bytes[0].as_ptr().add(16 * i).cast(), bytes[1].as_ptr().add(16 * i).cast());
+                let (a, b) = (vld1q_s8(a), vld1q_s8(b));
+                let low = vmull_s8(vget_low_s8(a), vget_low_s8(fours[0]));
+                let low = vmlal_s8(low, vget_low_s8(b), vget_low_s8(fours[1]));
+                let high = vmlal_high_s8(vmull_high_s8(a, fours[0]), b, fours[1]);
+                *sum = vaddq_s32(*sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
             }
             sums
         }

@@ -57,6 +57,16 @@ unsafe fn sum8(values: __m256) -> f32 {
     }
 }
 
+/// The same four bytes in every lane.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn four_bytes(four: [i8; 4]) -> __m256i {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe { _mm256_set1_epi32(i32::from_ne_bytes(four.map(|x| x as u8))) }
+}
+
 /// Implements methods whose bodies need nothing but the token's features.
 macro_rules! with_features {
     ($(fn $name:ident($self:ident $(, $arg:ident: $type:ty)*) $(-> $ret:ty)? $body:block)*) => {
@@ -111,16 +121,22 @@ impl Isa for Avx2 {
             [_mm256_setzero_si256(); 2]
         }
         fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I {
-            // Even and odd bytes as 16-bit values: the instruction for bytes saturates.
-            let four = _mm256_set1_epi32(i32::from_ne_bytes(four.map(|x| x as u8)));
-            let (even, odd) = (_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(four)), _mm256_srai_epi16::<8>(four));
+            let (four, ones) = (four_bytes(four), _mm256_set1_epi16(1));
             let mut sums = sums;
             for (i, sum) in sums.iter_mut().enumerate() {
-                let half = _mm256_loadu_si256(bytes.as_ptr().add(32 * i).cast());
-                let low = _mm256_and_si256(half, _mm256_set1_epi16(0xff));
-                let high = _mm256_srli_epi16::<8>(half);
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(low, even));
-                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(high, odd));
+                let pairs = _mm256_maddubs_epi16(_mm256_loadu_si256(bytes.as_ptr().add(32 * i).cast()), four);
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+            }
+            sums
+        }
+        fn dot_two(self, sums: Self::I, bytes: &[[u8; 4 * LANES]; 2], fours: &[[i8; 4]; 2]) -> Self::I {
+            let (first, second, ones) = (four_bytes(fours[0]), four_bytes(fours[1]), _mm256_set1_epi16(1));
+            let mut sums = sums;
+            for (i, sum) in sums.iter_mut().enumerate() {
+                // 4 · 127 · 63 is below 2¹⁵.
+                let a = _mm256_maddubs_epi16(_mm256_loadu_si256(bytes[0].as_ptr().add(32 * i).cast()), first);
+                let b = _mm256_maddubs_epi16(_mm256_loadu_si256(bytes[1].as_ptr().add(32 * i).cast()), second);
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_add_epi16(a, b), ones));
             }
             sums
         }
