@@ -5,7 +5,7 @@ use crate::simd::multiversion;
 use crate::threads::Team;
 use crate::{Matrix, Result, Simd};
 
-/// Floats of a projected sketch: 63 components and the length of what they leave out.
+/// Floats of a projected sketch: 31 components and the length of what they leave out.
 pub const WIDTH: usize = 32;
 
 /// Rows of the sample, at most.
@@ -30,8 +30,17 @@ pub struct Basis {
 
 #[inline(always)]
 fn project_body<I: Isa>(isa: I, rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) {
-    /// Vectors of lanes that are summed together, of those in a sketch.
-    const GROUP: usize = 2;
+    // As many sums as there are registers for.
+    if I::ONE_REGISTER {
+        project_groups::<I, 2>(isa, rows, cols, vectors, out);
+    } else {
+        project_groups::<I, 1>(isa, rows, cols, vectors, out);
+    }
+}
+
+/// `GROUP`: vectors of lanes that are summed together, of those in a sketch.
+#[inline(always)]
+fn project_groups<I: Isa, const GROUP: usize>(isa: I, rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) {
     const TILE: usize = 4;
     out.fill(0.0);
     let (weights, _) = vectors.as_chunks::<LANES>();
@@ -46,11 +55,12 @@ fn project_body<I: Isa>(isa: I, rows: &[f32], cols: usize, vectors: &[f32], out:
                 let columns = weights[start * (WIDTH / LANES)..].chunks_exact(WIDTH / LANES);
                 let values = row[0].iter().zip(row[1]).zip(row[2].iter().zip(row[3]));
                 for (((a, b), (c, d)), column) in values.zip(columns) {
-                    let weight = [isa.load(&column[group * GROUP]), isa.load(&column[group * GROUP + 1])];
+                    let weights: [I::F; GROUP] = std::array::from_fn(|i| isa.load(&column[group * GROUP + i]));
                     for (sums, value) in sums.iter_mut().zip([a, b, c, d]) {
                         let value = isa.splat(*value);
-                        sums[0] = isa.mul_add(value, weight[0], sums[0]);
-                        sums[1] = isa.mul_add(value, weight[1], sums[1]);
+                        for (sum, weight) in sums.iter_mut().zip(weights) {
+                            *sum = isa.mul_add(value, weight, *sum);
+                        }
                     }
                 }
                 for (out, sums) in out.chunks_exact_mut(WIDTH).zip(sums) {

@@ -211,7 +211,7 @@ fn compare_body<I: Isa>(isa: I, points: &[Bytes; GROUP], stride: usize, bytes: &
         let (pairs, last) = rows.as_chunks::<2>();
         for (i, rows) in pairs.iter().enumerate() {
             for (sum, fours) in sums.iter_mut().zip(fours) {
-                *sum = isa.dot_two(*sum, rows, &[fours[2 * i], fours[2 * i + 1]]);
+                *sum = isa.dot_two(*sum, rows, [fours[2 * i], fours[2 * i + 1]]);
             }
         }
         for row in last {

@@ -5,7 +5,9 @@ use super::bytes::GROUP;
 use super::cell::Cell;
 use super::centers::Centers;
 use super::pass::{Entry, Group, Pass};
+use super::plain::catch_up_plain;
 use super::points::{Points, State, root_above};
+use super::sketch::Map;
 use crate::simd::prefetch;
 use crate::threads::Team;
 use crate::{Result, Simd};
@@ -45,6 +47,9 @@ pub fn catch_up(
         let mut entries = by_cell(points, list, centers.len(), team)?;
         let shared: &Points<'_> = points;
         team.each_chunk(&mut entries, PART, |_, entries| {
+            if matches!(shared.map, Map::Identity(_)) {
+                return catch_up_plain(entries, shared, centers, simd);
+            }
             let mut scratch = Scratch::default();
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
                 members.sort_unstable_by_key(|entry| (entry.state.seen, entry.point));
@@ -186,7 +191,7 @@ fn catch_up_cell(
 }
 
 /// No centre farther than this from theirs can be nearer to one of these points.
-fn horizon_of(members: &[Entry]) -> f32 {
+pub fn horizon_of(members: &[Entry]) -> f32 {
     let most = members.iter().map(|entry| entry.state.best).fold(0.0, f64::max);
     2.0 * root_above(most) * (1.0 + 2.0 * RELATIVE)
 }

@@ -102,11 +102,6 @@ impl Centers {
         &self.blocks
     }
 
-    /// Lanes of `blocks`, with a centre and without.
-    pub fn block_lanes(&self) -> usize {
-        self.len().next_multiple_of(BLOCK)
-    }
-
     /// See the field.
     pub fn per(&self) -> f32 {
         self.per

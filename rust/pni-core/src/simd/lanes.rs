@@ -8,6 +8,8 @@ pub const LANES: usize = 16;
 pub trait Isa: Copy {
     /// Whether [`Isa::mul_add`] is one instruction, rounded once.
     const FUSED: bool = true;
+    /// Whether sixteen lanes fit in one register.
+    const ONE_REGISTER: bool = false;
     /// Sixteen float32.
     type F: Copy;
     /// Sixteen float64.
@@ -34,7 +36,7 @@ pub trait Isa: Copy {
     fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I;
     /// The same for two times four bytes: two products of each lane's fit in 16 bits.
     #[inline(always)]
-    fn dot_two(self, sums: Self::I, bytes: &[[u8; 4 * LANES]; 2], fours: &[[i8; 4]; 2]) -> Self::I {
+    fn dot_two(self, sums: Self::I, bytes: &[[u8; 4 * LANES]; 2], fours: [[i8; 4]; 2]) -> Self::I {
         self.dot(self.dot(sums, &bytes[0], fours[0]), &bytes[1], fours[1])
     }
     fn to_float(self, values: Self::I) -> Self::F;

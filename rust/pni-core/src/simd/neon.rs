@@ -76,9 +76,9 @@ impl Isa for Neon {
             [vdupq_n_s32(0); 4]
         }
         fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I {
-            self.dot_two(sums, &[*bytes, [0; 4 * LANES]], &[four, [0; 4]])
+            self.dot_two(sums, &[*bytes, [0; 4 * LANES]], [four, [0; 4]])
         }
-        fn dot_two(self, sums: Self::I, bytes: &[[u8; 4 * LANES]; 2], fours: &[[i8; 4]; 2]) -> Self::I {
+        fn dot_two(self, sums: Self::I, bytes: &[[u8; 4 * LANES]; 2], fours: [[i8; 4]; 2]) -> Self::I {
             let fours = fours.map(|four| vreinterpretq_s8_s32(vdupq_n_s32(i32::from_ne_bytes(four.map(|x| x as u8)))));
             let mut sums = sums;
             for (i, sum) in sums.iter_mut().enumerate() {

@@ -129,7 +129,7 @@ impl Isa for Avx2 {
             }
             sums
         }
-        fn dot_two(self, sums: Self::I, bytes: &[[u8; 4 * LANES]; 2], fours: &[[i8; 4]; 2]) -> Self::I {
+        fn dot_two(self, sums: Self::I, bytes: &[[u8; 4 * LANES]; 2], fours: [[i8; 4]; 2]) -> Self::I {
             let (first, second, ones) = (four_bytes(fours[0]), four_bytes(fours[1]), _mm256_set1_epi16(1));
             let mut sums = sums;
             for (i, sum) in sums.iter_mut().enumerate() {
@@ -168,9 +168,36 @@ impl Isa for Avx2 {
             fold4(_mm256_add_pd(low, high))
         }
     }
+
+    #[inline(always)]
+    fn load_part(self, values: &[f32]) -> Self::F {
+        /// From the place of the number of lanes on, counted from the end: as many ones as lanes, then zeros.
+        const MASK: [i32; 2 * LANES] = {
+            let mut mask = [0; 2 * LANES];
+            let mut i = 0;
+            while i < LANES {
+                mask[i] = -1;
+                i += 1;
+            }
+            mask
+        };
+        let start = LANES - values.len().min(LANES);
+        // SAFETY: the token vouches for the CPU; `start` leaves sixteen values of the mask, and lanes it has no one for are
+        // not read.
+        unsafe {
+            let mask = MASK.as_ptr().add(start);
+            let (low, high) = (_mm256_loadu_si256(mask.cast()), _mm256_loadu_si256(mask.add(8).cast()));
+            let from = values.as_ptr();
+            [
+                _mm256_maskload_ps(from, low),
+                _mm256_maskload_ps(from.wrapping_add(8), high),
+            ]
+        }
+    }
 }
 
 impl Isa for Avx512 {
+    const ONE_REGISTER: bool = true;
     type F = __m512;
     type D = [__m512d; 2];
     type I = __m512i;

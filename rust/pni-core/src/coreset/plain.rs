@@ -1,0 +1,49 @@
+//! Catching up for points that are their own sketches: a float32 distance leaves hardly anything in doubt.
+
+use super::bounds::BLOCK;
+use super::catchup::horizon_of;
+use super::centers::Centers;
+use super::one::One;
+use super::pass::Entry;
+use super::points::Points;
+use crate::Simd;
+use crate::simd::prefetch;
+
+/// Compares points, ordered by their nearest centre, with the centres they have not seen.
+pub fn catch_up_plain(entries: &mut [Entry], points: &Points<'_>, centers: &Centers, simd: Simd) {
+    for entry in &*entries {
+        prefetch(points.sketch(entry.point as usize));
+    }
+    let (mut candidates, mut apart) = (Vec::new(), Vec::new());
+    let (mut lanes, mut bounds, mut buffer) = (Vec::new(), Vec::new(), Vec::new());
+    for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
+        let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
+        let (center, horizon) = (members[0].state.center as usize, horizon_of(members));
+        centers.candidates(simd, center, seen, horizon, &mut apart, &mut candidates);
+        lay(&candidates, centers, &mut lanes);
+        for entry in members {
+            if !candidates.is_empty() {
+                let one = One::new(entry.point as usize, entry.slack, points, centers, simd, &mut buffer);
+                one.bound(&entry.state, &lanes, &mut bounds);
+                bounds[candidates.len()..].fill(f32::INFINITY);
+                one.find(0.0, &mut entry.state, &mut bounds, |lane| candidates[lane]);
+            }
+            entry.state.seen = centers.len() as u32;
+        }
+    }
+}
+
+/// The sketches of the candidates, in blocks of 16, component by component.
+fn lay(candidates: &[u32], centers: &Centers, lanes: &mut Vec<f32>) {
+    let width = centers.width();
+    lanes.clear();
+    lanes.resize(candidates.len().next_multiple_of(BLOCK) * width, 0.0);
+    for (block, candidates) in lanes.chunks_exact_mut(BLOCK * width).zip(candidates.chunks(BLOCK)) {
+        for (lane, candidate) in candidates.iter().enumerate() {
+            let values = centers.sketch(*candidate as usize);
+            for (row, value) in block.chunks_exact_mut(BLOCK).zip(values) {
+                row[lane] = *value;
+            }
+        }
+    }
+}
