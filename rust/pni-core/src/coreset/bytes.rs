@@ -1,4 +1,4 @@
-//! Sketches at a byte a component: a point against sixteen centres in sixteen instructions.
+//! Sketches at a byte a component: a point against sixteen centres, eight components in a few instructions.
 //!
 //! A component becomes a whole number of units around an origin, cut off at −63 and 63. Cutting off moves no two
 //! sketches apart (it is a projection onto a box), so units may be fine; what rounding leaves is measured, in units,

@@ -23,7 +23,7 @@ const PART: usize = 64;
 /// What points are compared with centres for.
 #[derive(Debug, Clone, Copy)]
 pub enum Goal {
-    /// The nearest of all centres, exactly, where it is known of those that a point has seen.
+    /// The nearest of all centres, exactly, where the nearest of those that a point has seen is known.
     Closest,
     /// Any centre nearer than this (squared). A distance may come out a little too large, and where no centre is
     /// found one may still exist.

@@ -197,7 +197,7 @@ impl Centers {
         self.near = near;
     }
 
-    /// Centres from `seen` on, among them all within `horizon` of `center`.
+    /// Centres from `seen` on, among them all others within `horizon` of `center`.
     pub fn candidates(
         &self,
         simd: Simd,
@@ -208,6 +208,10 @@ impl Centers {
         out: &mut Vec<u32>,
     ) {
         out.clear();
+        if seen <= center {
+            // Links lead to later centres only.
+            return self.apart(simd, center, seen, horizon, apart, out);
+        }
         let unlinked = [
             (seen, self.linked_from.min(self.len())),
             (seen.max(self.linked_to), self.len()),

@@ -96,10 +96,9 @@ pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
 }
 
 impl Run<'_> {
-    /// Whether catching up must find the nearest centre: as long as rows are to be assigned to theirs, and where it costs
-    /// little, as a sketch is the point itself.
+    /// Whether catching up finds the nearest centre: where it costs little, as a sketch is the point itself.
     fn exact(&self) -> bool {
-        (self.assign.is_some() && self.assignment.is_none()) || matches!(self.points.map, Map::Identity(_))
+        matches!(self.points.map, Map::Identity(_))
     }
 
     /// Takes centres from elsewhere; the points have seen the first.
@@ -193,12 +192,15 @@ impl Run<'_> {
         Ok(parts.concat())
     }
 
-    /// Compares every point with every centre so far, once the centres to assign to are there.
+    /// Finds the nearest centre of every point, once the centres to assign to are there.
     fn finish_assignment(&mut self) -> Result<()> {
         if self.assign.is_none() || self.assignment.is_some() {
             return Ok(());
         }
         self.hot.leave(&mut self.points, self.centers.len());
+        if !self.exact() {
+            self.points.forget(&self.centers, self.simd, self.team)?;
+        }
         let all: Vec<u32> = (0..self.points.states.len() as u32).collect();
         catch_up(
             &mut self.points,

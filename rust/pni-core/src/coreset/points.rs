@@ -15,10 +15,10 @@ const LINE: usize = 16;
 /// What is known of a point's nearest centre.
 #[derive(Debug, Clone, Copy)]
 pub struct State {
-    /// At least the squared distance to `center`; the canonical one for hot and settled points, and for all where the
-    /// goal of catching up is the nearest.
+    /// At least the squared distance to `center`; the canonical one where that is known to be the nearest.
     pub best: f64,
-    /// For those points the nearest of the centres below `seen`, the earliest among equals; else some centre.
+    /// Some centre: of hot and settled points, and where the goal of catching up is the nearest, the nearest of the centres
+    /// below `seen`, the earliest among equals.
     pub center: u32,
     /// Centres the point has been compared with, or that are too far to matter.
     pub seen: u32,
@@ -40,7 +40,7 @@ impl<'a> Points<'a> {
     pub fn read(matrix: &'a Matrix<'a>, first: &[f32], simd: Simd, team: &Team<'_>) -> Result<Self> {
         let map = Map::of(matrix, simd, team)?;
         let (rows, cols, width) = (matrix.rows(), matrix.cols(), map.width());
-        // Sketches of 64 values begin where a cache line does.
+        // Projected sketches fill cache lines.
         let mut sketches = vec![0.0f32; rows * width + LINE];
         prefer_large_pages(&mut sketches);
         let aligned = sketches.as_ptr().align_offset(64).min(LINE);
@@ -130,6 +130,19 @@ impl<'a> Points<'a> {
         if matches!(self.map, Map::Project(_)) {
             self.matrix.prefetch(point);
         }
+    }
+
+    /// Measures every point's distance to its centre, canonically, and forgets which centres it has seen.
+    pub fn forget(&mut self, centers: &Centers, simd: Simd, team: &Team<'_>) -> Result<()> {
+        let (matrix, step) = (self.matrix, self.matrix.rows_per_chunk());
+        team.each_chunk(&mut self.states, step, |chunk, states| {
+            let (first, mut buffer) = (chunk * step, Vec::new());
+            let rows = matrix.load(first..first + states.len(), &mut buffer);
+            for (row, state) in rows.chunks_exact(matrix.cols()).zip(states) {
+                state.best = squared(simd, row, centers.row(state.center as usize));
+                state.seen = 0;
+            }
+        })
     }
 
     /// Makes a point a centre.

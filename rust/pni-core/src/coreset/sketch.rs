@@ -1,6 +1,6 @@
 //! A short stand-in for every point, whose distances never exceed the points' own by more than a known slack.
 //!
-//! Up to 64 dimensions the sketch is the point. Beyond, it is the point's leading principal components and the
+//! Up to 32 dimensions the sketch is the point. Beyond, it is the point's leading principal components and the
 //! length of what they leave out: for points p, s with components y and remainders of length ρ,
 //! `d(p, s)² ≥ |y_p − y_s|² + (ρ_p − ρ_s)²`. Each point's slack covers all rounding, so that
 //! `d(p, s) ≥ |sketch_p − sketch_s| − slack_p − slack_s` holds for the exact distance.
@@ -68,8 +68,8 @@ impl Basis {
         project(simd, &centred, cols, &self.vectors, sketches);
         // Twice the largest relative error of a float32 sum of products, however it is split below.
         let rounding = (192.0 + cols as f32 / 16.0) * f32::EPSILON;
-        // Error of the components against |z|: the sums' (over 63 of them), the centring's and the basis' own.
-        let components = 8.1 * rounding + f32::EPSILON + self.skew;
+        // Error of the components against |z|: the sums' (over 31 of them), the centring's and the basis' own.
+        let components = 5.6 * rounding + f32::EPSILON + self.skew;
         // Error of |z|² − |y|² against |z|².
         let remainder = 3.0 * rounding + 2.1 * components;
         for (sketch, slack) in sketches.chunks_exact_mut(WIDTH).zip(slacks) {
