@@ -142,8 +142,19 @@ impl Centers {
     }
 
     /// Writes to `out[i]` at most the distance of centre `index` to centre `first + i`, up to the last one; where
-    /// that is beyond `limit`, something else beyond `limit`. The centres that are not beyond it are added to `near`.
-    fn apart(&self, simd: Simd, index: usize, first: usize, limit: f32, out: &mut Vec<f32>, near: &mut Vec<u32>) {
+    /// that is beyond `limit`, something else beyond `limit`. The centres that are not beyond `share` of it are added to
+    /// `near`.
+    #[allow(clippy::too_many_arguments)]
+    fn apart(
+        &self,
+        simd: Simd,
+        index: usize,
+        first: usize,
+        limit: f32,
+        share: f32,
+        out: &mut Vec<f32>,
+        near: &mut Vec<u32>,
+    ) {
         let start = first / BLOCK;
         let own = self.slack[index];
         // Slack differs between centres: a block is given up only beyond the largest.
@@ -155,17 +166,12 @@ impl Centers {
         out.drain(..first - start * BLOCK);
         out.truncate(self.len() - first);
         let far = reach * reach * (1.0 + RELATIVE);
-        let parts = out.chunks_mut(BLOCK).zip(self.slack[first..].chunks(BLOCK));
-        let reach = Reach { limit, far, own };
-        for (part, (bounds, slack)) in parts.enumerate() {
-            let close = lower_bounds(simd, reach, bounds, slack);
-            let begin = first + part * BLOCK;
-            near.extend(
-                (0..bounds.len())
-                    .filter(|i| close >> i & 1 == 1)
-                    .map(|i| (begin + i) as u32),
-            );
-        }
+        let reach = Reach {
+            far,
+            own,
+            near: limit * share,
+        };
+        lower_bounds(simd, reach, first, &self.slack[first..], out, near);
     }
 
     /// Links the newest centre, chosen at `radius`, to those before it that are within `share` of the distance at which it
@@ -176,10 +182,9 @@ impl Centers {
         let horizon = 2.0 * radius * (1.0 + RELATIVE);
         let mut near = std::mem::take(&mut self.near);
         near.clear();
-        self.apart(simd, newest, 0, horizon, out, &mut near);
+        self.apart(simd, newest, 0, horizon, share, out, &mut near);
         // The newest, the last of all, is near itself.
         near.pop_if(|center| *center as usize == newest);
-        near.retain(|center| out[*center as usize] <= share * horizon);
         if self.linked_to == newest && self.stored + near.len() <= LINKS {
             if 2 * near.len() > newest {
                 self.everywhere.push(newest as u32);
@@ -210,7 +215,7 @@ impl Centers {
         out.clear();
         if seen <= center {
             // Links lead to later centres only.
-            return self.apart(simd, center, seen, horizon, apart, out);
+            return self.apart(simd, center, seen, horizon, 1.0, apart, out);
         }
         let unlinked = [
             (seen, self.linked_from.min(self.len())),
@@ -218,7 +223,7 @@ impl Centers {
         ];
         for (first, end) in unlinked {
             if first < end {
-                self.apart(simd, center, first, horizon, apart, out);
+                self.apart(simd, center, first, horizon, 1.0, apart, out);
                 out.truncate(out.partition_point(|index| (*index as usize) < end));
             }
         }
@@ -234,39 +239,66 @@ impl Centers {
 /// How near a centre must be to matter.
 #[derive(Clone, Copy)]
 struct Reach {
-    /// The distance beyond which it does not.
-    limit: f32,
     /// A squared distance of sketches beyond which it cannot, whatever the slack.
     far: f32,
     /// The slack of the centre that asks.
     own: f32,
+    /// The distance up to which it is near.
+    near: f32,
 }
 
+/// Turns squared distances of sketches into lower bounds; a bit for each of those that are near.
 #[inline(always)]
-fn lower_bounds_body<I: Isa>(_isa: I, reach: Reach, bounds: &mut [f32], slack: &[f32]) -> u32 {
-    let (mut padded, mut slacks) = ([f32::MAX; BLOCK], [0.0; BLOCK]);
-    padded[..bounds.len()].copy_from_slice(bounds);
-    slacks[..slack.len()].copy_from_slice(slack);
-    if padded.iter().all(|squared| *squared > reach.far) {
+fn lower_block<I: Isa>(isa: I, reach: Reach, bounds: &mut [f32; BLOCK], slack: &[f32; BLOCK]) -> u32 {
+    if isa.above(isa.load(bounds), isa.splat(reach.far)) == 0xffff {
         bounds.fill(f32::MAX);
         return 0;
     }
-    let mut close = 0;
-    for (bound, slack) in padded.iter_mut().zip(slacks) {
+    for (bound, slack) in bounds.iter_mut().zip(slack) {
         // A sum that underflowed is too small already; the constant is for one that was rounded up.
         *bound = ((bound.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - reach.own - slack).max(0.0);
     }
-    for (i, bound) in padded[..bounds.len()].iter().enumerate() {
-        close |= u32::from(*bound <= reach.limit) << i;
+    !isa.above(isa.load(bounds), isa.splat(reach.near)) & 0xffff
+}
+
+#[inline(always)]
+fn lower_bounds_body<I: Isa>(
+    isa: I,
+    reach: Reach,
+    first: usize,
+    slack: &[f32],
+    bounds: &mut [f32],
+    near: &mut Vec<u32>,
+) {
+    let parts = bounds.chunks_mut(BLOCK).zip(slack.chunks(BLOCK)).enumerate();
+    for (part, (bounds, slack)) in parts {
+        let mut close = if let (Ok(bounds), Ok(slack)) = (bounds.try_into(), slack.try_into()) {
+            lower_block(isa, reach, bounds, slack)
+        } else {
+            let (mut padded, mut slacks) = ([f32::MAX; BLOCK], [0.0; BLOCK]);
+            padded[..bounds.len()].copy_from_slice(bounds);
+            slacks[..slack.len()].copy_from_slice(slack);
+            let close = lower_block(isa, reach, &mut padded, &slacks);
+            bounds.copy_from_slice(&padded[..bounds.len()]);
+            close & ((1 << bounds.len()) - 1)
+        };
+        while close != 0 {
+            near.push((first + part * BLOCK) as u32 + close.trailing_zeros());
+            close &= close - 1;
+        }
     }
-    bounds.copy_from_slice(&padded[..bounds.len()]);
-    close
 }
 
 multiversion! {
-    /// Turns squared distances of sketches into lower bounds of the distances of up to 16 centres; those within the
-    /// limit are set in the result.
-    fn lower_bounds(reach: Reach, bounds: &mut [f32], slack: &[f32]) -> u32 = lower_bounds_body
+    /// Turns squared distances of sketches to the centres from `first` on into lower bounds of the distances, and adds the
+    /// centres that are near.
+    fn lower_bounds(
+        reach: Reach,
+        first: usize,
+        slack: &[f32],
+        bounds: &mut [f32],
+        near: &mut Vec<u32>,
+    ) = lower_bounds_body
 }
 
 #[cfg(test)]
