@@ -135,6 +135,71 @@ multiversion! {
     pub fn blocks(sketch: &[f32], blocks: &[f32], limit: f32, out: &mut [f32]) = blocks_body
 }
 
+/// How near a centre must be to matter.
+#[derive(Clone, Copy)]
+pub struct Reach {
+    /// A squared distance of sketches beyond which it cannot, whatever the slack.
+    pub far: f32,
+    /// The slack of the centre that asks.
+    pub own: f32,
+    /// The distance up to which it is near.
+    pub near: f32,
+}
+
+/// Turns squared distances of sketches into lower bounds; a bit for each of those that are near.
+#[inline(always)]
+fn lower_block<I: Isa>(isa: I, reach: Reach, bounds: &mut [f32; BLOCK], slack: &[f32; BLOCK]) -> u32 {
+    if isa.above(isa.load(bounds), isa.splat(reach.far)) == 0xffff {
+        bounds.fill(f32::MAX);
+        return 0;
+    }
+    for (bound, slack) in bounds.iter_mut().zip(slack) {
+        // A sum that underflowed is too small already; the constant is for one that was rounded up.
+        *bound = ((bound.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - reach.own - slack).max(0.0);
+    }
+    !isa.above(isa.load(bounds), isa.splat(reach.near)) & 0xffff
+}
+
+#[inline(always)]
+fn lower_bounds_body<I: Isa>(
+    isa: I,
+    reach: Reach,
+    first: usize,
+    slack: &[f32],
+    bounds: &mut [f32],
+    near: &mut Vec<u32>,
+) {
+    let parts = bounds.chunks_mut(BLOCK).zip(slack.chunks(BLOCK)).enumerate();
+    for (part, (bounds, slack)) in parts {
+        let mut close = if let (Ok(bounds), Ok(slack)) = (bounds.try_into(), slack.try_into()) {
+            lower_block(isa, reach, bounds, slack)
+        } else {
+            let (mut padded, mut slacks) = ([f32::MAX; BLOCK], [0.0; BLOCK]);
+            padded[..bounds.len()].copy_from_slice(bounds);
+            slacks[..slack.len()].copy_from_slice(slack);
+            let close = lower_block(isa, reach, &mut padded, &slacks);
+            bounds.copy_from_slice(&padded[..bounds.len()]);
+            close & ((1 << bounds.len()) - 1)
+        };
+        while close != 0 {
+            near.push((first + part * BLOCK) as u32 + close.trailing_zeros());
+            close &= close - 1;
+        }
+    }
+}
+
+multiversion! {
+    /// Turns squared distances of sketches to the centres from `first` on into lower bounds of the distances, and adds the
+    /// centres that are near.
+    pub fn lower_bounds(
+        reach: Reach,
+        first: usize,
+        slack: &[f32],
+        bounds: &mut [f32],
+        near: &mut Vec<u32>,
+    ) = lower_bounds_body
+}
+
 #[inline(always)]
 fn affected_body<I: Isa>(_isa: I, apart: &[f32], nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize {
     let mut count = 0;
