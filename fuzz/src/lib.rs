@@ -21,12 +21,13 @@ pub fn value(u: &mut Unstructured<'_>) -> Result<f32> {
     })
 }
 
-/// A matrix's width: both sides of where the kernels change their ways (16 lanes, 48 columns, 64 sums).
+/// A matrix's width: both sides of where the kernels change their ways (16 lanes, 32 values of a sketch, 48 columns, 64 sums).
 pub fn columns(u: &mut Unstructured<'_>) -> Result<usize> {
-    Ok(match u.int_in_range(0u8..=2)? {
+    Ok(match u.int_in_range(0u8..=3)? {
         0 => u.int_in_range(1..=5)?,
         1 => u.int_in_range(14..=18)?,
-        _ => u.int_in_range(46..=80)?,
+        2 => u.int_in_range(30..=50)?,
+        _ => u.int_in_range(60..=80)?,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The lazy selection equals the plain scan, bit by bit, at every SIMD level and any number of threads.
 
 use half::f16;
-use pni_core::coreset::{Request, greedy, lazy, scan};
+use pni_core::coreset::{Request, greedy, lazy, lazy_with, scan};
 use pni_core::{Context, Control, Error, Matrix, Simd};
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn values() -> impl Strategy<Value = f32> {
 }
 
 fn matrices() -> impl Strategy<Value = (Vec<f32>, usize, usize)> {
-    let shape = prop_oneof![(1usize..80, 1usize..24), (1usize..30, 60usize..150)];
+    let shape = prop_oneof![(1usize..80, 1usize..24), (1usize..120, 30usize..150)];
     shape.prop_flat_map(|(rows, cols)| (prop::collection::vec(values(), rows * cols), Just(rows), Just(cols)))
 }
 
@@ -37,6 +37,9 @@ proptest! {
             for simd in Simd::available() {
                 let context = Context { simd, threads, ..context };
                 prop_assert_eq!(&lazy(&points, &request, &context).unwrap(), &expected);
+                for most in [1, 7] {
+                    prop_assert_eq!(&lazy_with(&points, &request, most, &context).unwrap(), &expected);
+                }
                 prop_assert_eq!(&greedy(&points, &request, &context).unwrap(), &expected);
             }
         }

@@ -23,6 +23,8 @@ struct Run<'a> {
     points: Points<'a>,
     centers: Centers,
     hot: Hot,
+    /// Hot points, at most, or a sixteenth of all.
+    most: usize,
     assign: Option<usize>,
     assignment: Option<Assignment>,
     simd: Simd,
@@ -31,6 +33,12 @@ struct Run<'a> {
 
 /// See [`super::greedy`].
 pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -> Result<Coreset> {
+    lazy_with(matrix, request, HOT, context)
+}
+
+/// The same with another number of hot points, at most: few of them take a small matrix through all that a large one
+/// goes through.
+pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, most: usize, context: &Context<'_>) -> Result<Coreset> {
     validate(matrix, request)?;
     Team::with(context, |team| {
         let (simd, mut buffer) = (context.simd, Vec::new());
@@ -44,11 +52,11 @@ pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
         let points = Points::read(matrix, first, simd, team)?;
         let before = request.initial.map_or(0, |initial| initial.rows());
         let centers = Centers::new(matrix.cols(), points.map.width(), before, points.largest());
-        let hot = Hot::default();
         let mut run = Run {
             points,
             centers,
-            hot,
+            hot: Hot::default(),
+            most,
             assign: request.assign,
             assignment: None,
             simd,
@@ -146,7 +154,7 @@ impl Run<'_> {
     fn refill(&mut self) -> Result<bool> {
         self.hot.leave(&mut self.points, self.centers.len());
         let states = &self.points.states;
-        let wanted = (states.len() / 16).max(HOT);
+        let wanted = (states.len() / 16).max(self.most);
         let mut sample: Vec<f64> = states
             .iter()
             .step_by(states.len().div_ceil(4096))

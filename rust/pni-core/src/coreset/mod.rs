@@ -22,7 +22,7 @@ mod sketch;
 use crate::nearest::same_width;
 use crate::{Context, Error, Matrix, Result};
 
-pub use lazy::lazy;
+pub use lazy::{lazy, lazy_with};
 pub use scan::scan;
 
 /// What to select.
