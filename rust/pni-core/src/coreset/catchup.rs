@@ -1,12 +1,11 @@
 //! Bringing points up to date with the centres they have not seen.
 
-use super::bounds::RELATIVE;
 use super::bytes::GROUP;
 use super::cell::Cell;
 use super::centers::Centers;
-use super::pass::{Entry, Group, Pass};
+use super::pass::{Entry, Group, Pass, horizon_of};
 use super::plain::catch_up_plain;
-use super::points::{Points, State, root_above};
+use super::points::{Points, State};
 use super::sketch::Map;
 use crate::simd::prefetch;
 use crate::threads::Team;
@@ -188,10 +187,4 @@ fn catch_up_cell(
     for entry in members {
         entry.state.seen = centers.len() as u32;
     }
-}
-
-/// No centre farther than this from theirs can be nearer to one of these points.
-pub fn horizon_of(members: &[Entry]) -> f32 {
-    let most = members.iter().map(|entry| entry.state.best).fold(0.0, f64::max);
-    2.0 * root_above(most) * (1.0 + 2.0 * RELATIVE)
 }

@@ -1,9 +1,10 @@
 //! The points of one cell against its candidates, four points at a time.
 
+use super::bounds::RELATIVE;
 use super::bytes::{GROUP, View};
 use super::cell::Cell;
 use super::centers::Centers;
-use super::points::{Points, State};
+use super::points::{Points, State, root_above};
 use crate::Simd;
 use crate::simd::prefetch;
 use std::ops::Range;
@@ -14,6 +15,12 @@ pub struct Entry {
     pub state: State,
     pub point: u32,
     pub slack: f32,
+}
+
+/// No centre farther than this from theirs can be nearer to one of these points.
+pub fn horizon_of(members: &[Entry]) -> f32 {
+    let most = members.iter().map(|entry| entry.state.best).fold(0.0, f64::max);
+    2.0 * root_above(most) * (1.0 + 2.0 * RELATIVE)
 }
 
 /// Up to four points that are compared together.

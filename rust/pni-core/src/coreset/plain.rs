@@ -1,10 +1,9 @@
 //! Catching up for points that are their own sketches: a float32 distance leaves hardly anything in doubt.
 
 use super::bounds::BLOCK;
-use super::catchup::horizon_of;
 use super::centers::Centers;
 use super::one::One;
-use super::pass::Entry;
+use super::pass::{Entry, horizon_of};
 use super::points::Points;
 use crate::Simd;
 use crate::simd::prefetch;
