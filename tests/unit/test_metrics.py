@@ -137,6 +137,7 @@ def test_perfect_maps_score_one():
     found = compute_metrics(labels, labels, masks, [mask.astype(np.float32) for mask in masks])
     assert found.image_auroc == found.pixel_auroc == found.image_f1_max == found.pixel_f1_max == 1.0
     assert found.aupro == pytest.approx(1.0)
+    assert found.aupro <= 1.0
 
 
 def test_no_defective_images():
