@@ -68,7 +68,7 @@ def test_many_rows(rows: int, columns: int) -> None:
 
 
 def many(kind: str) -> np.ndarray:
-    """Rows enough for most of them to be left alone between picks, and structure enough for bounds to matter."""
+    """Rows enough for most to be left alone between picks, and structure enough for bounds to matter."""
     rng = np.random.default_rng(11)
     rows = 12_000
     centers = rng.normal(size=(60, 90))[rng.integers(0, 60, rows)] * 4
