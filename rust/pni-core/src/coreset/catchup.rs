@@ -33,7 +33,8 @@ pub enum Goal {
 /// at: nearly all that do cover one (measured), and a fraction of all.
 pub const NEAR: f32 = 0.6;
 
-/// Compares `list` (points) with the centres they have not seen.
+/// Compares `list` (points) with the centres they have not seen. Points that are their own sketches always find the
+/// closest.
 pub fn catch_up(
     points: &mut Points<'_>,
     list: &[u32],
