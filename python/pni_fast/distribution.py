@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .anomaly_map import Upsampler
 from .calibration import shrunken, tail_rate
+from .feature_store import in_one_piece
 from .kernels import greedy_coreset, nearest, position_histogram
 from .left_out import leave_out
 from .neighborhood import NeighborhoodMLP
@@ -64,6 +65,7 @@ def fit_distribution(
     precision: Precision = FLOAT32,
 ) -> Distribution:
     """Fit the distribution of normal features (n, h, w, d)."""
+    features = in_one_piece(features)
     count, height, width, dimension = features.shape
     rows = features.reshape(-1, dimension)
     size = max(int(len(rows) * config.coreset_ratio), 1)

@@ -38,3 +38,21 @@ def allocate_features(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> 
             f"{tempfile.gettempdir()}: must hold {size / 2**30:.1f} GiB of features for this fit: "
             f"{error.strerror}; point TMPDIR to a larger disk or fit on fewer images"
         ) from error
+
+
+def in_one_piece(features: NDArray[Any]) -> NDArray[Any]:
+    """Return features in C order, as they are or copied once into room of their own.
+
+    A distribution is fitted on them flattened, in several places: every other image, which is not in one
+    piece, would be copied in each.
+
+    Raises
+    ------
+    PniError
+        The temporary folder has no room for a copy that is large.
+    """
+    if features.flags.c_contiguous:
+        return features
+    copy = allocate_features(features.shape, features.dtype)
+    copy[...] = features
+    return copy
