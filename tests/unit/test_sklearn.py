@@ -9,13 +9,21 @@ from pni_fast.sklearn import GreedyCoreset
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 X = np.random.default_rng(0).normal(size=(120, 7)).astype(np.float32)
+# The decorator of the last scikit-learn for Python 3.10 hands pytest a generator, of which pytest 9 warns.
+CHECKS = [
+    pair
+    for estimator in (GreedyCoreset(), GreedyCoreset(size=5, n_jobs=2))
+    for pair in estimator_checks_generator(estimator)
+]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks([GreedyCoreset(), GreedyCoreset(size=5, n_jobs=2)])
+@pytest.mark.parametrize(
+    ("estimator", "check"), CHECKS, ids=[f"{check.func.__name__}-{estimator}" for estimator, check in CHECKS]
+)
 def test_check_estimator(estimator, check) -> None:
     check(estimator)
 
