@@ -30,7 +30,8 @@ def shifted(allowed: Tensor) -> Tensor:
     Of eight bytes that are 0 or 1, shifting by 7·i brings number i to bit i of the lowest one.
     """
     classes = allowed.shape[-1]
-    words = F.pad(allowed, (0, -classes % 8)).contiguous().view(torch.uint8).view(torch.int64)
+    # Converted, not viewed as bytes: up to torch 2.4 at least, torch.compile cannot view booleans.
+    words = F.pad(allowed.to(torch.uint8), (0, -classes % 8)).contiguous().view(torch.int64)
     words = words | (words >> 7)
     words = words | (words >> 14)
     words = words | (words >> 28)
