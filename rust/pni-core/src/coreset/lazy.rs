@@ -23,8 +23,8 @@ struct Run<'a> {
     points: Points<'a>,
     centers: Centers,
     hot: Hot,
-    /// Hot points, at most, or a sixteenth of all.
-    most: usize,
+    /// Hot points wanted, where a sixteenth of all is fewer.
+    wanted: usize,
     assign: Option<usize>,
     assignment: Option<Assignment>,
     simd: Simd,
@@ -36,9 +36,9 @@ pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
     lazy_with(matrix, request, HOT, context)
 }
 
-/// The same with another number of hot points, at most: few of them take a small matrix through all that a large one
-/// goes through.
-pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, most: usize, context: &Context<'_>) -> Result<Coreset> {
+/// The same with another number of hot points wanted: few of them take a small matrix through all that a large one goes
+/// through.
+pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, context: &Context<'_>) -> Result<Coreset> {
     validate(matrix, request)?;
     Team::with(context, |team| {
         let (simd, mut buffer) = (context.simd, Vec::new());
@@ -56,7 +56,7 @@ pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, most: usize, contex
             points,
             centers,
             hot: Hot::default(),
-            most,
+            wanted,
             assign: request.assign,
             assignment: None,
             simd,
@@ -154,7 +154,7 @@ impl Run<'_> {
     fn refill(&mut self) -> Result<bool> {
         self.hot.leave(&mut self.points, self.centers.len());
         let states = &self.points.states;
-        let wanted = (states.len() / 16).max(self.most);
+        let wanted = (states.len() / 16).max(self.wanted);
         let mut sample: Vec<f64> = states
             .iter()
             .step_by(states.len().div_ceil(4096))
