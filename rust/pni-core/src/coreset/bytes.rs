@@ -1,19 +1,16 @@
 //! Sketches at a byte a component: a point against sixteen centres, eight components in a few instructions.
 //!
-//! A component becomes a whole number of units around an origin, cut off at −63 and 63. Cutting off moves no two
-//! sketches apart (it is a projection onto a box), so units may be fine; what rounding leaves is measured, in units,
-//! and added to the slack. Distances of bytes are whole numbers below 2²⁴ and therefore exact in float32.
+//! The error of the bytes is added to the slack. Distances of bytes are whole numbers below 2²⁴ and therefore exact in
+//! float32.
 
 use super::bounds::BLOCK;
+use super::quantize::{REACH, quantize};
 use crate::Simd;
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 
 /// Bytes of a sketch, at most.
 pub const BYTES: usize = 32;
-
-/// Units from the origin, at most: so few that products of bytes can be added up in 16 bits.
-pub const REACH: i8 = 63;
 
 /// What makes a signed byte unsigned.
 const OFFSET: i8 = REACH + 1;
@@ -51,37 +48,6 @@ impl Bytes {
         let sum = |part: i32, q: &i8| part + i32::from(*q) * (i32::from(*q) + 2 * i32::from(OFFSET));
         self.values.iter().fold(0, sum) as f32
     }
-}
-
-#[inline(always)]
-fn quantize_body<I: Isa>(isa: I, sketch: &[f32], origin: &[f32], per: f32, out: &mut [i8; BYTES]) -> f32 {
-    let mut units = [0.0f32; BYTES];
-    for ((unit, value), origin) in units.iter_mut().zip(sketch).zip(origin) {
-        *unit = (value - origin) * per;
-    }
-    // `clamp` would keep NaN; f32::max gives −63.
-    let most = f32::from(REACH);
-    #[allow(clippy::manual_clamp)]
-    let units = units.map(|unit| unit.max(-most).min(most));
-    let whole = units.map(f32::round_ties_even);
-    for (out, whole) in out.iter_mut().zip(whole) {
-        // SAFETY: `whole` is from −63 to 63.
-        *out = unsafe { whole.to_int_unchecked::<i32>() } as i8;
-    }
-    let (mut missed, mut length) = (isa.splat(0.0), isa.splat(0.0));
-    let ((units, _), (whole, _)) = (units.as_chunks::<BLOCK>(), whole.as_chunks::<BLOCK>());
-    for (unit, whole) in units.iter().zip(whole) {
-        let unit = isa.load(unit);
-        let gap = isa.sub(unit, isa.load(whole));
-        missed = isa.mul_add(gap, gap, missed);
-        length = isa.mul_add(unit, unit, length);
-    }
-    // The second term covers the rounding of `units`, the constant what underflows.
-    isa.sum(missed).sqrt() * (1.0 + 1e-5) + isa.sum(length).sqrt() * 4e-7 + 1e-15
-}
-
-multiversion! {
-    fn quantize(sketch: &[f32], origin: &[f32], per: f32, out: &mut [i8; BYTES]) -> f32 = quantize_body
 }
 
 /// The bytes of some centres, sixteen side by side.

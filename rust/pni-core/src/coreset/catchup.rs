@@ -3,9 +3,11 @@
 use super::bytes::GROUP;
 use super::cell::Cell;
 use super::centers::Centers;
+use super::closest::Rows;
 use super::pass::{Entry, Group, Pass, horizon_of};
 use super::plain::catch_up_plain;
 use super::points::{Points, State};
+use super::row_bytes::RowBytes;
 use super::sketch::Map;
 use crate::simd::prefetch;
 use crate::threads::Team;
@@ -20,10 +22,11 @@ const BATCH: usize = 1 << 17;
 const PART: usize = 64;
 
 /// What points are compared with centres for.
-#[derive(Debug, Clone, Copy)]
-pub enum Goal {
-    /// The nearest of all centres, exactly, where the nearest of those that a point has seen is known.
-    Closest,
+#[derive(Clone, Copy)]
+pub enum Goal<'a> {
+    /// The nearest of all centres, exactly, of points that are taken to have seen none: only an upper bound of the
+    /// distance to their own need be known.
+    Closest(&'a RowBytes),
     /// Any centre nearer than this (squared). A distance may come out a little too large, and where no centre is
     /// found one may still exist.
     Cover(f64),
@@ -38,7 +41,7 @@ pub const NEAR: f32 = 0.6;
 pub fn catch_up(
     points: &mut Points<'_>,
     list: &[u32],
-    goal: Goal,
+    goal: Goal<'_>,
     centers: &Centers,
     simd: Simd,
     team: &Team<'_>,
@@ -130,13 +133,13 @@ struct Scratch {
     cell: Cell,
     apart: Vec<f32>,
     groups: [Group; 2],
-    row: Vec<f32>,
+    rows: Rows,
 }
 
 /// Compares points with the same nearest centre.
 fn catch_up_cell(
     members: &mut [Entry],
-    goal: Goal,
+    goal: Goal<'_>,
     points: &Points<'_>,
     centers: &Centers,
     simd: Simd,
@@ -147,12 +150,12 @@ fn catch_up_cell(
         cell,
         apart,
         groups: [group, last],
-        row,
+        rows,
     } = scratch;
     let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
     let horizon = horizon_of(members);
     let near = match goal {
-        Goal::Closest => horizon,
+        Goal::Closest(_) => horizon,
         Goal::Cover(_) => NEAR * horizon,
     };
     let center = members[0].state.center as usize;
@@ -174,13 +177,13 @@ fn catch_up_cell(
                 group.members = start..(start + GROUP).min(members.len());
                 ahead.fetch(points);
                 match goal {
-                    Goal::Closest => pass.aim_at_closest(members, group),
+                    Goal::Closest(_) => pass.aim_at_closest(members, group),
                     Goal::Cover(_) => pass.aim_at_cover(members, group),
                 }
             }
             match goal {
-                Goal::Closest => pass.find_closest(members, last, row),
-                Goal::Cover(enough) => pass.find_cover(enough, members, last, row),
+                Goal::Closest(known) => pass.find_closest(known, members, last, rows),
+                Goal::Cover(enough) => pass.find_cover(enough, members, last, &mut rows.row),
             }
             swap(group, last);
         }

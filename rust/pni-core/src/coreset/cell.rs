@@ -1,8 +1,9 @@
 //! The later centres that may be nearer to the points of one cell, laid out to be compared with them.
 
 use super::bounds::BLOCK;
-use super::bytes::{Bytes, GROUP, Lanes, REACH, View};
+use super::bytes::{Bytes, GROUP, Lanes, View};
 use super::centers::Centers;
+use super::quantize::REACH;
 use crate::Simd;
 
 /// What laying out a candidate costs, in comparisons with one point.

@@ -1,7 +1,8 @@
 //! The centres chosen so far: their rows, their sketches, and which of them lie near each other.
 
 use super::bounds::{BLOCK, RELATIVE, Reach, blocks, lower_bounds};
-use super::bytes::{BYTES, Bytes, Lanes, REACH};
+use super::bytes::{BYTES, Bytes, Lanes};
+use super::quantize::REACH;
 use crate::Simd;
 
 /// Links kept in all; beyond, distances between centres are bounded anew where they are needed.
@@ -80,10 +81,6 @@ impl Centers {
 
     pub fn row(&self, index: usize) -> &[f32] {
         &self.rows[index * self.cols..][..self.cols]
-    }
-
-    pub fn sketches(&self) -> &[f32] {
-        &self.sketches
     }
 
     pub fn sketch(&self, index: usize) -> &[f32] {

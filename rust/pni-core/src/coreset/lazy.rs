@@ -10,6 +10,7 @@ use super::catchup::{Goal, NEAR, catch_up};
 use super::centers::Centers;
 use super::hot::Hot;
 use super::points::Points;
+use super::row_bytes::RowBytes;
 use super::settle::settle;
 use super::sketch::Map;
 use super::{Assignment, Coreset, Request, validate};
@@ -167,18 +168,9 @@ impl Run<'_> {
         if list.is_empty() {
             return Ok(false);
         }
-        if self.exact() {
-            catch_up(
-                &mut self.points,
-                &list,
-                Goal::Closest,
-                &self.centers,
-                self.simd,
-                self.team,
-            )?;
-        } else {
-            let goal = Goal::Cover(threshold);
-            catch_up(&mut self.points, &list, goal, &self.centers, self.simd, self.team)?;
+        let goal = Goal::Cover(threshold);
+        catch_up(&mut self.points, &list, goal, &self.centers, self.simd, self.team)?;
+        if !self.exact() {
             list.retain(|point| self.points.states[*point as usize].best >= threshold);
             settle(&mut self.points, &list, threshold, &self.centers, self.simd, self.team)?;
         }
@@ -206,18 +198,21 @@ impl Run<'_> {
             return Ok(());
         }
         self.hot.leave(&mut self.points, self.centers.len());
-        if !self.exact() {
-            self.points.forget(&self.centers, self.simd, self.team)?;
+        let Self {
+            points,
+            centers,
+            simd,
+            team,
+            ..
+        } = self;
+        let all: Vec<u32> = (0..points.states.len() as u32).collect();
+        if let Some(mean) = points.map.mean() {
+            let rows = RowBytes::of(centers, mean.to_vec(), *simd, team)?;
+            points.states.iter_mut().for_each(|state| state.seen = 0);
+            catch_up(points, &all, Goal::Closest(&rows), centers, *simd, team)?;
+        } else {
+            catch_up(points, &all, Goal::Cover(0.0), centers, *simd, team)?;
         }
-        let all: Vec<u32> = (0..self.points.states.len() as u32).collect();
-        catch_up(
-            &mut self.points,
-            &all,
-            Goal::Closest,
-            &self.centers,
-            self.simd,
-            self.team,
-        )?;
         let states = &self.points.states;
         self.assignment = Some(Assignment {
             labels: states.iter().map(|state| i64::from(state.center)).collect(),

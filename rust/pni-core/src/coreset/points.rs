@@ -132,19 +132,6 @@ impl<'a> Points<'a> {
         }
     }
 
-    /// Measures every point's distance to its centre, canonically, and forgets which centres it has seen.
-    pub fn forget(&mut self, centers: &Centers, simd: Simd, team: &Team<'_>) -> Result<()> {
-        let (matrix, step) = (self.matrix, self.matrix.rows_per_chunk());
-        team.each_chunk(&mut self.states, step, |chunk, states| {
-            let (first, mut buffer) = (chunk * step, Vec::new());
-            let rows = matrix.load(first..first + states.len(), &mut buffer);
-            for (row, state) in rows.chunks_exact(matrix.cols()).zip(states) {
-                state.best = squared(simd, row, centers.row(state.center as usize));
-                state.seen = 0;
-            }
-        })
-    }
-
     /// Makes a point a centre.
     pub fn add_to(&self, simd: Simd, point: usize, centers: &mut Centers) {
         let mut buffer = Vec::new();

@@ -1,50 +1,30 @@
-//! Which of the centres that might be nearer to a point its bytes and its sketch cannot rule out.
+//! Which of the centres that might be nearer to a point the bytes of its sketch and of its row cannot rule out.
 
-use super::bounds::{BLOCK, decisive, difference_squared};
-use super::bytes::View;
+use super::bounds::{BLOCK, decisive};
+use super::row_bytes::{RowBytes, RowProbe};
 use crate::Simd;
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
-
-/// What is known of one point while it is compared with candidates.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Probe<'a> {
-    /// The point's sketch.
-    pub sketch: &'a [f32],
-    /// At least its distance to its nearest centre plus its sketch's slack.
-    pub reach: f32,
-    /// The same in units of the bytes, plus their error.
-    pub units: f32,
-    /// Centres below this are accounted for.
-    pub seen: u32,
-    /// The nearest centre so far.
-    pub center: u32,
-}
 
 /// The candidates one point is compared with.
 #[derive(Clone, Copy)]
 pub struct Candidates<'a> {
     /// Which centre is in which lane.
     indices: &'a [u32],
-    /// Squared distances of the bytes, in units.
+    /// Squared distances of the sketches' bytes, in units.
     squared: &'a [f32],
-    /// As in [`View`].
+    /// As in [`View`](super::bytes::View).
     slack: f32,
-    /// Of all centres.
-    sketches: &'a [f32],
-    /// Of all centres.
-    slacks: &'a [f32],
+    rows: &'a RowBytes,
 }
 
 impl<'a> Candidates<'a> {
-    /// Those of `view`, all centres given by `sketches` and `slacks`.
-    pub fn new(indices: &'a [u32], squared: &'a [f32], view: View<'a>, sketches: &'a [f32], slacks: &'a [f32]) -> Self {
+    pub fn new(indices: &'a [u32], squared: &'a [f32], slack: f32, rows: &'a RowBytes) -> Self {
         Self {
             indices,
             squared,
-            slack: view.slack,
-            sketches,
-            slacks,
+            slack,
+            rows,
         }
     }
 
@@ -53,33 +33,10 @@ impl<'a> Candidates<'a> {
         self.indices.get(lane).copied()
     }
 
-    /// The lane that looks nearest.
-    pub fn nearest(&self, simd: Simd) -> usize {
-        least(simd, self.squared)
-    }
-
-    /// Whether the sketches leave the centre in this lane in doubt.
-    #[inline(always)]
-    fn open<I: Isa>(&self, isa: I, probe: &Probe<'_>, lane: usize) -> bool {
-        let (index, width) = (self.indices[lane] as usize, probe.sketch.len());
-        if self.accounted_for(probe, lane) {
-            return false;
-        }
-        let squared = difference_squared(isa, probe.sketch, &self.sketches[index * width..][..width]);
-        // Written so that NaN leaves the candidate in.
-        let apart = squared > decisive(probe.reach + self.slacks[index]);
-        !apart
-    }
-
-    /// Whether the centre in this lane is the point's own or one that it has seen.
-    pub fn accounted_for(&self, probe: &Probe<'_>, lane: usize) -> bool {
-        self.center(lane)
-            .is_some_and(|index| index < probe.seen || index == probe.center)
-    }
-
-    /// The first lane in doubt from `from` on; the number of candidates where none is left.
-    pub fn doubtful(&self, simd: Simd, probe: &Probe<'_>, from: usize) -> usize {
-        doubtful(simd, self, probe, from)
+    /// The first lane in doubt from `from` on, but for `known`; the number of candidates where none is left. `units`: at
+    /// least the distance to beat plus the error of the point's sketch, in units of the sketches' bytes.
+    pub fn doubtful(&self, simd: Simd, probe: &RowProbe<'_>, units: f32, from: usize, known: usize) -> usize {
+        doubtful(simd, self, probe, decisive(units + self.slack), from, known)
     }
 }
 
@@ -106,10 +63,16 @@ multiversion! {
 }
 
 #[inline(always)]
-fn doubtful_body<I: Isa>(isa: I, candidates: &Candidates<'_>, probe: &Probe<'_>, from: usize) -> usize {
+fn doubtful_body<I: Isa>(
+    isa: I,
+    candidates: &Candidates<'_>,
+    probe: &RowProbe<'_>,
+    limit: f32,
+    from: usize,
+    known: usize,
+) -> usize {
     let (blocks, _) = candidates.squared.as_chunks::<BLOCK>();
-    let start = from / BLOCK;
-    let limit = isa.splat(decisive(probe.units + candidates.slack));
+    let (start, limit) = (from / BLOCK, isa.splat(limit));
     for (block, squared) in blocks.iter().enumerate().skip(start) {
         let mut open = !isa.above(isa.load(squared), limit) & 0xffff;
         if block == start {
@@ -119,10 +82,10 @@ fn doubtful_body<I: Isa>(isa: I, candidates: &Candidates<'_>, probe: &Probe<'_>,
             let lane = block * BLOCK + open.trailing_zeros() as usize;
             open &= open - 1;
             // The last block may have empty lanes.
-            if lane >= candidates.indices.len() {
+            let Some(index) = candidates.center(lane) else {
                 return candidates.indices.len();
-            }
-            if candidates.open(isa, probe, lane) {
+            };
+            if lane != known && !candidates.rows.apart(isa, probe, index as usize) {
                 return lane;
             }
         }
@@ -131,5 +94,11 @@ fn doubtful_body<I: Isa>(isa: I, candidates: &Candidates<'_>, probe: &Probe<'_>,
 }
 
 multiversion! {
-    fn doubtful(candidates: &Candidates<'_>, probe: &Probe<'_>, from: usize) -> usize = doubtful_body
+    fn doubtful(
+        candidates: &Candidates<'_>,
+        probe: &RowProbe<'_>,
+        limit: f32,
+        from: usize,
+        known: usize,
+    ) -> usize = doubtful_body
 }

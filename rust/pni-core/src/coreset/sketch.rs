@@ -33,6 +33,14 @@ impl Map {
         }
     }
 
+    /// What sketches are projected around; none where they are the points themselves.
+    pub fn mean(&self) -> Option<&[f32]> {
+        match self {
+            Self::Identity(_) => None,
+            Self::Project(basis) => Some(&basis.mean),
+        }
+    }
+
     /// Floats of a sketch.
     pub fn width(&self) -> usize {
         match self {

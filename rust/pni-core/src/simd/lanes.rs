@@ -39,6 +39,8 @@ pub trait Isa: Copy {
     fn dot_two(self, sums: Self::I, bytes: &[[u8; 4 * LANES]; 2], fours: [[i8; 4]; 2]) -> Self::I {
         self.dot(self.dot(sums, &bytes[0], fours[0]), &bytes[1], fours[1])
     }
+    /// To the lanes, together, the squares of the differences of `a` and `b` (−63 to 63); exact.
+    fn add_byte_squares(self, sums: Self::I, a: &[i8; 4 * LANES], b: &[i8; 4 * LANES]) -> Self::I;
     fn to_float(self, values: Self::I) -> Self::F;
 
     fn zero(self) -> Self::D;
@@ -137,6 +139,15 @@ impl Isa for Portable {
             for (a, b) in lane.iter().zip(four) {
                 *sum += i32::from(*a) * i32::from(b);
             }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn add_byte_squares(self, mut sums: Self::I, a: &[i8; 4 * LANES], b: &[i8; 4 * LANES]) -> Self::I {
+        for (i, (a, b)) in a.iter().zip(b).enumerate() {
+            let difference = i32::from(*a) - i32::from(*b);
+            sums[i / 4] += difference * difference;
         }
         sums
     }

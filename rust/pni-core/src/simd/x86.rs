@@ -140,6 +140,18 @@ impl Isa for Avx2 {
             }
             sums
         }
+        fn add_byte_squares(self, sums: Self::I, a: &[i8; 4 * LANES], b: &[i8; 4 * LANES]) -> Self::I {
+            let ones = _mm256_set1_epi16(1);
+            let mut sums = sums;
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let a = _mm256_loadu_si256(a.as_ptr().add(32 * i).cast());
+                let b = _mm256_loadu_si256(b.as_ptr().add(32 * i).cast());
+                // At most 126; 2 · 126 · 126 is below 2¹⁵.
+                let apart = _mm256_abs_epi8(_mm256_sub_epi8(a, b));
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(_mm256_maddubs_epi16(apart, apart), ones));
+            }
+            sums
+        }
         fn to_float(self, values: Self::I) -> Self::F {
             [_mm256_cvtepi32_ps(values[0]), _mm256_cvtepi32_ps(values[1])]
         }
@@ -236,6 +248,11 @@ impl Isa for Avx512 {
         fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I {
             let four = _mm512_set1_epi32(i32::from_ne_bytes(four.map(|x| x as u8)));
             _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(bytes.as_ptr().cast()), four)
+        }
+        fn add_byte_squares(self, sums: Self::I, a: &[i8; 4 * LANES], b: &[i8; 4 * LANES]) -> Self::I {
+            let (a, b) = (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()));
+            let apart = _mm512_abs_epi8(_mm512_sub_epi8(a, b));
+            _mm512_dpbusd_epi32(sums, apart, apart)
         }
         fn to_float(self, values: Self::I) -> Self::F {
             _mm512_cvtepi32_ps(values)

@@ -1,0 +1,68 @@
+//! Values as whole numbers of units, a byte each.
+//!
+//! A value becomes a number of units around an origin, cut off at −63 and 63. Cutting off moves no two rows apart (it
+//! is a projection onto a box), so units may be fine; what rounding leaves is measured, in units.
+
+use super::bounds::BLOCK;
+use crate::simd::lanes::Isa;
+use crate::simd::multiversion;
+
+/// Units from the origin, at most: so few that products of two bytes can be added up in 16 bits.
+pub const REACH: i8 = 63;
+
+/// Sixteen values; adds the squares of what rounding leaves, and of the units, to `sums`.
+#[inline(always)]
+fn quantize_block<I: Isa>(
+    isa: I,
+    values: &[f32; BLOCK],
+    origin: &[f32; BLOCK],
+    per: f32,
+    out: &mut [i8; BLOCK],
+    sums: &mut [I::F; 2],
+) {
+    let most = f32::from(REACH);
+    let mut units = [0.0f32; BLOCK];
+    for ((unit, value), origin) in units.iter_mut().zip(values).zip(origin) {
+        // `clamp` would keep NaN; f32::max gives −63.
+        #[allow(clippy::manual_clamp)]
+        let within = ((value - origin) * per).max(-most).min(most);
+        *unit = within;
+    }
+    let whole = units.map(f32::round_ties_even);
+    for (out, whole) in out.iter_mut().zip(whole) {
+        // SAFETY: `whole` is from −63 to 63.
+        *out = unsafe { whole.to_int_unchecked::<i32>() } as i8;
+    }
+    let units = isa.load(&units);
+    let gap = isa.sub(units, isa.load(&whole));
+    sums[0] = isa.mul_add(gap, gap, sums[0]);
+    sums[1] = isa.mul_add(units, units, sums[1]);
+}
+
+#[inline(always)]
+fn quantize_body<I: Isa>(isa: I, values: &[f32], origin: &[f32], per: f32, out: &mut [i8]) -> f32 {
+    let mut sums = [isa.splat(0.0); 2];
+    let (blocks, rest) = values.as_chunks::<BLOCK>();
+    let (origins, last) = origin.as_chunks::<BLOCK>();
+    let (bytes, tail) = out[..values.len()].as_chunks_mut::<BLOCK>();
+    for ((values, origin), out) in blocks.iter().zip(origins).zip(bytes) {
+        quantize_block(isa, values, origin, per, out, &mut sums);
+    }
+    if !rest.is_empty() {
+        let (mut padded, mut around, mut bytes) = ([0.0; BLOCK], [0.0; BLOCK], [0; BLOCK]);
+        padded[..rest.len()].copy_from_slice(rest);
+        around[..rest.len()].copy_from_slice(&last[..rest.len()]);
+        quantize_block(isa, &padded, &around, per, &mut bytes, &mut sums);
+        tail[..rest.len()].copy_from_slice(&bytes[..rest.len()]);
+    }
+    let [missed, length] = sums.map(|sum| isa.sum(sum));
+    // The first factor covers the sums' own rounding, the second term that of the units, the constant what underflows.
+    let relative = 1e-5 + values.len() as f32 / 16.0 * f32::EPSILON;
+    (missed.sqrt() + length.sqrt() * 4e-7) * (1.0 + relative) + 1e-15
+}
+
+multiversion! {
+    /// Writes the bytes of as many `values`, `per` units to one and counted from `origin`. Returns at least the distance,
+    /// in units, from the values (cut off) to the bytes.
+    pub fn quantize(values: &[f32], origin: &[f32], per: f32, out: &mut [i8]) -> f32 = quantize_body
+}
