@@ -4,14 +4,15 @@ use super::bounds::RELATIVE;
 use super::pass::{Entry, Group, Pass};
 use super::points::root_above;
 use super::row_bytes::{PIECE, RowBytes};
-use super::screen::{Candidates, least};
+use super::screen::{keep_doubtful, least, within_units};
 use crate::distance::{squared, squared_within};
 
 /// Buffers of a thread.
 #[derive(Default)]
 pub struct Rows {
     pub row: Vec<f32>,
-    pub bytes: Vec<[i8; PIECE]>,
+    bytes: Vec<[i8; PIECE]>,
+    left: Vec<u32>,
 }
 
 impl Pass<'_> {
@@ -28,29 +29,30 @@ impl Pass<'_> {
     /// Measures what looks nearest, which rules out most others by their sketches and nearly all by their rows' bytes,
     /// and then what is left. The point's own centre is a candidate like the others.
     pub fn find_closest(&self, known: &RowBytes, members: &mut [Entry], group: &Group, rows: &mut Rows) {
-        let view = self.view.from(group.first);
+        let indices = self.indices(group);
         for (i, entry) in members[group.members.clone()].iter_mut().enumerate() {
-            let candidates = Candidates::new(self.indices(group), group.squared(i), view.slack, known);
-            let aim = group.aims[i];
-            let first = candidates.center(aim).unwrap_or(entry.state.center);
+            let first = indices.get(group.aims[i]).copied().unwrap_or(entry.state.center);
             let row = self.points.row(entry.point as usize, entry.slack, &mut rows.row);
             let mut best = (squared(self.simd, row, self.centers.row(first as usize)), first);
+            let distance = root_above(best.0);
+            let reach = self.cell.units((distance + entry.slack) * (1.0 + RELATIVE));
+            let units = reach + group.errors[i] + self.view.slack;
+            within_units(self.simd, group.squared(i), units, indices, &mut rows.left);
             let error = known.quantize(self.simd, row, &mut rows.bytes);
-            let mut lane = 0;
-            loop {
-                let distance = root_above(best.0);
-                let units = self.cell.units((distance + entry.slack) * (1.0 + RELATIVE)) + group.errors[i];
-                let probe = known.probe(&rows.bytes, error, distance);
-                lane = candidates.doubtful(self.simd, &probe, units, lane, aim);
-                let Some(index) = candidates.center(lane) else { break };
-                let other = (
-                    squared_within(self.simd, row, self.centers.row(index as usize), best.0),
-                    index,
-                );
-                if other < best {
-                    best = other;
+            keep_doubtful(
+                self.simd,
+                known,
+                &known.probe(&rows.bytes, error, distance),
+                &mut rows.left,
+            );
+            for other in &rows.left {
+                if *other != first {
+                    let center = self.centers.row(*other as usize);
+                    let measured = (squared_within(self.simd, row, center, best.0), *other);
+                    if measured < best {
+                        best = measured;
+                    }
                 }
-                lane += 1;
             }
             (entry.state.best, entry.state.center) = best;
         }

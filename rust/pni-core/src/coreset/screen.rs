@@ -2,43 +2,8 @@
 
 use super::bounds::{BLOCK, decisive};
 use super::row_bytes::{RowBytes, RowProbe};
-use crate::Simd;
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
-
-/// The candidates one point is compared with.
-#[derive(Clone, Copy)]
-pub struct Candidates<'a> {
-    /// Which centre is in which lane.
-    indices: &'a [u32],
-    /// Squared distances of the sketches' bytes, in units.
-    squared: &'a [f32],
-    /// As in [`View`](super::bytes::View).
-    slack: f32,
-    rows: &'a RowBytes,
-}
-
-impl<'a> Candidates<'a> {
-    pub fn new(indices: &'a [u32], squared: &'a [f32], slack: f32, rows: &'a RowBytes) -> Self {
-        Self {
-            indices,
-            squared,
-            slack,
-            rows,
-        }
-    }
-
-    /// The centre in a lane; none behind the last.
-    pub fn center(&self, lane: usize) -> Option<u32> {
-        self.indices.get(lane).copied()
-    }
-
-    /// The first lane in doubt from `from` on, but for `known`; the number of candidates where none is left. `units`: at
-    /// least the distance to beat plus the error of the point's sketch, in units of the sketches' bytes.
-    pub fn doubtful(&self, simd: Simd, probe: &RowProbe<'_>, units: f32, from: usize, known: usize) -> usize {
-        doubtful(simd, self, probe, decisive(units + self.slack), from, known)
-    }
-}
 
 #[inline(always)]
 fn least_body<I: Isa>(isa: I, squared: &[f32]) -> usize {
@@ -63,42 +28,44 @@ multiversion! {
 }
 
 #[inline(always)]
-fn doubtful_body<I: Isa>(
-    isa: I,
-    candidates: &Candidates<'_>,
-    probe: &RowProbe<'_>,
-    limit: f32,
-    from: usize,
-    known: usize,
-) -> usize {
-    let (blocks, _) = candidates.squared.as_chunks::<BLOCK>();
-    let (start, limit) = (from / BLOCK, isa.splat(limit));
-    for (block, squared) in blocks.iter().enumerate().skip(start) {
-        let mut open = !isa.above(isa.load(squared), limit) & 0xffff;
-        if block == start {
-            open &= u32::MAX << (from % BLOCK);
+fn within_body<I: Isa>(isa: I, squared: &[f32], units: f32, indices: &[u32], out: &mut Vec<u32>) {
+    out.clear();
+    let limit = isa.splat(decisive(units));
+    let (blocks, _) = squared.as_chunks::<BLOCK>();
+    // Four blocks at a time: a loop that ends when it cannot be foreseen costs as much as a comparison.
+    for (blocks, indices) in blocks.chunks(4).zip(indices.chunks(4 * BLOCK)) {
+        let mut open = 0u64;
+        for (i, block) in blocks.iter().enumerate() {
+            let within = !isa.above(isa.load(block), limit) & 0xffff;
+            open |= u64::from(within) << (i * BLOCK);
         }
+        // The last block may have empty lanes.
+        open &= u64::MAX >> (4 * BLOCK - indices.len());
         while open != 0 {
-            let lane = block * BLOCK + open.trailing_zeros() as usize;
+            out.push(indices[open.trailing_zeros() as usize]);
             open &= open - 1;
-            // The last block may have empty lanes.
-            let Some(index) = candidates.center(lane) else {
-                return candidates.indices.len();
-            };
-            if lane != known && !candidates.rows.apart(isa, probe, index as usize) {
-                return lane;
-            }
         }
     }
-    candidates.indices.len()
 }
 
 multiversion! {
-    fn doubtful(
-        candidates: &Candidates<'_>,
-        probe: &RowProbe<'_>,
-        limit: f32,
-        from: usize,
-        known: usize,
-    ) -> usize = doubtful_body
+    /// Writes to `out` those of `indices` whose `squared` distance, by their sketches' bytes, is not proved to be above
+    /// `units`.
+    pub fn within_units(squared: &[f32], units: f32, indices: &[u32], out: &mut Vec<u32>) = within_body
+}
+
+#[inline(always)]
+fn keep_body<I: Isa>(isa: I, rows: &RowBytes, probe: &RowProbe<'_>, centers: &mut Vec<u32>) {
+    let mut kept = 0;
+    for i in 0..centers.len() {
+        let center = centers[i];
+        centers[kept] = center;
+        kept += usize::from(!rows.apart(isa, probe, center as usize));
+    }
+    centers.truncate(kept);
+}
+
+multiversion! {
+    /// Keeps those of `centers` that the bytes of their rows leave in doubt.
+    pub fn keep_doubtful(rows: &RowBytes, probe: &RowProbe<'_>, centers: &mut Vec<u32>) = keep_body
 }
