@@ -18,8 +18,8 @@ use std::slice::Chunks;
 /// Points at once: bounds the extra memory.
 const BATCH: usize = 1 << 17;
 
-/// Points a thread takes at a time.
-const PART: usize = 64;
+/// Points a thread takes at a time: enough to share the candidates of their cells, where there are enough for all.
+const PART: std::ops::RangeInclusive<usize> = 64..=1024;
 
 /// What points are compared with centres for.
 #[derive(Clone, Copy)]
@@ -49,7 +49,8 @@ pub fn catch_up(
     for list in list.chunks(BATCH) {
         let mut entries = by_cell(points, list, centers.len(), team)?;
         let shared: &Points<'_> = points;
-        team.each_chunk(&mut entries, PART, |_, entries| {
+        let part = (entries.len() / (16 * team.threads())).clamp(*PART.start(), *PART.end());
+        team.each_chunk(&mut entries, part, |_, entries| {
             if matches!(shared.map, Map::Identity(_)) {
                 return catch_up_plain(entries, shared, centers, simd);
             }

@@ -4,7 +4,7 @@ use super::bounds::RELATIVE;
 use super::pass::{Entry, Group, Pass};
 use super::points::root_above;
 use super::row_bytes::{PIECE, RowBytes};
-use super::screen::{keep_doubtful, least, within_units};
+use super::screen::{keep_doubtful, keep_near, least, within_units};
 use crate::distance::{squared, squared_within};
 
 /// Buffers of a thread.
@@ -12,6 +12,7 @@ use crate::distance::{squared, squared_within};
 pub struct Rows {
     pub row: Vec<f32>,
     bytes: Vec<[i8; PIECE]>,
+    /// Centres that are left to be measured.
     left: Vec<u32>,
 }
 
@@ -27,31 +28,31 @@ impl Pass<'_> {
     }
 
     /// Measures what looks nearest, which rules out most others by their sketches and nearly all by their rows' bytes,
-    /// and then what is left. The point's own centre is a candidate like the others.
+    /// and then what is left. A point's own centre is a candidate like the others.
     pub fn find_closest(&self, known: &RowBytes, members: &mut [Entry], group: &Group, rows: &mut Rows) {
-        let indices = self.indices(group);
+        let (simd, centers, indices) = (self.simd, self.centers, self.indices(group));
         for (i, entry) in members[group.members.clone()].iter_mut().enumerate() {
+            let left = &mut rows.left;
+            let point = entry.point as usize;
             let first = indices.get(group.aims[i]).copied().unwrap_or(entry.state.center);
-            let row = self.points.row(entry.point as usize, entry.slack, &mut rows.row);
-            let mut best = (squared(self.simd, row, self.centers.row(first as usize)), first);
+            let row = self.points.row(point, entry.slack, &mut rows.row);
+            let mut best = (squared(simd, row, centers.row(first as usize)), first);
             let distance = root_above(best.0);
-            let reach = self.cell.units((distance + entry.slack) * (1.0 + RELATIVE));
-            let units = reach + group.errors[i] + self.view.slack;
-            within_units(self.simd, group.squared(i), units, indices, &mut rows.left);
-            let error = known.quantize(self.simd, row, &mut rows.bytes);
-            keep_doubtful(
-                self.simd,
-                known,
-                &known.probe(&rows.bytes, error, distance),
-                &mut rows.left,
-            );
-            for other in &rows.left {
-                if *other != first {
-                    let center = self.centers.row(*other as usize);
-                    let measured = (squared_within(self.simd, row, center, best.0), *other);
-                    if measured < best {
-                        best = measured;
-                    }
+            let reach = (distance + entry.slack) * (1.0 + RELATIVE);
+            let units = self.cell.units(reach) + group.errors[i] + self.view.slack;
+            within_units(simd, group.squared(i), units, indices, left);
+            if known.long() {
+                keep_near(simd, centers, self.points.sketch(point), reach, left);
+            }
+            let error = known.quantize(simd, row, &mut rows.bytes);
+            keep_doubtful(simd, known, &known.probe(&rows.bytes, error, distance), left);
+            for center in left.iter().filter(|center| **center != first) {
+                let other = (
+                    squared_within(simd, row, centers.row(*center as usize), best.0),
+                    *center,
+                );
+                if other < best {
+                    best = other;
                 }
             }
             (entry.state.best, entry.state.center) = best;

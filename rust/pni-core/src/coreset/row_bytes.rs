@@ -69,6 +69,11 @@ impl RowBytes {
         Ok(rows)
     }
 
+    /// Whether to compare rows takes so long that a look at the sketches first is worth it.
+    pub fn long(&self) -> bool {
+        self.pieces > 4
+    }
+
     /// Writes the bytes of a row; returns their error, in units.
     pub fn quantize(&self, simd: Simd, row: &[f32], bytes: &mut Vec<[i8; PIECE]>) -> f32 {
         bytes.resize(self.pieces, [0; PIECE]);

@@ -1,6 +1,7 @@
 //! Which of the centres that might be nearer to a point the bytes of its sketch and of its row cannot rule out.
 
-use super::bounds::{BLOCK, decisive};
+use super::bounds::{BLOCK, decisive, difference_squared};
+use super::centers::Centers;
 use super::row_bytes::{RowBytes, RowProbe};
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
@@ -68,4 +69,23 @@ fn keep_body<I: Isa>(isa: I, rows: &RowBytes, probe: &RowProbe<'_>, centers: &mu
 multiversion! {
     /// Keeps those of `centers` that the bytes of their rows leave in doubt.
     pub fn keep_doubtful(rows: &RowBytes, probe: &RowProbe<'_>, centers: &mut Vec<u32>) = keep_body
+}
+
+#[inline(always)]
+fn keep_near_body<I: Isa>(isa: I, centers: &Centers, sketch: &[f32], reach: f32, list: &mut Vec<u32>) {
+    let mut kept = 0;
+    for i in 0..list.len() {
+        let center = list[i] as usize;
+        let squared = difference_squared(isa, sketch, centers.sketch(center));
+        list[kept] = center as u32;
+        // Written so that NaN leaves the candidate in.
+        let apart = squared > decisive(reach + centers.slack()[center]);
+        kept += usize::from(!apart);
+    }
+    list.truncate(kept);
+}
+
+multiversion! {
+    /// Keeps those of `list` whose sketches are not proved farther than `reach` from `sketch`.
+    pub fn keep_near(centers: &Centers, sketch: &[f32], reach: f32, list: &mut Vec<u32>) = keep_near_body
 }
