@@ -104,3 +104,96 @@ impl RowBytes {
         squared > decisive(probe.reach + self.errors[center])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coreset::points::root_above;
+    use crate::coreset::screen::keep_doubtful;
+    use crate::{Context, Control};
+    use proptest::prelude::*;
+
+    /// The bytes of centres with these rows; their sketches do not matter here.
+    fn bytes_of(simd: Simd, rows: &[Vec<f32>], origin: &[f32]) -> RowBytes {
+        let mut centers = Centers::new(rows[0].len(), 1, 0, 1.0);
+        for row in rows {
+            centers.push(simd, row, &[0.0], 0.0);
+        }
+        let control = Control::default();
+        let context = Context {
+            simd,
+            threads: 1,
+            control: &control,
+        };
+        Team::with(&context, |team| RowBytes::of(&centers, origin.to_vec(), simd, team)).expect("nobody cancels")
+    }
+
+    /// Which of `known` are not proved farther than `reach` from `point`.
+    fn left(simd: Simd, known: &RowBytes, point: &[f32], reach: f32) -> Vec<u32> {
+        let mut bytes = Vec::new();
+        let error = known.quantize(simd, point, &mut bytes);
+        let mut left: Vec<u32> = (0..known.errors.len() as u32).collect();
+        keep_doubtful(simd, known, &known.probe(&bytes, error, reach), &mut left);
+        left
+    }
+
+    fn squared(a: &[f32], b: &[f32]) -> f64 {
+        let square = |(x, y): (&f32, &f32)| (f64::from(*x) - f64::from(*y)).powi(2);
+        a.iter().zip(b).map(square).sum::<f64>()
+    }
+
+    proptest! {
+        /// No centre within the distance is ever ruled out, whatever is cut off or far from the origin.
+        #[test]
+        fn what_is_near_stays(
+            width in 1usize..300,
+            count in 1usize..20,
+            scale in -25.0f32..25.0,
+            offset in -4.0f32..4.0,
+            outlier in 0.0f32..8.0,
+            seed in prop::collection::vec(-1.0f32..1.0, 1..50),
+        ) {
+            let value = |i: usize| (seed[i % seed.len()] * (1.0 + (i % 7) as f32) + offset) * scale.exp();
+            let row = |row: usize| (0..width).map(|j| value(row * width + j)).collect::<Vec<_>>();
+            let mut rows: Vec<_> = (0..count).map(row).collect();
+            rows[0][0] *= outlier.exp();
+            let point = row(77);
+            for simd in Simd::available() {
+                let known = bytes_of(simd, &rows, &row(99));
+                for most in rows.iter().map(|row| squared(&point, row)) {
+                    let left = left(simd, &known, &point, root_above(most));
+                    for (i, row) in rows.iter().enumerate() {
+                        prop_assert!(squared(&point, row) > most || left.contains(&(i as u32)), "{simd} {i} {left:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_far_goes() {
+        // Up to more than is added up in 32 bits at a time.
+        for width in [40, 64, 200, PIECE * TOGETHER + 9] {
+            let row = |k: usize| (0..width).map(|j| ((j * 7 + k * 13) % 17) as f32 - 8.0).collect();
+            let rows: Vec<Vec<f32>> = (0..9).map(row).collect();
+            let mut point = rows[4].clone();
+            point[3] += 1.0;
+            for simd in Simd::available() {
+                let known = bytes_of(simd, &rows, &vec![0.0; width]);
+                assert_eq!(left(simd, &known, &point, 1.0), [4], "{simd} {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_at_their_origin_and_the_longest_there_are_stay() {
+        for value in [0.0, 1.0, f32::MAX] {
+            let rows = [vec![value; 70], vec![-value; 70]];
+            for simd in Simd::available() {
+                let known = bytes_of(simd, &rows, &rows[0]);
+                assert!(left(simd, &known, &rows[0], 0.0).contains(&0), "{simd} {value}");
+                assert!(left(simd, &known, &rows[0], f32::INFINITY).len() == 2, "{simd} {value}");
+            }
+        }
+    }
+}

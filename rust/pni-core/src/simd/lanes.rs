@@ -215,6 +215,20 @@ mod tests {
         seen.fold = isa
             .fold(isa.add_square(isa.add_square(isa.zero(), x, y), y, isa.splat(0.5)))
             .to_bits();
+        let byte = |x: f32| x.clamp(-63.0, 63.0) as i8;
+        let (a, b): ([i8; 64], [i8; 64]) = (
+            std::array::from_fn(|i| if i == 0 { 63 } else { byte(a[i % 16] + i as f32) }),
+            std::array::from_fn(|i| if i == 0 { -63 } else { byte(b[(i + 3) % 16]) }),
+        );
+        let sums = isa.add_byte_squares(isa.add_byte_squares(isa.zero_int(), &a, &b), &b, &[63; 64]);
+        let by_hand = |a: &[i8], b: &[i8]| -> i32 {
+            let square = |(a, b): (&i8, &i8)| (i32::from(*a) - i32::from(*b)).pow(2);
+            a.iter().zip(b).map(square).sum()
+        };
+        assert_eq!(
+            isa.sum(isa.to_float(sums)),
+            (by_hand(&a, &b) + by_hand(&b, &[63; 64])) as f32
+        );
     }
 
     multiversion! {
