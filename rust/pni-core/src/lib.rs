@@ -4,6 +4,7 @@
 //! the canonical squared distance of [`distance`], whose order of operations is fixed. Anything faster may bound
 //! a distance, never decide.
 
+mod bytes;
 pub mod context;
 pub mod coreset;
 pub mod distance;

@@ -4,8 +4,8 @@
 //! float32.
 
 use super::bounds::BLOCK;
-use super::quantize::{REACH, quantize};
 use crate::Simd;
+use crate::bytes::quantize::{REACH, quantize};
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 

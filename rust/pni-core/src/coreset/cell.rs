@@ -3,8 +3,8 @@
 use super::bounds::BLOCK;
 use super::bytes::{Bytes, GROUP, Lanes, View};
 use super::centers::Centers;
-use super::quantize::REACH;
 use crate::Simd;
+use crate::bytes::quantize::REACH;
 
 /// What laying out a candidate costs, in comparisons with one point.
 const LAYING: usize = 32;

@@ -2,8 +2,8 @@
 
 use super::bounds::{BLOCK, RELATIVE, Reach, blocks, lower_bounds};
 use super::bytes::{BYTES, Bytes, Lanes};
-use super::quantize::REACH;
 use crate::Simd;
+use crate::bytes::quantize::REACH;
 
 /// Links kept in all; beyond, distances between centres are bounded anew where they are needed.
 const LINKS: usize = 4 << 20;

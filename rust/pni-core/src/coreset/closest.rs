@@ -2,18 +2,16 @@
 
 use super::bounds::RELATIVE;
 use super::pass::{Entry, Group, Pass};
-use super::points::root_above;
-use super::row_bytes::{PIECE, RowBytes};
-use super::screen::{keep_doubtful, keep_near, least, within_units};
+use super::screen::{keep_near, least, within_units};
+use crate::bytes::{Narrowed, RowBytes};
+use crate::distance::root_above;
 use crate::distance::{squared, squared_within};
 
 /// Buffers of a thread.
 #[derive(Default)]
 pub struct Rows {
     pub row: Vec<f32>,
-    bytes: Vec<[i8; PIECE]>,
-    /// Centres that are left to be measured.
-    left: Vec<u32>,
+    left: Narrowed,
 }
 
 impl Pass<'_> {
@@ -40,13 +38,12 @@ impl Pass<'_> {
             let distance = root_above(best.0);
             let reach = (distance + entry.slack) * (1.0 + RELATIVE);
             let units = self.cell.units(reach) + group.errors[i] + self.view.slack;
-            within_units(simd, group.squared(i), units, indices, left);
+            within_units(simd, group.squared(i), units, indices, &mut left.rows);
             if known.long() {
-                keep_near(simd, centers, self.points.sketch(point), reach, left);
+                keep_near(simd, centers, self.points.sketch(point), reach, &mut left.rows);
             }
-            let error = known.quantize(simd, row, &mut rows.bytes);
-            keep_doubtful(simd, known, &known.probe(&rows.bytes, error, distance), left);
-            for center in left.iter().filter(|center| **center != first) {
+            known.narrow(simd, row, distance, left);
+            for center in left.rows.iter().filter(|center| **center != first) {
                 let other = (
                     squared_within(simd, row, centers.row(*center as usize), best.0),
                     *center,

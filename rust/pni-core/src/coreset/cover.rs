@@ -2,8 +2,8 @@
 
 use super::bounds::{RELATIVE, at_most, decisive};
 use super::pass::{Entry, Group, Pass};
-use super::points::root_above;
 use super::screen::least;
+use crate::distance::root_above;
 
 /// Candidates a point is measured against, at most. The first is near enough for 19 of 20 points.
 const TRIES: usize = 4;

@@ -2,7 +2,8 @@
 
 use super::bounds::{RELATIVE, affected, near};
 use super::centers::Centers;
-use super::points::{Points, State, root_above};
+use super::points::{Points, State};
+use crate::distance::root_above;
 use crate::distance::squared_within;
 use crate::threads::Team;
 use crate::{Result, Simd};

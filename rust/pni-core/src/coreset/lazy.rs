@@ -10,10 +10,10 @@ use super::catchup::{Goal, NEAR, catch_up};
 use super::centers::Centers;
 use super::hot::Hot;
 use super::points::Points;
-use super::row_bytes::RowBytes;
 use super::settle::settle;
 use super::sketch::Map;
 use super::{Assignment, Coreset, Request, validate};
+use crate::bytes::RowBytes;
 use crate::threads::Team;
 use crate::{Context, Matrix, Result, Simd};
 
@@ -207,7 +207,7 @@ impl Run<'_> {
         } = self;
         let all: Vec<u32> = (0..points.states.len() as u32).collect();
         if let Some(mean) = points.map.mean() {
-            let rows = RowBytes::of(centers, mean.to_vec(), *simd, team)?;
+            let rows = RowBytes::new(centers.len(), mean.to_vec(), |i| centers.row(i), *simd, team)?;
             points.states.iter_mut().for_each(|state| state.seen = 0);
             catch_up(points, &all, Goal::Closest(&rows), centers, *simd, team)?;
         } else {

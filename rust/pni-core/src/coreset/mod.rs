@@ -14,8 +14,6 @@ mod one;
 mod pass;
 mod plain;
 mod points;
-mod quantize;
-mod row_bytes;
 mod scan;
 mod screen;
 mod settle;

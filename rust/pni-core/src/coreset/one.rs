@@ -2,9 +2,10 @@
 
 use super::bounds::{RELATIVE, blocks, decisive, within};
 use super::centers::Centers;
-use super::points::{Points, State, root_above};
+use super::points::{Points, State};
 use super::screen::least;
 use crate::Simd;
+use crate::distance::root_above;
 use crate::distance::squared_within;
 
 /// Centres that are looked for by their bound, the nearest first, before all others are gone through.

@@ -4,8 +4,9 @@ use super::bounds::RELATIVE;
 use super::bytes::{GROUP, View};
 use super::cell::Cell;
 use super::centers::Centers;
-use super::points::{Points, State, root_above};
+use super::points::{Points, State};
 use crate::Simd;
+use crate::distance::root_above;
 use crate::simd::prefetch;
 use std::ops::Range;
 

@@ -143,9 +143,3 @@ impl<'a> Points<'a> {
         );
     }
 }
-
-/// A float32 at least the root of a squared distance.
-pub fn root_above(squared: f64) -> f32 {
-    // float32 rounding is at most half of 1.2e-7 relative; the constant is for values that round to 0.
-    (squared.sqrt() * (1.0 + 2e-7)) as f32 + f32::MIN_POSITIVE
-}

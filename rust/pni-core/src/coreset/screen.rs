@@ -1,8 +1,7 @@
-//! Which of the centres that might be nearer to a point the bytes of its sketch and of its row cannot rule out.
+//! Which of the centres that might be nearer to a point its sketch, in bytes or in float32, cannot rule out.
 
 use super::bounds::{BLOCK, decisive, difference_squared};
 use super::centers::Centers;
-use super::row_bytes::{RowBytes, RowProbe};
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 
@@ -53,22 +52,6 @@ multiversion! {
     /// Writes to `out` those of `indices` whose `squared` distance, by their sketches' bytes, is not proved to be above
     /// `units`.
     pub fn within_units(squared: &[f32], units: f32, indices: &[u32], out: &mut Vec<u32>) = within_body
-}
-
-#[inline(always)]
-fn keep_body<I: Isa>(isa: I, rows: &RowBytes, probe: &RowProbe<'_>, centers: &mut Vec<u32>) {
-    let mut kept = 0;
-    for i in 0..centers.len() {
-        let center = centers[i];
-        centers[kept] = center;
-        kept += usize::from(!rows.apart(isa, probe, center as usize));
-    }
-    centers.truncate(kept);
-}
-
-multiversion! {
-    /// Keeps those of `centers` that the bytes of their rows leave in doubt.
-    pub fn keep_doubtful(rows: &RowBytes, probe: &RowProbe<'_>, centers: &mut Vec<u32>) = keep_body
 }
 
 #[inline(always)]

@@ -6,6 +6,7 @@ use super::filter::Deep;
 use super::pair::Bounds;
 use super::space::{LONGEST, Space};
 use super::tile::{GROUP, LANES, Panels, Products, Rows, stride};
+use crate::bytes::RowBytes;
 use crate::threads::Team;
 use crate::{Context, Matrix, Result, Simd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +59,8 @@ pub struct Prepared<'a> {
     pub direct: bool,
     /// Sketches, unless rows are too short for them.
     pub sketches: Option<Sketches>,
+    /// The columns' bytes, where there are sketches.
+    pub bytes: Option<RowBytes>,
     full: OnceLock<Panels>,
     simd: Simd,
 }
@@ -82,6 +85,7 @@ impl<'a> Prepared<'a> {
             bounds: Bounds::new(width),
             direct: queries.rows() < FEW_QUERIES || count < FEW_TARGETS,
             sketches: None,
+            bytes: None,
             full: OnceLock::new(),
             simd: context.simd,
         };
@@ -95,6 +99,9 @@ impl<'a> Prepared<'a> {
             };
             prepared.direct = !prepared.fill(&mut sketches, team)?;
             prepared.sketches = Some(sketches);
+            let (simd, origin) = (context.simd, prepared.space.origin());
+            let bytes = RowBytes::new(count, origin, |column| prepared.target(column).1, simd, team)?;
+            prepared.bytes = Some(bytes);
         }
         Ok(prepared)
     }

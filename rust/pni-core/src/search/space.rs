@@ -50,6 +50,12 @@ impl Space {
         }
     }
 
+    /// The mean of the targets.
+    pub fn origin(&self) -> Vec<f32> {
+        // A power of two.
+        self.mean.iter().map(|mean| mean / self.scale).collect()
+    }
+
     /// Writes `row` as seen here and returns its squared length, not finite when it is too long.
     pub fn center(&self, simd: Simd, row: &[f32], out: &mut [f32]) -> f32 {
         center(simd, row, &self.mean, self.scale, out)

@@ -7,6 +7,7 @@ use super::prepare::Prepared;
 use super::space::LONGEST;
 use super::tile::{GROUP, LANES, Products, Rows, stride};
 use super::{Mask, PIECE};
+use crate::bytes::Narrowed;
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::{Context, Matrix};
@@ -55,7 +56,7 @@ struct Answer {
 struct Scores {
     products: Products,
     wanted: Vec<bool>,
-    found: Vec<u32>,
+    found: Narrowed,
     deeper: Vec<f32>,
 }
 

@@ -1,6 +1,7 @@
 //! Scores of a block of queries, and what of them can be an answer.
 
 use super::{Answer, Block, PAIR_COST, Scores, Worker};
+use crate::distance::root_above;
 use crate::search::basis::{PANELS, PER_PANEL};
 use crate::search::filter::{collect, deepen, lowest};
 use crate::search::prepare::Sketches;
@@ -81,49 +82,58 @@ impl Worker<'_> {
                 continue;
             }
             let row = &rows[id * self.prepared.width..][..self.prepared.width];
-            found.clear();
-            collect(simd, values, lows, words, lowest, first as u32, found);
-            let probe = found.first().copied();
+            found.rows.clear();
+            collect(simd, values, lows, words, lowest, first as u32, &mut found.rows);
+            let probe = found.rows.first().copied();
             if let Some(probe) = probe {
                 self.look(row, probe, answer);
             }
             let mut limit = space.limit(answer.most, norm, error);
-            found.clear();
-            collect(simd, values, lows, words, limit, first as u32, found);
+            found.rows.clear();
+            collect(simd, values, lows, words, limit, first as u32, &mut found.rows);
             let flat = values.as_flattened();
             deeper.clear();
-            if let Some((sketches, own)) = sketches {
-                let (low, high) = (&own[PANELS * id], &own[PANELS * id + 1]);
-                deepen(
-                    simd,
-                    high,
-                    low[PER_PANEL],
-                    sketches.deep(),
-                    flat,
-                    first as u32,
-                    limit,
-                    found,
-                    deeper,
-                );
+            if let (Some((sketches, own)), Some(bytes)) = (sketches, &self.prepared.bytes) {
+                if bytes.long() {
+                    let (low, high) = (&own[PANELS * id], &own[PANELS * id + 1]);
+                    deepen(
+                        simd,
+                        high,
+                        low[PER_PANEL],
+                        sketches.deep(),
+                        flat,
+                        first as u32,
+                        limit,
+                        &mut found.rows,
+                        deeper,
+                    );
+                }
                 let panels = match words {
                     [] => values.len(),
                     _ => words.iter().filter(|word| **word != 0).count(),
                 };
-                if found.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST
+                if found.rows.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST
                     && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED
                 {
                     hard.push(*id);
                     continue;
                 }
-            } else {
-                deeper.extend(found.iter().map(|column| flat[*column as usize - first]));
+                let mut reach = bytes.reach(root_above(answer.most));
+                bytes.narrow(simd, row, root_above(answer.most), found);
+                for (column, lower) in found.nearest_first() {
+                    if lower <= reach && Some(column) != probe && self.look(row, column, answer) {
+                        reach = bytes.reach(root_above(answer.most));
+                    }
+                }
+                continue;
             }
+            deeper.extend(found.rows.iter().map(|column| flat[*column as usize - first]));
             // The likeliest first: what it brings the bound down to spares others.
-            if let Some(likely) = (0..found.len()).min_by(|a, b| deeper[*a].total_cmp(&deeper[*b])) {
-                found.swap(0, likely);
+            if let Some(likely) = (0..found.rows.len()).min_by(|a, b| deeper[*a].total_cmp(&deeper[*b])) {
+                found.rows.swap(0, likely);
                 deeper.swap(0, likely);
             }
-            for (column, score) in found.iter().zip(deeper.iter()) {
+            for (column, score) in found.rows.iter().zip(deeper.iter()) {
                 if *score <= limit && Some(*column) != probe && self.look(row, *column, answer) {
                     limit = space.limit(answer.most, norm, error);
                 }

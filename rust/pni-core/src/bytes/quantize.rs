@@ -3,8 +3,7 @@
 //! A value becomes a number of units around an origin, cut off at −63 and 63. Cutting off moves no two rows apart (it
 //! is a projection onto a box), so units may be fine; what rounding leaves is measured, in units.
 
-use super::bounds::BLOCK;
-use crate::simd::lanes::Isa;
+use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 
 /// Units from the origin, at most: so few that products of two bytes can be added up in 16 bits.
@@ -14,14 +13,14 @@ pub const REACH: i8 = 63;
 #[inline(always)]
 fn quantize_block<I: Isa>(
     isa: I,
-    values: &[f32; BLOCK],
-    origin: &[f32; BLOCK],
+    values: &[f32; LANES],
+    origin: &[f32; LANES],
     per: f32,
-    out: &mut [i8; BLOCK],
+    out: &mut [i8; LANES],
     sums: &mut [I::F; 2],
 ) {
     let most = f32::from(REACH);
-    let mut units = [0.0f32; BLOCK];
+    let mut units = [0.0f32; LANES];
     for ((unit, value), origin) in units.iter_mut().zip(values).zip(origin) {
         // `clamp` would keep NaN; f32::max gives −63.
         #[allow(clippy::manual_clamp)]
@@ -42,14 +41,14 @@ fn quantize_block<I: Isa>(
 #[inline(always)]
 fn quantize_body<I: Isa>(isa: I, values: &[f32], origin: &[f32], per: f32, out: &mut [i8]) -> f32 {
     let mut sums = [isa.splat(0.0); 2];
-    let (blocks, rest) = values.as_chunks::<BLOCK>();
-    let (origins, last) = origin.as_chunks::<BLOCK>();
-    let (bytes, tail) = out[..values.len()].as_chunks_mut::<BLOCK>();
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    let (origins, last) = origin.as_chunks::<LANES>();
+    let (bytes, tail) = out[..values.len()].as_chunks_mut::<LANES>();
     for ((values, origin), out) in blocks.iter().zip(origins).zip(bytes) {
         quantize_block(isa, values, origin, per, out, &mut sums);
     }
     if !rest.is_empty() {
-        let (mut padded, mut around, mut bytes) = ([0.0; BLOCK], [0.0; BLOCK], [0; BLOCK]);
+        let (mut padded, mut around, mut bytes) = ([0.0; LANES], [0.0; LANES], [0; LANES]);
         padded[..rest.len()].copy_from_slice(rest);
         around[..rest.len()].copy_from_slice(&last[..rest.len()]);
         quantize_block(isa, &padded, &around, per, &mut bytes, &mut sums);
@@ -57,7 +56,7 @@ fn quantize_body<I: Isa>(isa: I, values: &[f32], origin: &[f32], per: f32, out: 
     }
     let [missed, length] = sums.map(|sum| isa.sum(sum));
     // The first factor covers the sums' own rounding, the second term that of the units, the constant what underflows.
-    let relative = 1e-5 + values.len() as f32 / 16.0 * f32::EPSILON;
+    let relative = 1e-5 + values.len() as f32 / LANES as f32 * f32::EPSILON;
     (missed.sqrt() + length.sqrt() * 4e-7) * (1.0 + relative) + 1e-15
 }
 
