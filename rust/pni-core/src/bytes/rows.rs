@@ -8,7 +8,7 @@ use crate::{Result, Simd};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a row come in pieces of this length, the last filled up with 0.
-const PIECE: usize = 4 * LANES;
+pub const PIECE: usize = 4 * LANES;
 
 /// A value is cut off beyond so many times the root of the mean square of a typical row. Finer units would lose more by
 /// cutting off than they gain; from 2 to 5 it made no difference.
@@ -86,6 +86,26 @@ impl RowBytes {
         })
     }
 
+    /// Rows.
+    pub fn len(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// Pieces of [`PIECE`] bytes that a row comes in.
+    pub fn pieces(&self) -> usize {
+        self.pieces
+    }
+
+    /// The bytes of a row, and their error in units.
+    pub fn row(&self, row: usize) -> (&[[i8; PIECE]], f32) {
+        (&self.values[row * self.pieces..][..self.pieces], self.errors[row])
+    }
+
+    /// Writes the bytes of another row to as many pieces; returns their error in units.
+    pub fn quantize(&self, simd: Simd, row: &[f32], bytes: &mut [[i8; PIECE]]) -> f32 {
+        quantize(simd, row, &self.origin, self.per, bytes.as_flattened_mut())
+    }
+
     /// Whether to compare rows takes so long that a look at something shorter first is worth it.
     pub fn long(&self) -> bool {
         self.pieces > 4
@@ -94,7 +114,7 @@ impl RowBytes {
     /// Keeps those of `left` that may be within `distance` of `row`.
     pub fn narrow(&self, simd: Simd, row: &[f32], distance: f32, left: &mut Narrowed) {
         left.bytes.resize(self.pieces, [0; PIECE]);
-        let error = quantize(simd, row, &self.origin, self.per, left.bytes.as_flattened_mut());
+        let error = self.quantize(simd, row, &mut left.bytes);
         narrow(simd, self, error, self.reach(distance), left);
     }
 
@@ -106,7 +126,7 @@ impl RowBytes {
     /// At most the distance, in units, of a row to one with these bytes and this error.
     #[inline(always)]
     fn lower<I: Isa>(&self, isa: I, bytes: &[[i8; PIECE]], error: f32, row: usize) -> f32 {
-        let own = &self.values[row * self.pieces..][..self.pieces];
+        let (own, own_error) = self.row(row);
         let mut squared = 0.0;
         for (a, b) in bytes.chunks(TOGETHER).zip(own.chunks(TOGETHER)) {
             let mut sums = isa.zero_int();
@@ -115,7 +135,7 @@ impl RowBytes {
             }
             squared += isa.sum(isa.to_float(sums));
         }
-        squared.sqrt() * (1.0 - ROUNDING) - (error + self.errors[row])
+        squared.sqrt() * (1.0 - ROUNDING) - (error + own_error)
     }
 }
 
@@ -176,7 +196,7 @@ mod tests {
     /// Which of `known` are not proved farther than `reach` from `point`.
     fn left(simd: Simd, known: &RowBytes, point: &[f32], reach: f32) -> Narrowed {
         let mut left = Narrowed {
-            rows: (0..known.errors.len() as u32).collect(),
+            rows: (0..known.len() as u32).collect(),
             ..Narrowed::default()
         };
         known.narrow(simd, point, reach, &mut left);

@@ -121,9 +121,7 @@ fn deepen_body<I: Isa>(
     first: u32,
     limit: f32,
     found: &mut Vec<u32>,
-    deeper: &mut Vec<f32>,
 ) {
-    deeper.clear();
     let mut kept = 0;
     for i in 0..found.len() {
         let column = found[i];
@@ -140,19 +138,16 @@ fn deepen_body<I: Isa>(
             half /= 2;
         }
         let score = scores[(column - first) as usize] + (rest * columns.rest[column as usize] - sums[0]);
-        if score <= limit {
-            found[kept] = column;
-            kept += 1;
-            deeper.push(score);
-        }
+        // Without a branch: what is kept cannot be foreseen.
+        found[kept] = column;
+        kept += usize::from(score <= limit);
     }
     found.truncate(kept);
 }
 
 multiversion! {
-    /// Scores, by both panels, of the columns `found` for a row of second sketch `row` and length `rest`. Leaves in
-    /// `found` those of at most `limit`, whose scores go to `deeper`. `scores` are those of the first panel,
-    /// from column `first` on.
+    /// Leaves in `found` the columns whose score by both panels, for a row of second sketch `row` and length `rest`, is at
+    /// most `limit`. `scores` are those of the first panel, from column `first` on.
     pub fn deepen(
         row: &[f32; LANES],
         rest: f32,
@@ -161,7 +156,6 @@ multiversion! {
         first: u32,
         limit: f32,
         found: &mut Vec<u32>,
-        deeper: &mut Vec<f32>,
     ) = deepen_body
 }
 

@@ -3,11 +3,13 @@
 //! 1. *Sketches*: each row's products with a few directions of large variance, and the length of the rest. One
 //!    short product bounds a distance from below; all are taken in register tiles.
 //! 2. The target with the lowest bound is computed, which bounds the answer from above; what can still be nearer
-//!    is thinned out by a float32 distance.
-//! 3. Where sketches leave too much (points without structure), products over all columns bound instead.
+//!    is thinned out by the rows' bytes and by a float32 distance.
+//! 3. Where sketches leave too much (points without structure), products over all columns bound instead: of bytes, or
+//!    of float32 where rows are short.
 //! 4. What float32 cannot tell apart is decided by [`squared`](crate::distance::squared), ties by the index.
 
 mod basis;
+mod bytes;
 mod filter;
 mod mask;
 mod pair;

@@ -2,6 +2,7 @@
 
 use super::PIECE;
 use super::basis::{PANELS, PER_PANEL};
+use super::bytes::BytePanels;
 use super::filter::Deep;
 use super::pair::Bounds;
 use super::space::{LONGEST, Space};
@@ -17,8 +18,6 @@ const FEW_QUERIES: usize = 16;
 const FEW_TARGETS: usize = 48;
 /// Up to so many columns a product over all of them costs as little as a sketch.
 const NARROW: usize = 48;
-/// Beyond so many values (1 GiB) no second copy of the targets is made for products over all columns.
-const MOST_VALUES: usize = 1 << 28;
 
 /// Sketches of the targets.
 #[derive(Debug)]
@@ -61,6 +60,7 @@ pub struct Prepared<'a> {
     pub sketches: Option<Sketches>,
     /// The columns' bytes, where there are sketches.
     pub bytes: Option<RowBytes>,
+    panels: OnceLock<BytePanels>,
     full: OnceLock<Panels>,
     simd: Simd,
 }
@@ -86,6 +86,7 @@ impl<'a> Prepared<'a> {
             direct: queries.rows() < FEW_QUERIES || count < FEW_TARGETS,
             sketches: None,
             bytes: None,
+            panels: OnceLock::new(),
             full: OnceLock::new(),
             simd: context.simd,
         };
@@ -112,12 +113,13 @@ impl<'a> Prepared<'a> {
         (target, &self.targets[target * self.width..][..self.width])
     }
 
-    /// Panels over all columns, made when first asked for; None where they would take too much memory or some
-    /// target is too far from the rest.
+    /// The columns' bytes in panels, made when first asked for.
+    pub fn byte_panels(&self, known: &RowBytes) -> &BytePanels {
+        self.panels.get_or_init(|| BytePanels::new(known))
+    }
+
+    /// Panels of short rows, all their columns, made when first asked for; None where some target is too far from the rest.
     pub fn full(&self) -> Option<&Panels> {
-        if self.targets.len() > MOST_VALUES {
-            return None;
-        }
         let panels = self.full.get_or_init(|| {
             let mut panels = Panels::new(self.width, self.count, f32::INFINITY);
             let share = 0.5 * (1.0 - self.space.full_error()) as f32;

@@ -1,5 +1,6 @@
 //! The search for a few queries at a time, on one thread.
 
+mod hard;
 mod narrow;
 
 use super::basis::PANELS;
@@ -11,7 +12,7 @@ use crate::bytes::Narrowed;
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::{Context, Matrix};
-use std::ops::Range;
+use hard::Hard;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Panels whose scores are held at a time.
@@ -29,7 +30,7 @@ pub struct Scratch {
     buffer: Vec<f32>,
     block: Block,
     sketches: Products,
-    gathered: Vec<f32>,
+    hard: Hard,
     scores: Scores,
 }
 
@@ -57,7 +58,6 @@ struct Scores {
     products: Products,
     wanted: Vec<bool>,
     found: Narrowed,
-    deeper: Vec<f32>,
 }
 
 /// What all threads share.
@@ -122,8 +122,8 @@ impl<'a> Worker<'a> {
             }
         }
         if self.prepared.direct {
-            for row in 0..count {
-                self.every(rows, row, 0..self.panels, block);
+            for (id, row) in rows.chunks_exact(self.prepared.width).enumerate() {
+                self.every(row, id, 0..self.panels, block);
             }
         } else {
             self.bounded(rows, count, scratch);
@@ -147,7 +147,7 @@ impl<'a> Worker<'a> {
         let Scratch {
             block,
             sketches: sketched,
-            gathered,
+            hard,
             scores,
             ..
         } = scratch;
@@ -166,8 +166,9 @@ impl<'a> Worker<'a> {
                 *norm = f32::INFINITY;
             }
         }
-        let sketches = self.prepared.sketches.as_ref().filter(|_| self.promising());
-        if let Some(sketches) = sketches {
+        let sketches = self.prepared.sketches.as_ref().zip(self.prepared.bytes.as_ref());
+        let sketches = sketches.filter(|_| self.promising());
+        if let Some((sketches, _)) = sketches {
             let centered = Rows {
                 values: &block.centered,
                 stride,
@@ -181,25 +182,18 @@ impl<'a> Worker<'a> {
             }
             let range = start..(start + SEGMENT).min(self.panels);
             let Some(sketches) = sketches else {
-                self.hard(rows, &every, range, block, gathered, scores);
+                self.hard(rows, &every, range, block, hard, scores);
                 continue;
             };
             let rows_of = Rows {
                 values: sketched.values.as_flattened(),
                 stride: PANELS * LANES,
             };
-            self.score(rows_of, &sketches.panels, &every, range.clone(), block, scores);
-            let hard = self.narrow(
-                rows,
-                &every,
-                range.clone(),
-                Some((sketches, &sketched.values)),
-                block,
-                scores,
-            );
+            self.score(rows_of, &sketches.0.panels, &every, range.clone(), block, scores);
+            let failed = self.narrow(rows, &range, sketches, &sketched.values, block, scores);
             self.tried.fetch_add(count, Ordering::Relaxed);
-            if !hard.is_empty() {
-                self.hard(rows, &hard, range, block, gathered, scores);
+            if !failed.is_empty() {
+                self.hard(rows, &failed, range, block, hard, scores);
             }
         }
     }
@@ -208,36 +202,5 @@ impl<'a> Worker<'a> {
     fn promising(&self) -> bool {
         let tried = self.tried.load(Ordering::Relaxed);
         tried < TRIAL || self.failed.load(Ordering::Relaxed) * 2 < tried
-    }
-
-    /// Panels `range` by products over all columns, for those rows where sketches tell too little.
-    fn hard(
-        &self,
-        rows: &[f32],
-        hard: &[usize],
-        range: Range<usize>,
-        block: &mut Block,
-        gathered: &mut Vec<f32>,
-        scores: &mut Scores,
-    ) {
-        let worth = hard.len() > GROUP / PAIR_COST;
-        let Some(full) = worth.then(|| self.prepared.full()).flatten() else {
-            for row in hard {
-                self.every(rows, *row, range.clone(), block);
-            }
-            return;
-        };
-        let stride = stride(self.prepared.width);
-        gathered.clear();
-        for row in hard {
-            gathered.extend_from_slice(&block.centered[row * stride..][..stride]);
-        }
-        gathered.resize(hard.len().next_multiple_of(GROUP) * stride, 0.0);
-        let rows_of = Rows {
-            values: gathered,
-            stride,
-        };
-        self.score(rows_of, full, hard, range.clone(), block, scores);
-        self.narrow(rows, hard, range, None, block, scores);
     }
 }

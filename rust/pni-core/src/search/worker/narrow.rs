@@ -1,6 +1,7 @@
 //! Scores of a block of queries, and what of them can be an answer.
 
 use super::{Answer, Block, PAIR_COST, Scores, Worker};
+use crate::bytes::RowBytes;
 use crate::distance::root_above;
 use crate::search::basis::{PANELS, PER_PANEL};
 use crate::search::filter::{collect, deepen, lowest};
@@ -12,7 +13,41 @@ use std::sync::atomic::Ordering;
 /// Queries that sketches must have failed before products over all columns are made ready.
 const FAILED: usize = 64;
 
+/// The scores of one query.
+#[derive(Clone, Copy)]
+pub(super) struct Scored<'a> {
+    /// Of the columns from `first` on.
+    pub values: &'a [[f32; LANES]],
+    /// The lowest of each panel.
+    pub lows: &'a [f32],
+    /// The mask's bits; empty without a mask.
+    pub words: &'a [u32],
+    pub first: u32,
+}
+
 impl Worker<'_> {
+    /// Flags the groups of queries `ids` and the panels in `range` that the mask allows something of; None without one.
+    pub(super) fn wanted<'a>(
+        &self,
+        ids: &[usize],
+        range: &Range<usize>,
+        block: &Block,
+        wanted: &'a mut Vec<bool>,
+    ) -> Option<&'a [bool]> {
+        self.mask?;
+        wanted.clear();
+        for ids in ids.chunks(GROUP) {
+            let start = wanted.len();
+            wanted.resize(start + range.len(), false);
+            for id in ids {
+                let words = &block.words[id * self.panels..][range.clone()];
+                let wanted = wanted[start..].iter_mut();
+                wanted.zip(words).for_each(|(wanted, word)| *wanted |= *word != 0);
+            }
+        }
+        Some(wanted)
+    }
+
     /// Scores of `rows`, which belong to queries `ids`, in panels `range`.
     pub(super) fn score(
         &self,
@@ -23,128 +58,128 @@ impl Worker<'_> {
         block: &Block,
         scores: &mut Scores,
     ) {
-        scores.wanted.clear();
-        if self.mask.is_some() {
-            for ids in ids.chunks(GROUP) {
-                let words = |id: &usize| &block.words[id * self.panels..][range.clone()];
-                let start = scores.wanted.len();
-                scores.wanted.resize(start + range.len(), false);
-                for id in ids {
-                    let wanted = scores.wanted[start..].iter_mut();
-                    wanted.zip(words(id)).for_each(|(wanted, word)| *wanted |= *word != 0);
-                }
-            }
-        }
-        let wanted = self.mask.is_some().then_some(&scores.wanted[..]);
+        let wanted = self.wanted(ids, &range, block, &mut scores.wanted);
         products(self.context.simd, rows, panels, range, wanted, &mut scores.products);
     }
 
-    /// Takes from the scores of queries `ids` what can be their answers. Where they are of sketches (those of the
-    /// targets and of all queries), returns instead those that are left with more pairs than products over all
-    /// columns would cost.
+    /// Takes from the scores of all queries' sketches in panels `range` what can be their answers. Returns those queries
+    /// that are left with more pairs than products over all columns would cost.
     pub(super) fn narrow(
         &self,
         rows: &[f32],
-        ids: &[usize],
-        range: Range<usize>,
-        sketches: Option<(&Sketches, &[[f32; LANES]])>,
+        range: &Range<usize>,
+        (sketches, known): (&Sketches, &RowBytes),
+        own: &[[f32; LANES]],
         block: &mut Block,
         scores: &mut Scores,
     ) -> Vec<usize> {
         let (simd, space) = (self.context.simd, &self.prepared.space);
-        let error = if sketches.is_some() {
-            space.bound_error()
-        } else {
-            space.full_error()
-        };
-        let first = range.start * LANES;
         let mut hard = Vec::new();
-        let Scores {
-            products,
-            found,
-            deeper,
-            ..
-        } = scores;
+        let Scores { products, found, .. } = scores;
         let values = products.values.chunks_exact(range.len());
-        for ((id, values), lows) in ids.iter().zip(values).zip(products.lowest.chunks_exact(range.len())) {
-            let norm = block.norms[*id];
+        let rows = rows.chunks_exact(self.prepared.width).enumerate();
+        for ((id, row), (values, lows)) in rows.zip(values.zip(products.lowest.chunks_exact(range.len()))) {
+            let norm = block.norms[id];
             if norm.is_infinite() {
-                self.every(rows, *id, range.clone(), block);
+                self.every(row, id, range.clone(), block);
                 continue;
             }
-            let words = match self.mask {
-                Some(_) => &block.words[id * self.panels..][range.clone()],
-                None => &[],
+            let scored = self.scored(values, lows, id, range, &block.words);
+            let answer = &mut block.answers[id];
+            let limit = |most| space.limit(most, norm, space.bound_error());
+            let Some(probe) = self.within(row, scored, limit, answer, &mut found.rows) else {
+                continue;
             };
-            let answer = &mut block.answers[*id];
-            let lowest = lowest(simd, values, lows, words);
-            if lowest > space.limit(answer.most, norm, error) {
+            if known.long() {
+                let (low, high) = (&own[PANELS * id], &own[PANELS * id + 1]);
+                let (deep, flat, limit) = (sketches.deep(), values.as_flattened(), limit(answer.most));
+                deepen(
+                    simd,
+                    high,
+                    low[PER_PANEL],
+                    deep,
+                    flat,
+                    scored.first,
+                    limit,
+                    &mut found.rows,
+                );
+            }
+            let panels = match scored.words {
+                [] => values.len(),
+                words => words.iter().filter(|word| **word != 0).count(),
+            };
+            if found.rows.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST
+                && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED
+            {
+                hard.push(id);
                 continue;
             }
-            let row = &rows[id * self.prepared.width..][..self.prepared.width];
-            found.rows.clear();
-            collect(simd, values, lows, words, lowest, first as u32, &mut found.rows);
-            let probe = found.rows.first().copied();
-            if let Some(probe) = probe {
-                self.look(row, probe, answer);
-            }
-            let mut limit = space.limit(answer.most, norm, error);
-            found.rows.clear();
-            collect(simd, values, lows, words, limit, first as u32, &mut found.rows);
-            let flat = values.as_flattened();
-            deeper.clear();
-            if let (Some((sketches, own)), Some(bytes)) = (sketches, &self.prepared.bytes) {
-                if bytes.long() {
-                    let (low, high) = (&own[PANELS * id], &own[PANELS * id + 1]);
-                    deepen(
-                        simd,
-                        high,
-                        low[PER_PANEL],
-                        sketches.deep(),
-                        flat,
-                        first as u32,
-                        limit,
-                        &mut found.rows,
-                        deeper,
-                    );
-                }
-                let panels = match words {
-                    [] => values.len(),
-                    _ => words.iter().filter(|word| **word != 0).count(),
-                };
-                if found.rows.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST
-                    && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED
-                {
-                    hard.push(*id);
-                    continue;
-                }
-                let mut reach = bytes.reach(root_above(answer.most));
-                bytes.narrow(simd, row, root_above(answer.most), found);
-                for (column, lower) in found.nearest_first() {
-                    if lower <= reach && Some(column) != probe && self.look(row, column, answer) {
-                        reach = bytes.reach(root_above(answer.most));
-                    }
-                }
-                continue;
-            }
-            deeper.extend(found.rows.iter().map(|column| flat[*column as usize - first]));
-            // The likeliest first: what it brings the bound down to spares others.
-            if let Some(likely) = (0..found.rows.len()).min_by(|a, b| deeper[*a].total_cmp(&deeper[*b])) {
-                found.rows.swap(0, likely);
-                deeper.swap(0, likely);
-            }
-            for (column, score) in found.rows.iter().zip(deeper.iter()) {
-                if *score <= limit && Some(*column) != probe && self.look(row, *column, answer) {
-                    limit = space.limit(answer.most, norm, error);
+            let mut reach = root_above(answer.most);
+            known.narrow(simd, row, reach, found);
+            for (column, lower) in found.nearest_first() {
+                if lower <= known.reach(reach) && column != probe && self.look(row, column, answer) {
+                    reach = root_above(answer.most);
                 }
             }
         }
         hard
     }
 
+    /// The scores of query `id` in panels `range`, given the mask's `words`.
+    pub(super) fn scored<'a>(
+        &self,
+        values: &'a [[f32; LANES]],
+        lows: &'a [f32],
+        id: usize,
+        range: &Range<usize>,
+        words: &'a [u32],
+    ) -> Scored<'a> {
+        let words = match self.mask {
+            Some(_) => &words[id * self.panels..][range.clone()],
+            None => &[],
+        };
+        let first = (range.start * LANES) as u32;
+        Scored {
+            values,
+            lows,
+            words,
+            first,
+        }
+    }
+
+    /// Looks at the column of the lowest score, then writes to `found` the columns that can still be the answer: those of
+    /// scores at most `limit` of its squared distance. Returns the column it looked at; none where nothing can be.
+    pub(super) fn within(
+        &self,
+        row: &[f32],
+        scored: Scored<'_>,
+        limit: impl Fn(f64) -> f32,
+        answer: &mut Answer,
+        found: &mut Vec<u32>,
+    ) -> Option<u32> {
+        let Scored {
+            values,
+            lows,
+            words,
+            first,
+        } = scored;
+        let simd = self.context.simd;
+        let lowest = lowest(simd, values, lows, words);
+        if lowest > limit(answer.most) {
+            return None;
+        }
+        found.clear();
+        collect(simd, values, lows, words, lowest, first, found);
+        let probe = found.first().copied()?;
+        self.look(row, probe, answer);
+        found.clear();
+        collect(simd, values, lows, words, limit(answer.most), first, found);
+        Some(probe)
+    }
+
     /// Looks at one pair in float32; whether that brought the answer's bound down.
     #[inline]
-    fn look(&self, row: &[f32], column: u32, answer: &mut Answer) -> bool {
+    pub(super) fn look(&self, row: &[f32], column: u32, answer: &mut Answer) -> bool {
         let target = self.prepared.target(column as usize).1;
         let (least, most) = self.prepared.bounds.of(self.context.simd, row, target);
         if least <= answer.most {
@@ -158,8 +193,7 @@ impl Worker<'_> {
     }
 
     /// Looks at every pair of a query in panels `range`.
-    pub(super) fn every(&self, rows: &[f32], id: usize, range: Range<usize>, block: &mut Block) {
-        let row = &rows[id * self.prepared.width..][..self.prepared.width];
+    pub(super) fn every(&self, row: &[f32], id: usize, range: Range<usize>, block: &mut Block) {
         for panel in range {
             if self.context.control.cancelled() {
                 return;

@@ -1,0 +1,198 @@
+//! All pairs of some rows and columns by their bytes: squared distances in whole units, in register tiles. Where short
+//! sketches leave too much in doubt they cost a fraction of float32 products and rule out nearly as much.
+
+use super::tile::{GROUP, LANES, Products};
+use crate::Simd;
+use crate::bytes::RowBytes;
+use crate::bytes::quantize::REACH;
+use crate::simd::lanes::{Isa, LANES as HALF};
+use crate::simd::multiversion;
+use std::ops::Range;
+
+/// What makes a signed byte unsigned.
+const OFFSET: i8 = REACH + 1;
+
+/// Two times four bytes of each of a panel's columns, by halves of the panel.
+type Fours = [[[u8; 4 * HALF]; 2]; 2];
+
+/// The bytes of all columns, [`LANES`] side by side.
+#[derive(Debug)]
+pub struct BytePanels {
+    /// [`Fours`] of a panel.
+    depth: usize,
+    values: Vec<Fours>,
+    /// Squared lengths in units; infinite where there is no column.
+    norms: Vec<[f32; LANES]>,
+    /// The largest error of a column's bytes.
+    error: f32,
+    /// What float32 may take from a squared distance.
+    rounding: f32,
+}
+
+/// Some rows in bytes; whole groups of [`GROUP`].
+#[derive(Debug, Default)]
+pub struct ByteRows {
+    bytes: Vec<[i8; 4 * HALF]>,
+    /// |q|² + 2·64·Σq of each: what a squared distance is besides the column's norm and the product.
+    own: Vec<f32>,
+    /// Errors of the bytes.
+    errors: Vec<f32>,
+}
+
+impl BytePanels {
+    /// The panels of these columns.
+    pub fn new(known: &RowBytes) -> Self {
+        let (count, pieces) = (known.len(), known.pieces());
+        let (panels, depth) = (count.div_ceil(LANES), pieces * HALF / 2);
+        let mut made = Self {
+            depth,
+            values: vec![[[[OFFSET as u8; 4 * HALF]; 2]; 2]; panels * depth],
+            norms: vec![[f32::INFINITY; LANES]; panels],
+            error: 0.0,
+            rounding: 0.01 * (pieces * 4 * HALF) as f32,
+        };
+        for column in 0..count {
+            let (panel, lane) = (column / LANES, column % LANES);
+            let (bytes, error) = known.row(column);
+            let (fours, _) = bytes.as_flattened().as_chunks::<8>();
+            for (to, from) in made.values[panel * depth..].iter_mut().zip(fours) {
+                let half = &mut to[lane / HALF];
+                for (i, byte) in from.iter().enumerate() {
+                    half[i / 4][lane % HALF * 4 + i % 4] = (byte + OFFSET) as u8;
+                }
+            }
+            let square = |sum: i32, q: &i8| sum + i32::from(*q) * i32::from(*q);
+            made.norms[panel][lane] = bytes.as_flattened().iter().fold(0, square) as f32;
+            made.error = made.error.max(error);
+        }
+        made
+    }
+
+    /// What a value of [`BytePanels::products`] must exceed to prove a column farther than `reach` units from `row`.
+    pub fn limit(&self, rows: &ByteRows, row: usize, reach: f32) -> f32 {
+        let most = reach + rows.errors[row] + self.error;
+        // Never infinite, as the value where there is no column is.
+        (most * most * 1.000_01 + self.rounding).min(f32::MAX)
+    }
+
+    /// For each of `rows` and each column of the panels in `range` the squared distance of their bytes; `range.len()` panels
+    /// a row. `wanted` is as for [`products`](super::tile::products).
+    pub fn products(
+        &self,
+        simd: Simd,
+        rows: &ByteRows,
+        range: Range<usize>,
+        wanted: Option<&[bool]>,
+        out: &mut Products,
+    ) {
+        let (count, groups) = (range.len(), rows.own.len() / GROUP);
+        let stride = self.depth * 2 / HALF;
+        out.values.resize(groups * GROUP * count, [0.0; LANES]);
+        out.lowest.resize(groups * GROUP * count, 0.0);
+        for (place, panel) in range.enumerate() {
+            let columns = &self.values[panel * self.depth..][..self.depth];
+            for group in 0..groups {
+                if wanted.is_some_and(|wanted| !wanted[group * count + place]) {
+                    continue;
+                }
+                let bytes = &rows.bytes[group * GROUP * stride..][..GROUP * stride];
+                let own = &rows.own[group * GROUP..][..GROUP];
+                let first = group * GROUP * count + place;
+                let (values, lowest) = (&mut out.values[first..], &mut out.lowest[first..]);
+                tile(simd, bytes, own, columns, &self.norms[panel], count, values, lowest);
+            }
+        }
+    }
+}
+
+impl ByteRows {
+    /// Becomes the bytes of `rows` (of `width` values), filled up to a whole group.
+    pub fn fill<'a>(&mut self, simd: Simd, known: &RowBytes, rows: impl ExactSizeIterator<Item = &'a [f32]>) {
+        let (pieces, count) = (known.pieces(), rows.len().next_multiple_of(GROUP));
+        self.bytes.clear();
+        self.bytes.resize(count * pieces, [0; 4 * HALF]);
+        self.own.clear();
+        self.own.resize(count, 0.0);
+        self.errors.clear();
+        for ((row, bytes), own) in rows.zip(self.bytes.chunks_exact_mut(pieces)).zip(&mut self.own) {
+            self.errors.push(known.quantize(simd, row, bytes));
+            let sum = |part: i32, q: &i8| part + i32::from(*q) * (i32::from(*q) + 2 * i32::from(OFFSET));
+            *own = bytes.as_flattened().iter().fold(0, sum) as f32;
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn tile_body<I: Isa>(
+    isa: I,
+    rows: &[[i8; 4 * HALF]],
+    own: &[f32],
+    columns: &[Fours],
+    norms: &[f32; LANES],
+    step: usize,
+    values: &mut [[f32; LANES]],
+    lowest: &mut [f32],
+) {
+    // As many sums as there are registers for.
+    if I::ONE_REGISTER {
+        rows_at_once::<I, GROUP>(isa, rows, own, columns, norms, step, values, lowest);
+    } else {
+        rows_at_once::<I, 2>(isa, rows, own, columns, norms, step, values, lowest);
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn rows_at_once<I: Isa, const ROWS: usize>(
+    isa: I,
+    rows: &[[i8; 4 * HALF]],
+    own: &[f32],
+    columns: &[Fours],
+    norms: &[f32; LANES],
+    step: usize,
+    values: &mut [[f32; LANES]],
+    lowest: &mut [f32],
+) {
+    let (norms, _) = norms.as_chunks::<HALF>();
+    let (eights, _) = rows.as_flattened().as_chunks::<8>();
+    for first in (0..GROUP).step_by(ROWS) {
+        let row: [&[[i8; 8]]; ROWS] = std::array::from_fn(|r| &eights[(first + r) * columns.len()..][..columns.len()]);
+        let mut sums = [[isa.zero_int(); 2]; ROWS];
+        for (k, fours) in columns.iter().enumerate() {
+            for (sums, row) in sums.iter_mut().zip(row) {
+                let [a, b, c, d, e, f, g, h] = row[k];
+                for (sum, half) in sums.iter_mut().zip(fours) {
+                    *sum = isa.dot_two(*sum, half, [[a, b, c, d], [e, f, g, h]]);
+                }
+            }
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            let (place, own) = ((first + r) * step, isa.splat(own[first + r]));
+            let (halves, _) = values[place].as_chunks_mut::<HALF>();
+            let mut least = isa.splat(f32::INFINITY);
+            for ((sum, norms), half) in sums.into_iter().zip(norms).zip(halves) {
+                let norms = isa.add(isa.load(norms), own);
+                let squared = isa.mul_add(isa.to_float(sum), isa.splat(-2.0), norms);
+                isa.store(squared, half);
+                least = isa.min(least, squared);
+            }
+            let mut lanes = [0.0; HALF];
+            isa.store(least, &mut lanes);
+            lowest[place] = lanes.into_iter().fold(f32::INFINITY, f32::min);
+        }
+    }
+}
+
+multiversion! {
+    /// A tile of [`GROUP`] rows and a panel; row i goes to place i·`step` of `values` and `lowest`.
+    fn tile(
+        rows: &[[i8; 4 * HALF]],
+        own: &[f32],
+        columns: &[Fours],
+        norms: &[f32; LANES],
+        step: usize,
+        values: &mut [[f32; LANES]],
+        lowest: &mut [f32],
+    ) = tile_body
+}
