@@ -6,17 +6,12 @@ use crate::Simd;
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 
-/// Panels of directions.
-pub const PANELS: usize = 2;
-/// Directions of a panel: its last lane is left for the length of what they do not catch.
-pub const PER_PANEL: usize = LANES - 1;
-/// Directions.
-pub const DIRECTIONS: usize = PANELS * PER_PANEL;
+/// Directions: one panel of them, whose last lane is left for the length of what they do not catch.
+pub const DIRECTIONS: usize = LANES - 1;
 
 const ROUNDS: usize = 2;
 
-/// Up to [`DIRECTIONS`] orthonormal directions (the others zero) as the columns of [`PANELS`] panels, with the last
-/// lane of each zero. `sample` holds whole rows of `columns` values around zero.
+/// Up to [`DIRECTIONS`] orthonormal directions (the others zero) as the columns of a panel, with the last lane zero. `sample` holds whole rows of `columns` values around zero.
 pub fn basis(simd: Simd, sample: &[f32], columns: usize) -> Panels {
     let rows = sample.len() / columns;
     let mut padded = sample.to_vec();
@@ -36,18 +31,18 @@ pub fn basis(simd: Simd, sample: &[f32], columns: usize) -> Panels {
             .zip(&sample[row * columns..])
             .for_each(|(to, from)| *to = f64::from(*from));
     }
-    let mut panels = orthonormal(simd, &mut directions, columns, 1);
+    let mut panel = orthonormal(simd, &mut directions, columns, 1);
     let padded = Rows {
         values: &padded,
         stride: columns,
     };
     let (mut weights, mut sums) = (Products::default(), Products::default());
-    let mut transposed = vec![0.0; PANELS * LANES * rows];
+    let mut transposed = vec![0.0; LANES * rows];
     // The second pass removes what rounding left of the first; only the last directions need it.
     for passes in 1..=ROUNDS {
-        products(simd, padded, &panels, 0..PANELS, None, &mut weights);
-        for (row, weights) in weights.values.chunks_exact(PANELS).enumerate().take(rows) {
-            for (lane, weight) in weights.as_flattened().iter().enumerate() {
+        products(simd, padded, &panel, 0..1, None, &mut weights);
+        for (row, weights) in weights.values.iter().enumerate().take(rows) {
+            for (lane, weight) in weights.iter().enumerate() {
                 transposed[lane * rows + row] = *weight;
             }
         }
@@ -56,21 +51,20 @@ pub fn basis(simd: Simd, sample: &[f32], columns: usize) -> Panels {
             stride: rows,
         };
         products(simd, transposed, &by_column, 0..by_column.count(), None, &mut sums);
-        for (i, direction) in directions.chunks_exact_mut(columns).enumerate() {
-            let row = i / PER_PANEL * LANES + i % PER_PANEL;
+        for (row, direction) in directions.chunks_exact_mut(columns).enumerate() {
             let sums = sums.values[row * by_column.count()..].as_flattened().iter();
             direction
                 .iter_mut()
                 .zip(sums)
                 .for_each(|(to, from)| *to = f64::from(*from));
         }
-        panels = orthonormal(simd, &mut directions, columns, passes);
+        panel = orthonormal(simd, &mut directions, columns, passes);
     }
-    panels
+    panel
 }
 
 /// Makes the rows of `directions` orthonormal in float64, those that depend on others zero, and returns them as
-/// columns of panels.
+/// columns of a panel.
 fn orthonormal(simd: Simd, directions: &mut [f64], columns: usize, passes: usize) -> Panels {
     for i in 0..DIRECTIONS {
         let (before, rest) = directions.split_at_mut(i * columns);
@@ -88,15 +82,15 @@ fn orthonormal(simd: Simd, directions: &mut [f64], columns: usize, passes: usize
             *value *= inverse;
         }
     }
-    let mut panels = Panels::new(columns, PANELS * LANES, 0.0);
-    for ((values, _), directions) in panels.parts().zip(directions.chunks_exact(PER_PANEL * columns)) {
+    let mut panel = Panels::new(columns, LANES, 0.0);
+    for (values, _) in panel.parts() {
         for (lane, direction) in directions.chunks_exact(columns).enumerate() {
             for (values, value) in values.iter_mut().zip(direction) {
                 values[lane] = *value as f32;
             }
         }
     }
-    panels
+    panel
 }
 
 const SUMS: usize = 16;
@@ -150,17 +144,14 @@ mod tests {
             })
             .collect();
         for simd in Simd::available() {
-            let mut panels = basis(simd, &sample, columns);
-            let values: Vec<Vec<[f32; LANES]>> = panels.parts().map(|(values, _)| values.to_vec()).collect();
-            let column = |place: usize| {
-                let values = values[place / LANES].iter();
-                values.map(move |values| f64::from(values[place % LANES]))
-            };
+            let mut panel = basis(simd, &sample, columns);
+            let values: Vec<[f32; LANES]> = panel.parts().flat_map(|(values, _)| values.to_vec()).collect();
+            let column = |lane: usize| values.iter().map(move |values| f64::from(values[lane]));
             let mut caught = vec![0.0; rows];
-            for a in 0..PANELS * LANES {
+            for a in 0..LANES {
                 let length: f64 = column(a).map(|x| x * x).sum();
                 assert!(length == 0.0 || (length - 1.0).abs() < 1e-5, "{length}");
-                assert!(length == 0.0 || a % LANES < PER_PANEL);
+                assert!(length == 0.0 || a < DIRECTIONS);
                 for b in 0..a {
                     let product: f64 = column(a).zip(column(b)).map(|(x, y)| x * y).sum();
                     assert!(product.abs() < 1e-5, "{product}");

@@ -179,7 +179,16 @@ fn rows_at_once<I: Isa, const ROWS: usize>(
             }
             let mut lanes = [0.0; HALF];
             isa.store(least, &mut lanes);
-            lowest[place] = lanes.into_iter().fold(f32::INFINITY, f32::min);
+            for half in [8, 4, 2, 1] {
+                for i in 0..half {
+                    lanes[i] = if lanes[i + half] < lanes[i] {
+                        lanes[i + half]
+                    } else {
+                        lanes[i]
+                    };
+                }
+            }
+            lowest[place] = lanes[0];
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Scans over the bounds of one row.
 
-use super::pair::fused;
 use super::tile::LANES;
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
@@ -99,64 +98,6 @@ multiversion! {
         first: u32,
         found: &mut Vec<u32>,
     ) = collect_body
-}
-
-/// Sketches beyond the first panel: `values` of each, and the length of what the first panel leaves.
-#[derive(Debug, Clone, Copy)]
-pub struct Deep<'a> {
-    /// Products with the directions of the second panel, and the length of what both leave.
-    pub values: &'a [[f32; LANES]],
-    /// Length of what the first panel leaves.
-    pub rest: &'a [f32],
-}
-
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn deepen_body<I: Isa>(
-    _: I,
-    row: &[f32; LANES],
-    rest: f32,
-    columns: Deep<'_>,
-    scores: &[f32],
-    first: u32,
-    limit: f32,
-    found: &mut Vec<u32>,
-) {
-    let mut kept = 0;
-    for i in 0..found.len() {
-        let column = found[i];
-        let values = &columns.values[column as usize];
-        let mut sums = [0.0f32; 16];
-        for lane in 0..16 {
-            sums[lane] = fused::<I>(row[lane], values[lane], row[lane + 16] * values[lane + 16]);
-        }
-        let mut half = 8;
-        while half > 0 {
-            for lane in 0..half {
-                sums[lane] += sums[lane + half];
-            }
-            half /= 2;
-        }
-        let score = scores[(column - first) as usize] + (rest * columns.rest[column as usize] - sums[0]);
-        // Without a branch: what is kept cannot be foreseen.
-        found[kept] = column;
-        kept += usize::from(score <= limit);
-    }
-    found.truncate(kept);
-}
-
-multiversion! {
-    /// Leaves in `found` the columns whose score by both panels, for a row of second sketch `row` and length `rest`, is at
-    /// most `limit`. `scores` are those of the first panel, from column `first` on.
-    pub fn deepen(
-        row: &[f32; LANES],
-        rest: f32,
-        columns: Deep<'_>,
-        scores: &[f32],
-        first: u32,
-        limit: f32,
-        found: &mut Vec<u32>,
-    ) = deepen_body
 }
 
 #[cfg(test)]

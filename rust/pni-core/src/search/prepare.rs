@@ -1,9 +1,7 @@
 //! The targets, made ready for a call.
 
 use super::PIECE;
-use super::basis::{PANELS, PER_PANEL};
 use super::bytes::BytePanels;
-use super::filter::Deep;
 use super::pair::Bounds;
 use super::space::{LONGEST, Space};
 use super::tile::{GROUP, LANES, Panels, Products, Rows, stride};
@@ -19,24 +17,22 @@ const FEW_TARGETS: usize = 48;
 /// Up to so many columns a product over all of them costs as little as a sketch.
 const NARROW: usize = 48;
 
-/// Sketches of the targets.
+/// Sketches and bytes of the targets.
 #[derive(Debug)]
 pub struct Sketches {
     /// What sketches are made with.
     pub directions: Panels,
-    /// The first panel of each sketch, negated, as columns; half the squared lengths as addends.
+    /// The sketches, negated, as columns; half the squared lengths as addends.
     pub panels: Panels,
-    deep: Vec<[f32; LANES]>,
-    rest: Vec<f32>,
+    /// The columns' bytes.
+    pub bytes: RowBytes,
+    byte_panels: OnceLock<BytePanels>,
 }
 
 impl Sketches {
-    /// The second panels.
-    pub fn deep(&self) -> Deep<'_> {
-        Deep {
-            values: &self.deep,
-            rest: &self.rest,
-        }
+    /// The columns' bytes in panels, made when first asked for.
+    pub fn byte_panels(&self) -> &BytePanels {
+        self.byte_panels.get_or_init(|| BytePanels::new(&self.bytes))
     }
 }
 
@@ -58,9 +54,6 @@ pub struct Prepared<'a> {
     pub direct: bool,
     /// Sketches, unless rows are too short for them.
     pub sketches: Option<Sketches>,
-    /// The columns' bytes, where there are sketches.
-    pub bytes: Option<RowBytes>,
-    panels: OnceLock<BytePanels>,
     full: OnceLock<Panels>,
     simd: Simd,
 }
@@ -85,24 +78,21 @@ impl<'a> Prepared<'a> {
             bounds: Bounds::new(width),
             direct: queries.rows() < FEW_QUERIES || count < FEW_TARGETS,
             sketches: None,
-            bytes: None,
-            panels: OnceLock::new(),
             full: OnceLock::new(),
             simd: context.simd,
         };
         if !prepared.direct && width > NARROW {
             let directions = prepared.space.directions(context.simd, targets, queries);
-            let mut sketches = Sketches {
-                directions,
-                panels: Panels::new(LANES, count, f32::INFINITY),
-                deep: vec![[0.0; LANES]; count],
-                rest: vec![0.0; count],
-            };
-            prepared.direct = !prepared.fill(&mut sketches, team)?;
-            prepared.sketches = Some(sketches);
+            let mut panels = Panels::new(LANES, count, f32::INFINITY);
+            prepared.direct = !prepared.fill(&directions, &mut panels, team)?;
             let (simd, origin) = (context.simd, prepared.space.origin());
             let bytes = RowBytes::new(count, origin, |column| prepared.target(column).1, simd, team)?;
-            prepared.bytes = Some(bytes);
+            prepared.sketches = Some(Sketches {
+                directions,
+                panels,
+                bytes,
+                byte_panels: OnceLock::new(),
+            });
         }
         Ok(prepared)
     }
@@ -111,11 +101,6 @@ impl<'a> Prepared<'a> {
     pub fn target(&self, column: usize) -> (usize, &'a [f32]) {
         let target = self.order.map_or(column, |order| order[column] as usize);
         (target, &self.targets[target * self.width..][..self.width])
-    }
-
-    /// The columns' bytes in panels, made when first asked for.
-    pub fn byte_panels(&self, known: &RowBytes) -> &BytePanels {
-        self.panels.get_or_init(|| BytePanels::new(known))
     }
 
     /// Panels of short rows, all their columns, made when first asked for; None where some target is too far from the rest.
@@ -142,12 +127,10 @@ impl<'a> Prepared<'a> {
     }
 
     /// Makes the sketches; whether no target is too long to be bounded.
-    fn fill(&self, sketches: &mut Sketches, team: &Team<'_>) -> Result<bool> {
+    fn fill(&self, directions: &Panels, panels: &mut Panels, team: &Team<'_>) -> Result<bool> {
         let share = 0.5 * (1.0 - self.space.bound_error()) as f32;
         let sound = AtomicBool::new(true);
-        let directions = &sketches.directions;
-        let deep = sketches.deep.chunks_mut(LANES).zip(sketches.rest.chunks_mut(LANES));
-        let parts: Vec<_> = sketches.panels.parts().zip(deep).map(Mutex::new).collect();
+        let parts: Vec<_> = panels.parts().map(Mutex::new).collect();
         let (width, per_piece) = (self.width, PIECE / LANES);
         team.each(parts.len().div_ceil(per_piece), |piece| {
             let stride = stride(width);
@@ -171,12 +154,10 @@ impl<'a> Prepared<'a> {
                 };
                 self.space.sketch(self.simd, rows, &norms, directions, &mut sketches);
                 let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-                let ((values, base), (deep, rest)) = &mut *part;
-                for (lane, sketch) in sketches.values.chunks_exact(PANELS).enumerate().take(used) {
+                let (values, base) = &mut *part;
+                for (lane, sketch) in sketches.values.iter().enumerate().take(used) {
                     base[lane] = share * norms[lane];
-                    rest[lane] = sketch[0][PER_PANEL];
-                    deep[lane] = sketch[1];
-                    for (values, value) in values.iter_mut().zip(&sketch[0]) {
+                    for (values, value) in values.iter_mut().zip(sketch) {
                         values[lane] = -value;
                     }
                 }

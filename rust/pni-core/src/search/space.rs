@@ -2,7 +2,7 @@
 //! directions. All errors made on the way are accounted for here.
 
 use super::UNIT;
-use super::basis::{DIRECTIONS, PANELS, PER_PANEL, basis};
+use super::basis::{DIRECTIONS, basis};
 use super::pair::{center, norm_error};
 use super::tile::{LANES, Panels, Products, Rows, products, rounding};
 use crate::matrix::first_not_finite;
@@ -76,7 +76,7 @@ impl Space {
     /// As [`Space::full_error`] for sketches.
     pub fn bound_error(&self) -> f64 {
         let sketch = self.sketch_error();
-        let terms = 8.0 * UNIT + norm_error(self.columns) + 3.0 * sketch + 4.0 * rounding(PANELS * LANES);
+        let terms = 8.0 * UNIT + norm_error(self.columns) + 3.0 * sketch + 4.0 * rounding(LANES);
         2.0 * terms
     }
 
@@ -111,18 +111,15 @@ impl Space {
         basis(simd, &sample, self.columns)
     }
 
-    /// Sketches of `rows` (whole groups, as centred, of squared lengths `norms`), [`PANELS`] panels a row: products
-    /// with the `directions`, and in the last lane of each at least the length of what is left from there on.
+    /// Sketches of `rows` (whole groups, as centred, of squared lengths `norms`), a panel a row: products with the
+    /// `directions`, and in the last lane at least the length of what they leave.
     pub fn sketch(&self, simd: Simd, rows: Rows<'_>, norms: &[f32], directions: &Panels, out: &mut Products) {
-        products(simd, rows, directions, 0..PANELS, None, out);
+        products(simd, rows, directions, 0..1, None, out);
         let error = self.sketch_error();
-        let slack = 2.0 * (norm_error(self.columns) + 3.0 * error + (PANELS * LANES) as f64 * UNIT) as f32;
-        for (sketches, norm) in out.values.chunks_exact_mut(PANELS).zip(norms) {
-            let mut caught = 0.0;
-            for sketch in sketches {
-                caught += sketch[..PER_PANEL].iter().map(|value| value * value).sum::<f32>();
-                sketch[PER_PANEL] = ((norm - caught).max(0.0) + slack * norm).sqrt();
-            }
+        let slack = 2.0 * (norm_error(self.columns) + 3.0 * error + LANES as f64 * UNIT) as f32;
+        for (sketch, norm) in out.values.iter_mut().zip(norms) {
+            let caught: f32 = sketch[..DIRECTIONS].iter().map(|value| value * value).sum();
+            sketch[DIRECTIONS] = ((norm - caught).max(0.0) + slack * norm).sqrt();
         }
     }
 }

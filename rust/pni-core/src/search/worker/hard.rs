@@ -25,8 +25,8 @@ impl Worker<'_> {
         scores: &mut Scores,
     ) {
         let (simd, width, space) = (self.context.simd, self.prepared.width, &self.prepared.space);
-        if let Some(known) = &self.prepared.bytes {
-            let panels = self.prepared.byte_panels(known);
+        if let Some(sketches) = &self.prepared.sketches {
+            let (known, panels) = (&sketches.bytes, sketches.byte_panels());
             let own = ids.iter().map(|id| &rows[id * width..][..width]);
             hard.bytes.fill(simd, known, own);
             let wanted = self.wanted(ids, &range, block, &mut scores.wanted);

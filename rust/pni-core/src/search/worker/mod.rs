@@ -3,7 +3,6 @@
 mod hard;
 mod narrow;
 
-use super::basis::PANELS;
 use super::prepare::Prepared;
 use super::space::LONGEST;
 use super::tile::{GROUP, LANES, Products, Rows, stride};
@@ -166,9 +165,8 @@ impl<'a> Worker<'a> {
                 *norm = f32::INFINITY;
             }
         }
-        let sketches = self.prepared.sketches.as_ref().zip(self.prepared.bytes.as_ref());
-        let sketches = sketches.filter(|_| self.promising());
-        if let Some((sketches, _)) = sketches {
+        let sketches = self.prepared.sketches.as_ref().filter(|_| self.promising());
+        if let Some(sketches) = sketches {
             let centered = Rows {
                 values: &block.centered,
                 stride,
@@ -187,10 +185,10 @@ impl<'a> Worker<'a> {
             };
             let rows_of = Rows {
                 values: sketched.values.as_flattened(),
-                stride: PANELS * LANES,
+                stride: LANES,
             };
-            self.score(rows_of, &sketches.0.panels, &every, range.clone(), block, scores);
-            let failed = self.narrow(rows, &range, sketches, &sketched.values, block, scores);
+            self.score(rows_of, &sketches.panels, &every, range.clone(), block, scores);
+            let failed = self.narrow(rows, &range, &sketches.bytes, block, scores);
             self.tried.fetch_add(count, Ordering::Relaxed);
             if !failed.is_empty() {
                 self.hard(rows, &failed, range, block, hard, scores);

@@ -3,9 +3,7 @@
 use super::{Answer, Block, PAIR_COST, Scores, Worker};
 use crate::bytes::RowBytes;
 use crate::distance::root_above;
-use crate::search::basis::{PANELS, PER_PANEL};
-use crate::search::filter::{collect, deepen, lowest};
-use crate::search::prepare::Sketches;
+use crate::search::filter::{collect, lowest};
 use crate::search::tile::{GROUP, LANES, Panels, Rows, products};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -68,8 +66,7 @@ impl Worker<'_> {
         &self,
         rows: &[f32],
         range: &Range<usize>,
-        (sketches, known): (&Sketches, &RowBytes),
-        own: &[[f32; LANES]],
+        known: &RowBytes,
         block: &mut Block,
         scores: &mut Scores,
     ) -> Vec<usize> {
@@ -90,20 +87,6 @@ impl Worker<'_> {
             let Some(probe) = self.within(row, scored, limit, answer, &mut found.rows) else {
                 continue;
             };
-            if known.long() {
-                let (low, high) = (&own[PANELS * id], &own[PANELS * id + 1]);
-                let (deep, flat, limit) = (sketches.deep(), values.as_flattened(), limit(answer.most));
-                deepen(
-                    simd,
-                    high,
-                    low[PER_PANEL],
-                    deep,
-                    flat,
-                    scored.first,
-                    limit,
-                    &mut found.rows,
-                );
-            }
             let panels = match scored.words {
                 [] => values.len(),
                 words => words.iter().filter(|word| **word != 0).count(),
