@@ -8,11 +8,9 @@ use crate::simd::multiversion;
 #[inline(always)]
 fn least_body<I: Isa>(isa: I, squared: &[f32]) -> usize {
     let (blocks, _) = squared.as_chunks::<BLOCK>();
-    let mut lanes = [0.0; BLOCK];
     let infinite = isa.splat(f32::INFINITY);
     let low = blocks.iter().fold(infinite, |low, block| isa.min(low, isa.load(block)));
-    isa.store(low, &mut lanes);
-    let low = isa.splat(lanes.into_iter().fold(f32::INFINITY, f32::min));
+    let low = isa.splat(isa.lowest(low));
     for (i, block) in blocks.iter().enumerate() {
         let lowest = !isa.above(isa.load(block), low) & 0xffff;
         if lowest != 0 {

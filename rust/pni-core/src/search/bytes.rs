@@ -177,18 +177,7 @@ fn rows_at_once<I: Isa, const ROWS: usize>(
                 isa.store(squared, half);
                 least = isa.min(least, squared);
             }
-            let mut lanes = [0.0; HALF];
-            isa.store(least, &mut lanes);
-            for half in [8, 4, 2, 1] {
-                for i in 0..half {
-                    lanes[i] = if lanes[i + half] < lanes[i] {
-                        lanes[i + half]
-                    } else {
-                        lanes[i]
-                    };
-                }
-            }
-            lowest[place] = lanes[0];
+            lowest[place] = isa.lowest(least);
         }
     }
 }

@@ -26,6 +26,8 @@ pub trait Isa: Copy {
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// a·b + c, fused where the level can.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The lowest of all lanes; none is NaN.
+    fn lowest(self, a: Self::F) -> f32;
     /// The sum of all lanes.
     fn sum(self, a: Self::F) -> f32;
     /// A bit for each lane where a > b; not where either is NaN.
@@ -107,6 +109,11 @@ impl Isa for Portable {
             *c += a * b;
         }
         c
+    }
+
+    #[inline(always)]
+    fn lowest(self, a: Self::F) -> f32 {
+        a.into_iter().fold(f32::INFINITY, f32::min)
     }
 
     #[inline(always)]
@@ -210,6 +217,7 @@ mod tests {
             seen.exact.push([0.0; LANES]);
             isa.store(isa.min(x, y), seen.exact.last_mut().expect("just pushed"));
         }
+        assert_eq!(isa.lowest(x), a.iter().copied().fold(f32::INFINITY, f32::min));
         seen.sum = isa.sum(x);
         seen.above = isa.above(x, y);
         seen.fold = isa

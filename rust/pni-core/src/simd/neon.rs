@@ -60,6 +60,9 @@ impl Isa for Neon {
         fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
             each!(vfmaq_f32(c, a, b))
         }
+        fn lowest(self, a: Self::F) -> f32 {
+            vminvq_f32(vminq_f32(vminq_f32(a[0], a[1]), vminq_f32(a[2], a[3])))
+        }
         fn sum(self, a: Self::F) -> f32 {
             vaddvq_f32(vaddq_f32(vaddq_f32(a[0], a[1]), vaddq_f32(a[2], a[3])))
         }

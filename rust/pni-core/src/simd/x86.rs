@@ -57,6 +57,20 @@ unsafe fn sum8(values: __m256) -> f32 {
     }
 }
 
+/// The lowest of eight lanes.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn lowest8(values: __m256) -> f32 {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe {
+        let four = _mm_min_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps::<1>(values));
+        let two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)))
+    }
+}
+
 /// The same four bytes in every lane.
 ///
 /// # Safety
@@ -108,6 +122,9 @@ impl Isa for Avx2 {
         }
         fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
             [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])]
+        }
+        fn lowest(self, a: Self::F) -> f32 {
+            lowest8(_mm256_min_ps(a[0], a[1]))
         }
         fn sum(self, a: Self::F) -> f32 {
             sum8(_mm256_add_ps(a[0], a[1]))
@@ -235,6 +252,9 @@ impl Isa for Avx512 {
         }
         fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
             _mm512_fmadd_ps(a, b, c)
+        }
+        fn lowest(self, a: Self::F) -> f32 {
+            lowest8(_mm256_min_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a)))
         }
         fn sum(self, a: Self::F) -> f32 {
             sum8(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a)))
