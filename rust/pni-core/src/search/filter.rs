@@ -1,7 +1,7 @@
 //! Scans over the bounds of one row.
 
 use super::tile::LANES;
-use crate::simd::lanes::Isa;
+use crate::simd::lanes::{Isa, LANES as HALF};
 use crate::simd::multiversion;
 
 #[inline(always)]
@@ -50,7 +50,7 @@ multiversion! {
 
 #[inline(always)]
 fn collect_body<I: Isa>(
-    _: I,
+    isa: I,
     scores: &[[f32; LANES]],
     lowest: &[f32],
     wanted: &[u32],
@@ -58,24 +58,17 @@ fn collect_body<I: Isa>(
     first: u32,
     found: &mut Vec<u32>,
 ) {
-    for (block, lowest) in lowest.chunks(16).enumerate() {
-        let mut any = false;
-        for lowest in lowest {
-            any |= *lowest <= limit;
-        }
-        if !any {
-            continue;
-        }
-        for (i, lowest) in lowest.iter().enumerate() {
-            if *lowest > limit {
-                continue;
-            }
-            let panel = block * 16 + i;
-            let scores = &scores[panel];
-            let mut within = 0;
-            for (lane, score) in scores.iter().enumerate() {
-                within |= u32::from(*score <= limit) << lane;
-            }
+    let limit = isa.splat(limit);
+    for (block, lowest) in lowest.chunks(HALF).enumerate() {
+        let mut low = [f32::INFINITY; HALF];
+        low[..lowest.len()].copy_from_slice(lowest);
+        let mut panels = !isa.above(isa.load(&low), limit) & ((1 << lowest.len()) - 1);
+        while panels != 0 {
+            let panel = block * HALF + panels.trailing_zeros() as usize;
+            panels &= panels - 1;
+            let (halves, _) = scores[panel].as_chunks::<HALF>();
+            let above = isa.above(isa.load(&halves[0]), limit) | isa.above(isa.load(&halves[1]), limit) << HALF;
+            let mut within = !above;
             if !wanted.is_empty() {
                 within &= wanted[panel];
             }
