@@ -12,15 +12,55 @@ DATA = adversarial(1)
 
 @pytest.mark.parametrize("level", _core.simd_levels())
 @pytest.mark.parametrize("name", DATA)
-def test_nearest(name: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [37, 150])  # few are looked at one by one
+def test_nearest(name: str, count: int, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PNI_FAST_SIMD", level)
     features = DATA[name]
-    centers = features[:: max(1, len(features) // 37)]
+    centers = features[:: max(1, len(features) // count)]
     for num_threads in (1, 3):
         indices, distances = kernels.nearest(features, centers, num_threads=num_threads)
         expected = _reference.nearest(features, centers)
         np.testing.assert_array_equal(indices, expected[0])
         np.testing.assert_array_equal(distances, expected[1])
+
+
+@pytest.mark.parametrize("level", _core.simd_levels())
+@pytest.mark.parametrize("columns", [49, 64, 300])
+def test_points_without_structure(columns: int, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Short sketches tell too little of them: products over all columns take over.
+    monkeypatch.setenv("PNI_FAST_SIMD", level)
+    rng = np.random.default_rng(4)
+    features = rng.normal(size=(400, columns)).astype(np.float32)
+    coreset = rng.normal(size=(210, columns)).astype(np.float32)
+    coreset[100] = coreset[3]  # a tie
+    coreset[7], features[9], features[10] = 1e4, 1e30, coreset[3]
+    expected = _reference.nearest(features, coreset)
+    members = rng.integers(0, 16, len(coreset))
+    allowed = rng.random((len(features), 16)) < 0.7
+    likely = _reference.max_likelihood(features, coreset, members, allowed)
+    for num_threads in (1, 3):
+        indices, distances = kernels.nearest(features, coreset, num_threads=num_threads)
+        np.testing.assert_array_equal(indices, expected[0])
+        np.testing.assert_array_equal(distances, expected[1])
+        distances, indices = kernels.max_likelihood(
+            features, coreset, members, allowed, num_threads=num_threads
+        )
+        np.testing.assert_array_equal(indices, likely[1])
+        np.testing.assert_array_equal(distances, likely[0])
+    assert expected[0][10] == 3
+
+
+@pytest.mark.parametrize("columns", [131_072, 131_136])
+def test_very_long_rows(columns: int) -> None:
+    # Sums of their bytes just fit in 32 bits, or no longer do.
+    rng = np.random.default_rng(5)
+    features = rng.normal(size=(90, columns)).astype(np.float32)
+    centers = rng.normal(size=(50, columns)).astype(np.float32)
+    features[1], centers[1], centers[2] = 99, 100, -100  # every value is cut off
+    indices, distances = kernels.nearest(features, centers)
+    expected = _reference.nearest(features, centers)
+    np.testing.assert_array_equal(indices, expected[0])
+    np.testing.assert_array_equal(distances, expected[1])
 
 
 @pytest.mark.parametrize("level", _core.simd_levels())

@@ -12,6 +12,9 @@ use std::ops::Range;
 /// What makes a signed byte unsigned.
 const OFFSET: i8 = REACH + 1;
 
+/// Pieces of a row, at most: |q|² + 2·64·Σq, at most 12,033 a byte, fits in 32 bits.
+pub const LONGEST_ROW: usize = 1 << 11;
+
 /// Two times four bytes of each of a panel's columns, by halves of the panel.
 type Fours = [[[u8; 4 * HALF]; 2]; 2];
 
@@ -193,4 +196,68 @@ multiversion! {
         values: &mut [[f32; LANES]],
         lowest: &mut [f32],
     ) = tile_body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::threads::Team;
+    use crate::{Context, Control};
+
+    #[test]
+    fn products_are_the_squared_distances_of_bytes() {
+        let mut state = 11u64;
+        let mut next = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
+        };
+        for (width, columns, rows) in [(1, 1, 1), (64, 33, 8), (70, 40, 11), (300, 64, 20)] {
+            let mut matrix = |rows: usize| -> Vec<f32> { (0..rows * width).map(|_| next()).collect() };
+            let (targets, queries) = (matrix(columns), matrix(rows));
+            for simd in Simd::available() {
+                let control = Control::default();
+                let context = Context {
+                    simd,
+                    threads: 1,
+                    control: &control,
+                };
+                let row = |column: usize| &targets[column * width..][..width];
+                let origin = vec![0.1; width];
+                let known = Team::with(&context, |team| RowBytes::new(columns, origin, row, simd, team)).unwrap();
+                let (panels, mut own, mut out) = (BytePanels::new(&known), ByteRows::default(), Products::default());
+                own.fill(simd, &known, queries.chunks_exact(width));
+                let count = columns.div_ceil(LANES);
+                panels.products(simd, &own, 0..count, None, &mut out);
+                for (id, query) in queries.chunks_exact(width).enumerate() {
+                    let mut bytes = vec![[0; 4 * HALF]; known.pieces()];
+                    let error = known.quantize(simd, query, &mut bytes);
+                    let found = &out.values[id * count..][..count];
+                    for (column, squared) in found.as_flattened().iter().enumerate() {
+                        if column >= columns {
+                            assert_eq!(*squared, f32::INFINITY);
+                            continue;
+                        }
+                        let (other, other_error) = known.row(column);
+                        let pairs = bytes.as_flattened().iter().zip(other.as_flattened());
+                        let exact: i32 = pairs.map(|(a, b)| (i32::from(*a) - i32::from(*b)).pow(2)).sum();
+                        assert_eq!(*squared, exact as f32, "{simd} {width} {id} {column}");
+                        // The limit of the bytes' own distance takes the column in, and that of much less leaves it out.
+                        let apart = (exact as f32).sqrt() - error - other_error;
+                        assert!(*squared <= panels.limit(&own, id, apart.max(0.0)), "{simd} {width}");
+                        let less = (exact as f32).sqrt() - error - panels.error - 2.0;
+                        assert!(less < 2.0 || *squared > panels.limit(&own, id, less), "{simd} {width}");
+                    }
+                    let lows = &out.lowest[id * count..][..count];
+                    for (found, low) in found.iter().zip(lows) {
+                        assert_eq!(*low, found.iter().copied().fold(f32::INFINITY, f32::min));
+                    }
+                }
+                let mut skipped = Products::default();
+                let wanted: Vec<bool> = (0..rows.div_ceil(GROUP) * count).map(|i| i >= count).collect();
+                panels.products(simd, &own, 0..count, Some(&wanted), &mut skipped);
+                assert!(skipped.values[..GROUP * count].iter().all(|tile| *tile == [0.0; LANES]));
+                assert_eq!(skipped.values[GROUP * count..], out.values[GROUP * count..]);
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The targets, made ready for a call.
 
 use super::PIECE;
-use super::bytes::BytePanels;
+use super::bytes::{BytePanels, LONGEST_ROW};
 use super::pair::Bounds;
 use super::space::{LONGEST, Space};
 use super::tile::{GROUP, LANES, Panels, Products, Rows, stride};
@@ -30,9 +30,10 @@ pub struct Sketches {
 }
 
 impl Sketches {
-    /// The columns' bytes in panels, made when first asked for.
-    pub fn byte_panels(&self) -> &BytePanels {
-        self.byte_panels.get_or_init(|| BytePanels::new(&self.bytes))
+    /// The columns' bytes in panels, made when first asked for; None where rows are too long for their sums.
+    pub fn byte_panels(&self) -> Option<&BytePanels> {
+        let make = || BytePanels::new(&self.bytes);
+        (self.bytes.pieces() <= LONGEST_ROW).then(|| self.byte_panels.get_or_init(make))
     }
 }
 

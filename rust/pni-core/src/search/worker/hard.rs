@@ -25,8 +25,9 @@ impl Worker<'_> {
         scores: &mut Scores,
     ) {
         let (simd, width, space) = (self.context.simd, self.prepared.width, &self.prepared.space);
-        if let Some(sketches) = &self.prepared.sketches {
-            let (known, panels) = (&sketches.bytes, sketches.byte_panels());
+        let sketches = self.prepared.sketches.as_ref();
+        if let Some((sketches, panels)) = sketches.and_then(|sketches| Some((sketches, sketches.byte_panels()?))) {
+            let known = &sketches.bytes;
             let own = ids.iter().map(|id| &rows[id * width..][..width]);
             hard.bytes.fill(simd, known, own);
             let wanted = self.wanted(ids, &range, block, &mut scores.wanted);
@@ -36,7 +37,7 @@ impl Worker<'_> {
             });
             return;
         }
-        let worth = ids.len() > GROUP / PAIR_COST;
+        let worth = sketches.is_none() && ids.len() > GROUP / PAIR_COST;
         let Some(full) = worth.then(|| self.prepared.full()).flatten() else {
             for id in ids {
                 self.every(&rows[id * width..][..width], *id, range.clone(), block);
