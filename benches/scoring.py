@@ -15,27 +15,35 @@ from timing import Case
 
 
 def search(setting: Setting) -> Iterator[Case]:
-    """Yield nearest against faiss and scikit-learn."""
+    """Yield nearest against faiss and scikit-learn, to a coreset and to rows at random."""
     for name, x in points(setting):
-        centers = x[greedy_coreset(x, min(2048, len(x) // 10)).indices]
-        label = f"{shape(name, x)} to {len(centers):,}"
+        count = min(2048, len(x) // 10)
+        label = f"{shape(name, x)} to {count:,}"
+        yield from _search(setting, label, x, x[greedy_coreset(x, count).indices])
+        if name != "Gaussian":
+            chosen = np.random.default_rng(0).choice(len(x), count, replace=False)
+            yield next(_search(setting, f"{label} at random", x, x[chosen]))
 
-        def ours(x: NDArray[np.float32] = x, c: NDArray[np.float32] = centers) -> NDArray[np.int64]:
-            return nearest(x, c)[0]
 
-        def faiss(module: ModuleType, x: NDArray[np.float32] = x, c: NDArray[np.float32] = centers) -> Any:
-            module.omp_set_num_threads(setting.threads)
-            index = module.IndexFlatL2(x.shape[1])
-            index.add(c)
-            return index.search(x, 1)[1][:, 0]
+def _search(
+    setting: Setting, label: str, x: NDArray[np.float32], centers: NDArray[np.float32]
+) -> Iterator[Case]:
+    def ours() -> NDArray[np.int64]:
+        return nearest(x, centers)[0]
 
-        def sklearn(module: ModuleType, x: NDArray[np.float32] = x, c: NDArray[np.float32] = centers) -> Any:
-            return module.pairwise_distances_argmin(x, c)
+    def faiss(module: ModuleType) -> Any:
+        module.omp_set_num_threads(setting.threads)
+        index = module.IndexFlatL2(x.shape[1])
+        index.add(centers)
+        return index.search(x, 1)[1][:, 0]
 
-        module = peer("faiss")
-        yield case("nearest", label, "faiss IndexFlatL2", ours, module, faiss, share=equal, note=FLOAT32)
-        module = peer("sklearn.metrics")
-        yield case("nearest", label, "scikit-learn argmin", ours, module, sklearn, share=equal, note=FLOAT32)
+    def sklearn(module: ModuleType) -> Any:
+        return module.pairwise_distances_argmin(x, centers)
+
+    module = peer("faiss")
+    yield case("nearest", label, "faiss IndexFlatL2", ours, module, faiss, share=equal, note=FLOAT32)
+    module = peer("sklearn.metrics")
+    yield case("nearest", label, "scikit-learn argmin", ours, module, sklearn, share=equal, note=FLOAT32)
 
 
 def histogram(setting: Setting) -> Iterator[Case]:
