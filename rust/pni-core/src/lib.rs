@@ -16,6 +16,7 @@ mod memory;
 pub mod nearest;
 mod search;
 pub mod simd;
+mod sketch;
 pub mod threads;
 
 pub use context::{Context, Control};

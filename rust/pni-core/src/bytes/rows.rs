@@ -91,6 +91,11 @@ impl RowBytes {
         self.errors.len()
     }
 
+    /// Values of a row.
+    pub fn width(&self) -> usize {
+        self.origin.len()
+    }
+
     /// Pieces of [`PIECE`] bytes that a row comes in.
     pub fn pieces(&self) -> usize {
         self.pieces
@@ -104,11 +109,6 @@ impl RowBytes {
     /// Writes the bytes of another row to as many pieces; returns their error in units.
     pub fn quantize(&self, simd: Simd, row: &[f32], bytes: &mut [[i8; PIECE]]) -> f32 {
         quantize(simd, row, &self.origin, self.per, bytes.as_flattened_mut())
-    }
-
-    /// Whether to compare rows takes so long that a look at something shorter first is worth it.
-    pub fn long(&self) -> bool {
-        self.pieces > 4
     }
 
     /// Keeps those of `left` that may be within `distance` of `row`.

@@ -3,13 +3,11 @@
 use super::bytes::GROUP;
 use super::cell::Cell;
 use super::centers::Centers;
-use super::closest::Rows;
 use super::pass::{Entry, Group, Pass, horizon_of};
 use super::plain::catch_up_plain;
 use super::points::{Points, State};
-use super::sketch::Map;
-use crate::bytes::RowBytes;
 use crate::simd::prefetch;
+use crate::sketch::Map;
 use crate::threads::Team;
 use crate::{Result, Simd};
 use std::mem::swap;
@@ -21,27 +19,17 @@ const BATCH: usize = 1 << 17;
 /// Points a thread takes at a time: enough to share the candidates of their cells, where there are enough for all.
 const PART: std::ops::RangeInclusive<usize> = 64..=1024;
 
-/// What points are compared with centres for.
-#[derive(Clone, Copy)]
-pub enum Goal<'a> {
-    /// The nearest of all centres, exactly, of points that are taken to have seen none: only an upper bound of the
-    /// distance to their own need be known.
-    Closest(&'a RowBytes),
-    /// Any centre nearer than this (squared). A distance may come out a little too large, and where no centre is
-    /// found one may still exist.
-    Cover(f64),
-}
-
 /// Of the centres that might be near enough to cover a point, those within this share of the farthest such are looked
 /// at: nearly all that do cover one (measured), and a fraction of all.
 pub const NEAR: f32 = 0.6;
 
-/// Compares `list` (points) with the centres they have not seen. Points that are their own sketches always find the
-/// closest.
+/// Finds points of `list` a centre nearer than `enough` (squared) among those they have not seen. A distance may come out a
+/// little too large, and where no centre is found one may still exist. Points that are their own sketches always find
+/// the nearest, exactly.
 pub fn catch_up(
     points: &mut Points<'_>,
     list: &[u32],
-    goal: Goal<'_>,
+    enough: f64,
     centers: &Centers,
     simd: Simd,
     team: &Team<'_>,
@@ -63,7 +51,7 @@ pub fn catch_up(
             ahead.fetch(shared);
             ahead.fetch(shared);
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
-                catch_up_cell(members, goal, shared, centers, simd, &mut ahead, &mut scratch);
+                catch_up_cell(members, enough, shared, centers, simd, &mut ahead, &mut scratch);
             }
         })?;
         for entry in entries {
@@ -134,13 +122,13 @@ struct Scratch {
     cell: Cell,
     apart: Vec<f32>,
     groups: [Group; 2],
-    rows: Rows,
+    row: Vec<f32>,
 }
 
 /// Compares points with the same nearest centre.
 fn catch_up_cell(
     members: &mut [Entry],
-    goal: Goal<'_>,
+    enough: f64,
     points: &Points<'_>,
     centers: &Centers,
     simd: Simd,
@@ -151,16 +139,12 @@ fn catch_up_cell(
         cell,
         apart,
         groups: [group, last],
-        rows,
+        row,
     } = scratch;
     let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
     let horizon = horizon_of(members);
-    let near = match goal {
-        Goal::Closest(_) => horizon,
-        Goal::Cover(_) => NEAR * horizon,
-    };
     let center = members[0].state.center as usize;
-    centers.candidates(simd, center, seen, near, apart, &mut cell.candidates);
+    centers.candidates(simd, center, seen, NEAR * horizon, apart, &mut cell.candidates);
     if !cell.candidates.is_empty() {
         cell.lay(simd, center, seen, horizon, members.len(), centers);
         let pass = Pass {
@@ -177,15 +161,9 @@ fn catch_up_cell(
             if let Some(start) = start {
                 group.members = start..(start + GROUP).min(members.len());
                 ahead.fetch(points);
-                match goal {
-                    Goal::Closest(_) => pass.aim_at_closest(members, group),
-                    Goal::Cover(_) => pass.aim_at_cover(members, group),
-                }
+                pass.aim_at_cover(members, group);
             }
-            match goal {
-                Goal::Closest(known) => pass.find_closest(known, members, last, rows),
-                Goal::Cover(enough) => pass.find_cover(enough, members, last, &mut rows.row),
-            }
+            pass.find_cover(enough, members, last, row);
             swap(group, last);
         }
     }

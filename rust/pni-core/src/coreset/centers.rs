@@ -83,6 +83,11 @@ impl Centers {
         &self.rows[index * self.cols..][..self.cols]
     }
 
+    /// Those of all centres.
+    pub fn rows(&self) -> &[f32] {
+        &self.rows
+    }
+
     pub fn sketch(&self, index: usize) -> &[f32] {
         &self.sketches[index * self.width..][..self.width]
     }

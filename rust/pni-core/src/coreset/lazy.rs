@@ -6,14 +6,14 @@
 //! those they missed. For all but one or two in a hundred there is one below the threshold; only the others must know
 //! their nearest.
 
-use super::catchup::{Goal, NEAR, catch_up};
+use super::catchup::{NEAR, catch_up};
 use super::centers::Centers;
 use super::hot::Hot;
 use super::points::Points;
 use super::settle::settle;
-use super::sketch::Map;
 use super::{Assignment, Coreset, Request, validate};
-use crate::bytes::RowBytes;
+use crate::search::{Sketched, search_sketched};
+use crate::sketch::Map;
 use crate::threads::Team;
 use crate::{Context, Matrix, Result, Simd};
 
@@ -30,6 +30,7 @@ struct Run<'a> {
     assignment: Option<Assignment>,
     simd: Simd,
     team: &'a Team<'a>,
+    context: &'a Context<'a>,
 }
 
 /// See [`super::greedy`].
@@ -62,6 +63,7 @@ pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, cont
             assignment: None,
             simd,
             team,
+            context,
         };
         let mut picks: Vec<(f64, usize)> = Vec::with_capacity(request.size);
         if let Some(initial) = &request.initial {
@@ -168,8 +170,7 @@ impl Run<'_> {
         if list.is_empty() {
             return Ok(false);
         }
-        let goal = Goal::Cover(threshold);
-        catch_up(&mut self.points, &list, goal, &self.centers, self.simd, self.team)?;
+        catch_up(&mut self.points, &list, threshold, &self.centers, self.simd, self.team)?;
         if !self.exact() {
             list.retain(|point| self.points.states[*point as usize].best >= threshold);
             settle(&mut self.points, &list, threshold, &self.centers, self.simd, self.team)?;
@@ -197,27 +198,28 @@ impl Run<'_> {
         if self.assign.is_none() || self.assignment.is_some() {
             return Ok(());
         }
-        self.hot.leave(&mut self.points, self.centers.len());
-        let Self {
-            points,
-            centers,
-            simd,
-            team,
-            ..
-        } = self;
-        let all: Vec<u32> = (0..points.states.len() as u32).collect();
-        if let Some(mean) = points.map.mean() {
-            let rows = RowBytes::new(centers.len(), mean.to_vec(), |i| centers.row(i), *simd, team)?;
-            points.states.iter_mut().for_each(|state| state.seen = 0);
-            catch_up(points, &all, Goal::Closest(&rows), centers, *simd, team)?;
+        let assignment = if let Map::Project(basis) = &self.points.map {
+            let known = Sketched {
+                basis,
+                sketches: self.points.sketches(),
+                slack: &self.points.slack,
+            };
+            let (matrix, rows) = (self.points.matrix, self.centers.rows());
+            let found = search_sketched(matrix, known, rows, self.team, self.context)?;
+            found
+                .into_iter()
+                .map(|(squared, center)| (center, squared.sqrt() as f32))
+                .collect()
         } else {
-            catch_up(points, &all, Goal::Cover(0.0), centers, *simd, team)?;
-        }
-        let states = &self.points.states;
-        self.assignment = Some(Assignment {
-            labels: states.iter().map(|state| i64::from(state.center)).collect(),
-            distances: states.iter().map(|state| state.best.sqrt() as f32).collect(),
-        });
+            self.hot.leave(&mut self.points, self.centers.len());
+            let all: Vec<u32> = (0..self.points.states.len() as u32).collect();
+            catch_up(&mut self.points, &all, 0.0, &self.centers, self.simd, self.team)?;
+            let states = self.points.states.iter();
+            states
+                .map(|state| (i64::from(state.center), state.best.sqrt() as f32))
+                .collect()
+        };
+        self.assignment = Some(assignment);
         Ok(())
     }
 }

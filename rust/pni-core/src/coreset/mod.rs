@@ -1,23 +1,20 @@
 //! Exact greedy k-center (farthest-first) selection.
 
-mod basis;
 mod bounds;
 mod bytes;
 mod catchup;
 mod cell;
 mod centers;
-mod closest;
 mod cover;
 mod hot;
 mod lazy;
+mod least;
 mod one;
 mod pass;
 mod plain;
 mod points;
 mod scan;
-mod screen;
 mod settle;
-mod sketch;
 
 use crate::nearest::same_width;
 use crate::{Context, Error, Matrix, Result};
@@ -56,6 +53,13 @@ pub struct Assignment {
     pub labels: Vec<i64>,
     /// Distance to it.
     pub distances: Vec<f32>,
+}
+
+impl FromIterator<(i64, f32)> for Assignment {
+    fn from_iter<T: IntoIterator<Item = (i64, f32)>>(found: T) -> Self {
+        let (labels, distances) = found.into_iter().unzip();
+        Self { labels, distances }
+    }
 }
 
 /// Picks `request.size` rows of `points`, each the farthest from the centres before it; the lowest row among equals.

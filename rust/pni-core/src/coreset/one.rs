@@ -2,8 +2,8 @@
 
 use super::bounds::{RELATIVE, blocks, decisive, within};
 use super::centers::Centers;
+use super::least::least;
 use super::points::{Points, State};
-use super::screen::least;
 use crate::Simd;
 use crate::distance::root_above;
 use crate::distance::squared_within;

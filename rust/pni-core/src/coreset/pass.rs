@@ -40,12 +40,6 @@ pub struct Group {
 
 impl Group {
     /// The run of a point.
-    pub fn squared(&self, i: usize) -> &[f32] {
-        let lanes = self.squared.len() / GROUP;
-        &self.squared[i * lanes..][..lanes]
-    }
-
-    /// See [`Group::squared`].
     pub fn squared_mut(&mut self, i: usize) -> &mut [f32] {
         let lanes = self.squared.len() / GROUP;
         &mut self.squared[i * lanes..][..lanes]

@@ -1,10 +1,10 @@
 //! What is known of every point: its sketch and an upper bound of its distance to the nearest centre.
 
 use super::centers::Centers;
-use super::sketch::Map;
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::memory::prefer_large_pages;
+use crate::sketch::Map;
 use crate::threads::Team;
 use crate::{Error, Matrix, Result, Simd};
 use std::sync::{Mutex, PoisonError};
@@ -109,6 +109,11 @@ impl<'a> Points<'a> {
             .step_by(step)
             .flatten();
         sample.fold(0.0, |most: f32, value| most.max(value.abs()))
+    }
+
+    /// Those of all points.
+    pub fn sketches(&self) -> &[f32] {
+        &self.sketches[self.aligned..][..self.states.len() * self.map.width()]
     }
 
     pub fn sketch(&self, point: usize) -> &[f32] {

@@ -45,20 +45,20 @@ pub struct ByteRows {
 impl BytePanels {
     /// The panels of these columns.
     pub fn new(known: &RowBytes) -> Self {
-        let (count, pieces) = (known.len(), known.pieces());
-        let (panels, depth) = (count.div_ceil(LANES), pieces * HALF / 2);
+        let count = known.len();
+        let (panels, depth) = (count.div_ceil(LANES), known.width().div_ceil(8));
         let mut made = Self {
             depth,
             values: vec![[[[OFFSET as u8; 4 * HALF]; 2]; 2]; panels * depth],
             norms: vec![[f32::INFINITY; LANES]; panels],
             error: 0.0,
-            rounding: 0.01 * (pieces * 4 * HALF) as f32,
+            rounding: 0.01 * known.width() as f32,
         };
         for column in 0..count {
             let (panel, lane) = (column / LANES, column % LANES);
             let (bytes, error) = known.row(column);
             let (fours, _) = bytes.as_flattened().as_chunks::<8>();
-            for (to, from) in made.values[panel * depth..].iter_mut().zip(fours) {
+            for (to, from) in made.values[panel * depth..][..depth].iter_mut().zip(fours) {
                 let half = &mut to[lane / HALF];
                 for (i, byte) in from.iter().enumerate() {
                     half[i / 4][lane % HALF * 4 + i % 4] = (byte + OFFSET) as u8;
@@ -89,7 +89,7 @@ impl BytePanels {
         out: &mut Products,
     ) {
         let (count, groups) = (range.len(), rows.own.len() / GROUP);
-        let stride = self.depth * 2 / HALF;
+        let stride = self.depth.div_ceil(HALF / 2);
         out.values.resize(groups * GROUP * count, [0.0; LANES]);
         out.lowest.resize(groups * GROUP * count, 0.0);
         for (place, panel) in range.enumerate() {
@@ -109,8 +109,15 @@ impl BytePanels {
 }
 
 impl ByteRows {
-    /// Becomes the bytes of `rows` (of `width` values), filled up to a whole group.
-    pub fn fill<'a>(&mut self, simd: Simd, known: &RowBytes, rows: impl ExactSizeIterator<Item = &'a [f32]>) {
+    /// Becomes the bytes of `rows`, filled up to a whole group. `slack`, where there is any, is what a row's distances may
+    /// be less than those that are asked about.
+    pub fn fill<'a>(
+        &mut self,
+        simd: Simd,
+        known: &RowBytes,
+        rows: impl ExactSizeIterator<Item = &'a [f32]>,
+        slack: &[f32],
+    ) {
         let (pieces, count) = (known.pieces(), rows.len().next_multiple_of(GROUP));
         self.bytes.clear();
         self.bytes.resize(count * pieces, [0; 4 * HALF]);
@@ -118,7 +125,8 @@ impl ByteRows {
         self.own.resize(count, 0.0);
         self.errors.clear();
         for ((row, bytes), own) in rows.zip(self.bytes.chunks_exact_mut(pieces)).zip(&mut self.own) {
-            self.errors.push(known.quantize(simd, row, bytes));
+            let slack = slack.get(self.errors.len()).copied().unwrap_or(0.0);
+            self.errors.push(known.quantize(simd, row, bytes) + known.reach(slack));
             let sum = |part: i32, q: &i8| part + i32::from(*q) * (i32::from(*q) + 2 * i32::from(OFFSET));
             *own = bytes.as_flattened().iter().fold(0, sum) as f32;
         }
@@ -159,8 +167,9 @@ fn rows_at_once<I: Isa, const ROWS: usize>(
 ) {
     let (norms, _) = norms.as_chunks::<HALF>();
     let (eights, _) = rows.as_flattened().as_chunks::<8>();
+    let stride = eights.len() / GROUP;
     for first in (0..GROUP).step_by(ROWS) {
-        let row: [&[[i8; 8]]; ROWS] = std::array::from_fn(|r| &eights[(first + r) * columns.len()..][..columns.len()]);
+        let row: [&[[i8; 8]]; ROWS] = std::array::from_fn(|r| &eights[(first + r) * stride..][..columns.len()]);
         let mut sums = [[isa.zero_int(); 2]; ROWS];
         for (k, fours) in columns.iter().enumerate() {
             for (sums, row) in sums.iter_mut().zip(row) {
@@ -170,19 +179,23 @@ fn rows_at_once<I: Isa, const ROWS: usize>(
                 }
             }
         }
-        for (r, sums) in sums.into_iter().enumerate() {
+        for r in 0..ROWS {
             let (place, own) = ((first + r) * step, isa.splat(own[first + r]));
             let (halves, _) = values[place].as_chunks_mut::<HALF>();
-            let mut least = isa.splat(f32::INFINITY);
-            for ((sum, norms), half) in sums.into_iter().zip(norms).zip(halves) {
-                let norms = isa.add(isa.load(norms), own);
-                let squared = isa.mul_add(isa.to_float(sum), isa.splat(-2.0), norms);
-                isa.store(squared, half);
-                least = isa.min(least, squared);
-            }
-            lowest[place] = isa.lowest(least);
+            let low = finish(isa, sums[r][0], &norms[0], own, &mut halves[0]);
+            let high = finish(isa, sums[r][1], &norms[1], own, &mut halves[1]);
+            lowest[place] = isa.lowest(isa.min(low, high));
         }
     }
+}
+
+/// Writes the squared distances that products make.
+#[inline(always)]
+fn finish<I: Isa>(isa: I, sums: I::I, norms: &[f32; HALF], own: I::F, to: &mut [f32; HALF]) -> I::F {
+    let norms = isa.add(isa.load(norms), own);
+    let squared = isa.mul_add(isa.to_float(sums), isa.splat(-2.0), norms);
+    isa.store(squared, to);
+    squared
 }
 
 multiversion! {
@@ -225,7 +238,7 @@ mod tests {
                 let origin = vec![0.1; width];
                 let known = Team::with(&context, |team| RowBytes::new(columns, origin, row, simd, team)).unwrap();
                 let (panels, mut own, mut out) = (BytePanels::new(&known), ByteRows::default(), Products::default());
-                own.fill(simd, &known, queries.chunks_exact(width));
+                own.fill(simd, &known, queries.chunks_exact(width), &[]);
                 let count = columns.div_ceil(LANES);
                 panels.products(simd, &own, 0..count, None, &mut out);
                 for (id, query) in queries.chunks_exact(width).enumerate() {

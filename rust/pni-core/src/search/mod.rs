@@ -1,14 +1,13 @@
 //! Exact nearest targets of many queries: bounds in float32, decisions by the canonical distance alone.
 //!
-//! 1. *Sketches*: each row's products with a few directions of large variance, and the length of the rest. One
-//!    short product bounds a distance from below; all are taken in register tiles.
+//! 1. *Sketches* (see [`sketch`](crate::sketch)) at a byte a value: one short product bounds a distance from below; all
+//!    are taken in register tiles.
 //! 2. The target with the lowest bound is computed, which bounds the answer from above; what can still be nearer
 //!    is thinned out by the rows' bytes and by a float32 distance.
-//! 3. Where sketches leave too much (points without structure), products over all columns bound instead: of bytes, or
-//!    of float32 where rows are short.
+//! 3. Where sketches leave too much (points without structure), products of all bytes of the rows bound instead.
+//!    Short rows have no sketches, but float32 products over all columns.
 //! 4. What float32 cannot tell apart is decided by [`squared`](crate::distance::squared), ties by the index.
 
-mod basis;
 mod bytes;
 mod filter;
 mod mask;
@@ -18,9 +17,10 @@ mod space;
 mod tile;
 mod worker;
 
+use crate::sketch::Basis;
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result};
-use prepare::Prepared;
+use prepare::{Prepared, Way};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use worker::{Scratch, Worker};
@@ -30,8 +30,24 @@ pub(crate) use mask::Mask;
 /// Unit of rounding of float32.
 const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 
+/// With fewer queries or targets than these, bounds cost more than they save.
+const FEW_QUERIES: usize = 16;
+const FEW_TARGETS: usize = 48;
+
+/// Up to so many columns a product over all of them costs as little as a sketch.
+const NARROW: usize = 48;
+
 /// Rows that are one piece of work.
 const PIECE: usize = 64;
+
+/// Sketches of all queries, already made, and what with.
+#[derive(Clone, Copy)]
+pub(crate) struct Sketched<'a> {
+    pub basis: &'a Basis,
+    /// [`WIDTH`](crate::sketch::WIDTH) values a query.
+    pub sketches: &'a [f32],
+    pub slack: &'a [f32],
+}
 
 /// For every query the squared canonical distance to its nearest target, and that one's row (the lowest among
 /// equals): infinity and −1 where `mask` allows none.
@@ -43,10 +59,41 @@ pub(crate) fn search(
     context: &Context<'_>,
 ) -> Result<Vec<(f64, i64)>> {
     targets.check_finite(team)?;
+    let few = queries.rows() < FEW_QUERIES || targets.rows() < FEW_TARGETS;
+    let mut basis = None;
+    if !few && queries.cols() > NARROW {
+        let more = if queries.rows() > targets.rows() {
+            queries
+        } else {
+            targets
+        };
+        basis = Some(Basis::of(more, context.simd, team)?);
+    }
+    let way = match &basis {
+        Some(basis) => Way::Sketches(basis),
+        None if few => Way::Pairs,
+        None => Way::Products,
+    };
     let mut buffer = Vec::new();
     let rows = targets.load(0..targets.rows(), &mut buffer);
-    let prepared = Prepared::new(queries, rows, mask.map(Mask::order), team, context)?;
-    let worker = Worker::new(&prepared, mask, context);
+    let prepared = Prepared::new(rows, targets.cols(), mask.map(Mask::order), way, team, context)?;
+    run(queries, &Worker::new(&prepared, mask, None, context), team)
+}
+
+/// The same for queries that are finite and have sketches.
+pub(crate) fn search_sketched(
+    queries: &Matrix<'_>,
+    known: Sketched<'_>,
+    targets: &[f32],
+    team: &Team<'_>,
+    context: &Context<'_>,
+) -> Result<Vec<(f64, i64)>> {
+    let way = Way::Sketches(known.basis);
+    let prepared = Prepared::new(targets, queries.cols(), None, way, team, context)?;
+    run(queries, &Worker::new(&prepared, None, Some(known), context), team)
+}
+
+fn run(queries: &Matrix<'_>, worker: &Worker<'_>, team: &Team<'_>) -> Result<Vec<(f64, i64)>> {
     let mut found = vec![(f64::INFINITY, -1); queries.rows()];
     let bad = AtomicUsize::new(usize::MAX);
     let idle: Mutex<Vec<Scratch>> = Mutex::default();

@@ -1,36 +1,46 @@
 //! The targets, made ready for a call.
 
-use super::PIECE;
 use super::bytes::{BytePanels, LONGEST_ROW};
 use super::pair::Bounds;
 use super::space::{LONGEST, Space};
-use super::tile::{GROUP, LANES, Panels, Products, Rows, stride};
+use super::tile::{LANES, Panels};
 use crate::bytes::RowBytes;
+use crate::sketch::{Basis, WIDTH};
 use crate::threads::Team;
-use crate::{Context, Matrix, Result, Simd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::{Context, Result, Simd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// With fewer queries or targets than these, bounds cost more than they save.
-const FEW_QUERIES: usize = 16;
-const FEW_TARGETS: usize = 48;
-/// Up to so many columns a product over all of them costs as little as a sketch.
-const NARROW: usize = 48;
+/// Targets whose sketches are made together.
+const STEP: usize = 48;
+
+/// How the targets of a query are looked through.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    /// One at a time.
+    Pairs,
+    /// By float32 products over all columns.
+    Products,
+    /// By sketches, and bytes.
+    Sketches(&'a Basis),
+}
 
 /// Sketches and bytes of the targets.
 #[derive(Debug)]
-pub struct Sketches {
+pub struct Sketches<'a> {
     /// What sketches are made with.
-    pub directions: Panels,
-    /// The sketches, negated, as columns; half the squared lengths as addends.
-    pub panels: Panels,
-    /// The columns' bytes.
+    pub basis: &'a Basis,
+    /// The sketches' bytes.
+    pub short: RowBytes,
+    pub short_panels: BytePanels,
+    /// The largest slack of a sketch.
+    pub slack: f32,
+    /// The rows' bytes.
     pub bytes: RowBytes,
     byte_panels: OnceLock<BytePanels>,
 }
 
-impl Sketches {
-    /// The columns' bytes in panels, made when first asked for; None where rows are too long for their sums.
+impl Sketches<'_> {
+    /// The rows' bytes in panels, made when first asked for; None where rows are too long for their sums.
     pub fn byte_panels(&self) -> Option<&BytePanels> {
         let make = || BytePanels::new(&self.bytes);
         (self.bytes.pieces() <= LONGEST_ROW).then(|| self.byte_panels.get_or_init(make))
@@ -47,28 +57,28 @@ pub struct Prepared<'a> {
     pub width: usize,
     /// Number of targets.
     pub count: usize,
-    /// Where bounds are computed.
-    pub space: Space,
     /// Bounds on one pair at a time.
     pub bounds: Bounds,
     /// Whether every pair is looked at one at a time.
     pub direct: bool,
     /// Sketches, unless rows are too short for them.
-    pub sketches: Option<Sketches>,
+    pub sketches: Option<Sketches<'a>>,
+    /// Where short rows are bounded.
+    pub space: Space,
     full: OnceLock<Panels>,
     simd: Simd,
 }
 
 impl<'a> Prepared<'a> {
-    /// `targets` are finite; `order` gives the target of each column.
+    /// `targets`, of `width` values, are finite; `order` gives the target of each column.
     pub fn new(
-        queries: &Matrix<'_>,
         targets: &'a [f32],
+        width: usize,
         order: Option<&'a [u32]>,
+        way: Way<'a>,
         team: &Team<'_>,
         context: &Context<'_>,
     ) -> Result<Self> {
-        let width = queries.cols();
         let count = targets.len() / width;
         let mut prepared = Self {
             targets,
@@ -77,20 +87,23 @@ impl<'a> Prepared<'a> {
             count,
             space: Space::new(targets, width),
             bounds: Bounds::new(width),
-            direct: queries.rows() < FEW_QUERIES || count < FEW_TARGETS,
+            direct: matches!(way, Way::Pairs),
             sketches: None,
             full: OnceLock::new(),
             simd: context.simd,
         };
-        if !prepared.direct && width > NARROW {
-            let directions = prepared.space.directions(context.simd, targets, queries);
-            let mut panels = Panels::new(LANES, count, f32::INFINITY);
-            prepared.direct = !prepared.fill(&directions, &mut panels, team)?;
-            let (simd, origin) = (context.simd, prepared.space.origin());
-            let bytes = RowBytes::new(count, origin, |column| prepared.target(column).1, simd, team)?;
+        if let Way::Sketches(basis) = way {
+            let (values, slack) = prepared.sketch(basis, team)?;
+            prepared.direct = slack == f32::INFINITY;
+            let sketch = |column| &values[prepared.index(column) * WIDTH..][..WIDTH];
+            let short = RowBytes::new(count, vec![0.0; WIDTH], sketch, context.simd, team)?;
+            let row = |column| prepared.target(column).1;
+            let bytes = RowBytes::new(count, basis.mean.clone(), row, context.simd, team)?;
             prepared.sketches = Some(Sketches {
-                directions,
-                panels,
+                basis,
+                short_panels: BytePanels::new(&short),
+                short,
+                slack,
                 bytes,
                 byte_panels: OnceLock::new(),
             });
@@ -98,9 +111,14 @@ impl<'a> Prepared<'a> {
         Ok(prepared)
     }
 
+    /// The target of a column.
+    fn index(&self, column: usize) -> usize {
+        self.order.map_or(column, |order| order[column] as usize)
+    }
+
     /// The target of a column, and its values.
     pub fn target(&self, column: usize) -> (usize, &'a [f32]) {
-        let target = self.order.map_or(column, |order| order[column] as usize);
+        let target = self.index(column);
         (target, &self.targets[target * self.width..][..self.width])
     }
 
@@ -127,43 +145,20 @@ impl<'a> Prepared<'a> {
         (panels.count() > 0).then_some(panels)
     }
 
-    /// Makes the sketches; whether no target is too long to be bounded.
-    fn fill(&self, directions: &Panels, panels: &mut Panels, team: &Team<'_>) -> Result<bool> {
-        let share = 0.5 * (1.0 - self.space.bound_error()) as f32;
-        let sound = AtomicBool::new(true);
-        let parts: Vec<_> = panels.parts().map(Mutex::new).collect();
-        let (width, per_piece) = (self.width, PIECE / LANES);
-        team.each(parts.len().div_ceil(per_piece), |piece| {
-            let stride = stride(width);
-            let mut rows = vec![0.0; LANES * stride];
-            let mut sketches = Products::default();
-            for (panel, part) in parts.iter().enumerate().skip(piece * per_piece).take(per_piece) {
-                let used = LANES.min(self.count - panel * LANES);
-                let groups = used.next_multiple_of(GROUP);
-                let mut norms = [0.0; LANES];
-                for (lane, row) in rows.chunks_exact_mut(stride).enumerate().take(used) {
-                    let target = self.target(panel * LANES + lane).1;
-                    norms[lane] = self.space.center(self.simd, target, &mut row[..width]);
-                }
-                rows[used * stride..].fill(0.0);
-                if !norms.iter().all(|norm| *norm <= LONGEST) {
-                    sound.store(false, Ordering::Relaxed);
-                }
-                let rows = Rows {
-                    values: &rows[..groups * stride],
-                    stride,
-                };
-                self.space.sketch(self.simd, rows, &norms, directions, &mut sketches);
-                let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-                let (values, base) = &mut *part;
-                for (lane, sketch) in sketches.values.iter().enumerate().take(used) {
-                    base[lane] = share * norms[lane];
-                    for (values, value) in values.iter_mut().zip(sketch) {
-                        values[lane] = -value;
-                    }
-                }
-            }
+    /// The targets' sketches and their largest slack.
+    fn sketch(&self, basis: &Basis, team: &Team<'_>) -> Result<(Vec<f32>, f32)> {
+        let (mut sketches, mut slack) = (vec![0.0; self.count * WIDTH], vec![0.0; self.count]);
+        let parts = sketches.chunks_mut(STEP * WIDTH).zip(slack.chunks_mut(STEP));
+        let parts: Vec<_> = parts
+            .zip(self.targets.chunks(STEP * self.width))
+            .map(Mutex::new)
+            .collect();
+        team.each(parts.len(), |part| {
+            let ((sketches, slack), rows) = &mut *parts[part].lock().unwrap_or_else(PoisonError::into_inner);
+            basis.apply(self.simd, rows, sketches, slack);
         })?;
-        Ok(sound.into_inner())
+        drop(parts);
+        let most = slack.iter().copied().fold(0.0, f32::max);
+        Ok((sketches, most))
     }
 }

@@ -1,18 +1,16 @@
-//! Where bounds are computed: rows moved to the targets' mean, scaled by a power of two, and seen along a few
-//! directions. All errors made on the way are accounted for here.
+//! Where short rows are bounded: moved to the targets' mean and scaled by a power of two. All errors made on the way
+//! are accounted for here.
 
 use super::UNIT;
-use super::basis::{DIRECTIONS, basis};
 use super::pair::{center, norm_error};
-use super::tile::{LANES, Panels, Products, Rows, products, rounding};
-use crate::matrix::first_not_finite;
-use crate::{Matrix, Simd};
+use super::tile::rounding;
+use crate::Simd;
 
 /// Squared lengths above this are not bounded but computed: far from it nothing over- or underflows unnoticed.
 pub const LONGEST: f32 = (1u64 << 50) as f32;
 /// What underflow can take from a squared distance, scaled as here.
 const UNDERFLOW: f64 = 1e-30;
-/// Rows of each matrix that the directions are made from.
+/// Rows that the mean is made from.
 const SAMPLE: usize = 256;
 
 /// The mean and the scale.
@@ -50,12 +48,6 @@ impl Space {
         }
     }
 
-    /// The mean of the targets.
-    pub fn origin(&self) -> Vec<f32> {
-        // A power of two.
-        self.mean.iter().map(|mean| mean / self.scale).collect()
-    }
-
     /// Writes `row` as seen here and returns its squared length, not finite when it is too long.
     pub fn center(&self, simd: Simd, row: &[f32], out: &mut [f32]) -> f32 {
         center(simd, row, &self.mean, self.scale, out)
@@ -68,18 +60,6 @@ impl Space {
         2.0 * (8.0 * UNIT + norm_error(self.columns) + 2.0 * rounding(self.columns))
     }
 
-    /// Error of a sketch in units of the row's length: of each product, and of directions rounded to float32.
-    fn sketch_error(&self) -> f64 {
-        (DIRECTIONS as f64).sqrt() * (rounding(self.columns) + 2.0 * UNIT)
-    }
-
-    /// As [`Space::full_error`] for sketches.
-    pub fn bound_error(&self) -> f64 {
-        let sketch = self.sketch_error();
-        let terms = 8.0 * UNIT + norm_error(self.columns) + 3.0 * sketch + 4.0 * rounding(LANES);
-        2.0 * terms
-    }
-
     /// The score a column must not exceed to be within `squared` of a row of squared length `norm`: scores are
     /// (1 − `error`)·|column|²/2 − row·column, and `error` is in units of both squared lengths.
     pub fn limit(&self, squared: f64, norm: f32, error: f64) -> f32 {
@@ -87,40 +67,6 @@ impl Space {
         let limit = (scaled + UNDERFLOW - f64::from(norm) * (1.0 - error)) / 2.0;
         // Rounded up by more than the conversion can round down. Never infinite, as the score of padding is.
         ((limit + limit.abs() * 4.0 * UNIT + UNDERFLOW) as f32).min(f32::MAX)
-    }
-
-    /// The directions along which some of the `targets` and `queries` vary most.
-    pub fn directions(&self, simd: Simd, targets: &[f32], queries: &Matrix<'_>) -> Panels {
-        let mut sample = Vec::with_capacity(2 * SAMPLE * self.columns);
-        let mut row = vec![0.0; self.columns];
-        let mut add = |values: &[f32]| {
-            if first_not_finite(values, self.columns).is_none() && self.center(simd, values, &mut row) <= LONGEST {
-                sample.extend_from_slice(&row);
-            }
-        };
-        for target in spread(targets.len() / self.columns) {
-            add(&targets[target * self.columns..][..self.columns]);
-        }
-        let mut buffer = Vec::new();
-        for query in spread(queries.rows()) {
-            add(queries.row(query, &mut buffer));
-        }
-        if sample.is_empty() {
-            sample.resize(self.columns, 0.0);
-        }
-        basis(simd, &sample, self.columns)
-    }
-
-    /// Sketches of `rows` (whole groups, as centred, of squared lengths `norms`), a panel a row: products with the
-    /// `directions`, and in the last lane at least the length of what they leave.
-    pub fn sketch(&self, simd: Simd, rows: Rows<'_>, norms: &[f32], directions: &Panels, out: &mut Products) {
-        products(simd, rows, directions, 0..1, None, out);
-        let error = self.sketch_error();
-        let slack = 2.0 * (norm_error(self.columns) + 3.0 * error + LANES as f64 * UNIT) as f32;
-        for (sketch, norm) in out.values.iter_mut().zip(norms) {
-            let caught: f32 = sketch[..DIRECTIONS].iter().map(|value| value * value).sum();
-            sketch[DIRECTIONS] = ((norm - caught).max(0.0) + slack * norm).sqrt();
-        }
     }
 }
 

@@ -1,18 +1,19 @@
 //! The search for a few queries at a time, on one thread.
 
-mod hard;
-mod narrow;
+mod products;
+mod scores;
+mod sketched;
 
 use super::prepare::Prepared;
-use super::space::LONGEST;
-use super::tile::{GROUP, LANES, Products, Rows, stride};
-use super::{Mask, PIECE};
+use super::tile::{GROUP, LANES, Products};
+use super::{Mask, PIECE, Sketched};
 use crate::bytes::Narrowed;
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::{Context, Matrix};
-use hard::Hard;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use products::Centred;
+use sketched::Own;
+use std::sync::atomic::AtomicUsize;
 
 /// Panels whose scores are held at a time.
 const SEGMENT: usize = 256;
@@ -28,17 +29,14 @@ const TRIAL: usize = 256;
 pub struct Scratch {
     buffer: Vec<f32>,
     block: Block,
-    sketches: Products,
-    hard: Hard,
+    own: Own,
+    centred: Centred,
     scores: Scores,
 }
 
 /// Some queries and what is known of their answers.
 #[derive(Debug, Default)]
 struct Block {
-    centered: Vec<f32>,
-    /// Squared lengths; infinite for rows that cannot be bounded.
-    norms: Vec<f32>,
     /// The mask's bits, all panels of a row; empty without a mask.
     words: Vec<u32>,
     answers: Vec<Answer>,
@@ -63,6 +61,8 @@ struct Scores {
 pub struct Worker<'a> {
     prepared: &'a Prepared<'a>,
     mask: Option<&'a Mask<'a>>,
+    /// The queries' sketches, where they are there already.
+    known: Option<Sketched<'a>>,
     context: &'a Context<'a>,
     panels: usize,
     tried: AtomicUsize,
@@ -70,10 +70,16 @@ pub struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    pub fn new(prepared: &'a Prepared<'a>, mask: Option<&'a Mask<'a>>, context: &'a Context<'a>) -> Self {
+    pub fn new(
+        prepared: &'a Prepared<'a>,
+        mask: Option<&'a Mask<'a>>,
+        known: Option<Sketched<'a>>,
+        context: &'a Context<'a>,
+    ) -> Self {
         Self {
             prepared,
             mask,
+            known,
             context,
             panels: prepared.count.div_ceil(LANES),
             tried: AtomicUsize::new(0),
@@ -92,7 +98,11 @@ impl<'a> Worker<'a> {
         let width = self.prepared.width;
         let mut buffer = std::mem::take(&mut scratch.buffer);
         let rows = queries.load(first..first + found.len(), &mut buffer);
-        let bad = first_not_finite(rows, width);
+        let bad = match self.known {
+            // Finite, or they would have none.
+            Some(_) => None,
+            None => first_not_finite(rows, width),
+        };
         if bad.is_none() {
             let scored = self.panels.min(SEGMENT) * LANES;
             let step = (SCORES / scored / GROUP * GROUP).clamp(GROUP, PIECE);
@@ -124,8 +134,10 @@ impl<'a> Worker<'a> {
             for (id, row) in rows.chunks_exact(self.prepared.width).enumerate() {
                 self.every(row, id, 0..self.panels, block);
             }
+        } else if let Some(sketches) = &self.prepared.sketches {
+            self.sketched(sketches, rows, first, scratch);
         } else {
-            self.bounded(rows, count, scratch);
+            self.products(rows, scratch);
         }
         let rows = rows.chunks_exact(self.prepared.width);
         for ((row, found), answer) in rows.zip(found).zip(&scratch.block.answers) {
@@ -139,66 +151,5 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-    }
-
-    fn bounded(&self, rows: &[f32], count: usize, scratch: &mut Scratch) {
-        let (simd, width, space) = (self.context.simd, self.prepared.width, &self.prepared.space);
-        let Scratch {
-            block,
-            sketches: sketched,
-            hard,
-            scores,
-            ..
-        } = scratch;
-        let padded = count.next_multiple_of(GROUP);
-        let stride = stride(width);
-        block.centered.resize(padded * stride, 0.0);
-        block.norms.resize(padded, 0.0);
-        block.norms[count..].fill(0.0);
-        block.centered[count * stride..].fill(0.0);
-        let centered = block.centered.chunks_exact_mut(stride).zip(&mut block.norms);
-        for (row, (centered, norm)) in rows.chunks_exact(width).zip(centered) {
-            let centered = &mut centered[..width];
-            *norm = space.center(simd, row, centered);
-            if *norm > LONGEST || norm.is_nan() {
-                centered.fill(0.0);
-                *norm = f32::INFINITY;
-            }
-        }
-        let sketches = self.prepared.sketches.as_ref().filter(|_| self.promising());
-        if let Some(sketches) = sketches {
-            let centered = Rows {
-                values: &block.centered,
-                stride,
-            };
-            space.sketch(simd, centered, &block.norms, &sketches.directions, sketched);
-        }
-        let every: Vec<usize> = (0..count).collect();
-        for start in (0..self.panels).step_by(SEGMENT) {
-            if self.context.control.cancelled() {
-                return;
-            }
-            let range = start..(start + SEGMENT).min(self.panels);
-            let Some(sketches) = sketches else {
-                self.hard(rows, &every, range, block, hard, scores);
-                continue;
-            };
-            let rows_of = Rows {
-                values: sketched.values.as_flattened(),
-                stride: LANES,
-            };
-            self.score(rows_of, &sketches.panels, &every, range.clone(), block, scores);
-            let failed = self.narrow(rows, &range, &sketches.bytes, block, scores);
-            self.tried.fetch_add(count, Ordering::Relaxed);
-            if !failed.is_empty() {
-                self.hard(rows, &failed, range, block, hard, scores);
-            }
-        }
-    }
-
-    /// Whether sketches have told enough so far. Only speed depends on it.
-    fn promising(&self) -> bool {
-        let tried = self.tried.load(Ordering::Relaxed);
-        tried < TRIAL || self.failed.load(Ordering::Relaxed) * 2 < tried
     }
 }

@@ -5,11 +5,15 @@
 //! `d(p, s)² ≥ |y_p − y_s|² + (ρ_p − ρ_s)²`. Each point's slack covers all rounding, so that
 //! `d(p, s) ≥ |sketch_p − sketch_s| − slack_p − slack_s` holds for the exact distance.
 
-use super::basis::{Basis, WIDTH, project};
+mod basis;
+
+pub(crate) use basis::{Basis, WIDTH};
+
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 use crate::threads::Team;
 use crate::{Matrix, Result, Simd};
+use basis::project;
 
 /// Values beyond this might overflow when squared; their points get an infinite slack, which bounds nothing.
 const LARGEST: f32 = 1e16;
@@ -30,14 +34,6 @@ impl Map {
             Ok(Self::Identity(points.cols()))
         } else {
             Ok(Self::Project(Basis::of(points, simd, team)?))
-        }
-    }
-
-    /// What sketches are projected around; none where they are the points themselves.
-    pub fn mean(&self) -> Option<&[f32]> {
-        match self {
-            Self::Identity(_) => None,
-            Self::Project(basis) => Some(&basis.mean),
         }
     }
 
@@ -69,7 +65,8 @@ impl Map {
 }
 
 impl Basis {
-    fn apply(&self, simd: Simd, rows: &[f32], sketches: &mut [f32], slacks: &mut [f32]) {
+    /// See [`Map::apply`].
+    pub fn apply(&self, simd: Simd, rows: &[f32], sketches: &mut [f32], slacks: &mut [f32]) {
         let cols = self.mean.len();
         let mut centred = vec![0.0; rows.len()];
         centre(simd, rows, &self.mean, &mut centred, slacks);

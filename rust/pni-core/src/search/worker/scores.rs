@@ -1,15 +1,9 @@
-//! Scores of a block of queries, and what of them can be an answer.
+//! Scores of a block of queries, however they were made, and what of them can be an answer.
 
-use super::{Answer, Block, PAIR_COST, Scores, Worker};
-use crate::bytes::RowBytes;
-use crate::distance::root_above;
+use super::{Answer, Block, Scores, Worker};
 use crate::search::filter::{collect, lowest};
-use crate::search::tile::{GROUP, LANES, Panels, Rows, products};
+use crate::search::tile::{GROUP, LANES};
 use std::ops::Range;
-use std::sync::atomic::Ordering;
-
-/// Queries that sketches must have failed before products over all columns are made ready.
-const FAILED: usize = 64;
 
 /// The scores of one query.
 #[derive(Clone, Copy)]
@@ -46,66 +40,36 @@ impl Worker<'_> {
         Some(wanted)
     }
 
-    /// Scores of `rows`, which belong to queries `ids`, in panels `range`.
-    pub(super) fn score(
-        &self,
-        rows: Rows<'_>,
-        panels: &Panels,
-        ids: &[usize],
-        range: Range<usize>,
-        block: &Block,
-        scores: &mut Scores,
-    ) {
-        let wanted = self.wanted(ids, &range, block, &mut scores.wanted);
-        products(self.context.simd, rows, panels, range, wanted, &mut scores.products);
-    }
-
-    /// Takes from the scores of all queries' sketches in panels `range` what can be their answers. Returns those queries
-    /// that are left with more pairs than products over all columns would cost.
-    pub(super) fn narrow(
+    /// Takes from the scores of queries `ids` what can be their answers. `limit(i, most)` is the highest score that something
+    /// within `most` (squared) of query `ids[i]` can have.
+    pub(super) fn take(
         &self,
         rows: &[f32],
+        ids: &[usize],
         range: &Range<usize>,
-        known: &RowBytes,
         block: &mut Block,
         scores: &mut Scores,
-    ) -> Vec<usize> {
-        let (simd, space) = (self.context.simd, &self.prepared.space);
-        let mut hard = Vec::new();
-        let Scores { products, found, .. } = scores;
+        limit: impl Fn(usize, f64) -> f32,
+    ) {
+        let (products, found) = (&scores.products, &mut scores.found.rows);
         let values = products.values.chunks_exact(range.len());
-        let rows = rows.chunks_exact(self.prepared.width).enumerate();
-        for ((id, row), (values, lows)) in rows.zip(values.zip(products.lowest.chunks_exact(range.len()))) {
-            let norm = block.norms[id];
-            if norm.is_infinite() {
-                self.every(row, id, range.clone(), block);
-                continue;
-            }
-            let scored = self.scored(values, lows, id, range, &block.words);
-            let answer = &mut block.answers[id];
-            let limit = |most| space.limit(most, norm, space.bound_error());
-            let Some(probe) = self.within(row, scored, limit, answer, &mut found.rows) else {
+        let scored = values.zip(products.lowest.chunks_exact(range.len()));
+        for (place, (id, (values, lows))) in ids.iter().zip(scored).enumerate() {
+            let row = &rows[id * self.prepared.width..][..self.prepared.width];
+            let limit = |most| limit(place, most);
+            let scored = self.scored(values, lows, *id, range, &block.words);
+            let answer = &mut block.answers[*id];
+            let Some(probe) = self.within(row, scored, limit, answer, found) else {
                 continue;
             };
-            let panels = match scored.words {
-                [] => values.len(),
-                words => words.iter().filter(|word| **word != 0).count(),
-            };
-            if found.rows.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST
-                && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED
-            {
-                hard.push(id);
-                continue;
-            }
-            let mut reach = root_above(answer.most);
-            known.narrow(simd, row, reach, found);
-            for (column, lower) in found.nearest_first() {
-                if lower <= known.reach(reach) && column != probe && self.look(row, column, answer) {
-                    reach = root_above(answer.most);
+            let score = |column: u32| values.as_flattened()[(column - scored.first) as usize];
+            let mut most = limit(answer.most);
+            for column in &*found {
+                if score(*column) <= most && *column != probe && self.look(row, *column, answer) {
+                    most = limit(answer.most);
                 }
             }
         }
-        hard
     }
 
     /// The scores of query `id` in panels `range`, given the mask's `words`.

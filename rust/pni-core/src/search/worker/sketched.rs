@@ -1,0 +1,146 @@
+//! Queries by their sketches, and by the bytes of their rows where sketches tell too little.
+
+use super::{Block, PAIR_COST, SEGMENT, Scores, Scratch, TRIAL, Worker};
+use crate::distance::root_above;
+use crate::search::bytes::ByteRows;
+use crate::search::prepare::Sketches;
+use crate::search::tile::{GROUP, LANES};
+use crate::sketch::WIDTH;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+/// Queries that sketches must have failed before products over all columns are made ready.
+const FAILED: usize = 64;
+
+/// What is made of the queries of a block.
+#[derive(Debug, Default)]
+pub struct Own {
+    sketches: Vec<f32>,
+    slack: Vec<f32>,
+    /// The sketches in bytes.
+    short: ByteRows,
+    /// The rows in bytes, of those queries that need it.
+    bytes: ByteRows,
+}
+
+impl Worker<'_> {
+    /// Bounds the answers of a block whose first query is number `first`.
+    pub(super) fn sketched(&self, sketches: &Sketches<'_>, rows: &[f32], first: usize, scratch: &mut Scratch) {
+        let simd = self.context.simd;
+        let Scratch { block, own, scores, .. } = scratch;
+        let count = rows.len() / self.prepared.width;
+        let promising = self.promising();
+        if promising {
+            let (values, slack) = if let Some(known) = self.known {
+                let values = &known.sketches[first * WIDTH..][..count * WIDTH];
+                (values, &known.slack[first..][..count])
+            } else {
+                own.sketches.resize(count * WIDTH, 0.0);
+                own.slack.resize(count, 0.0);
+                sketches.basis.apply(simd, rows, &mut own.sketches, &mut own.slack);
+                (&own.sketches[..], &own.slack[..])
+            };
+            own.short.fill(simd, &sketches.short, values.chunks_exact(WIDTH), slack);
+        }
+        let every: Vec<usize> = (0..count).collect();
+        for start in (0..self.panels).step_by(SEGMENT) {
+            if self.context.control.cancelled() {
+                return;
+            }
+            let range = start..(start + SEGMENT).min(self.panels);
+            if !promising {
+                self.hard(sketches, rows, &every, &range, block, &mut own.bytes, scores);
+                continue;
+            }
+            let wanted = self.wanted(&every, &range, block, &mut scores.wanted);
+            let (panels, products) = (&sketches.short_panels, &mut scores.products);
+            panels.products(simd, &own.short, range.clone(), wanted, products);
+            let failed = self.narrow(sketches, rows, &range, block, &own.short, scores);
+            self.tried.fetch_add(count, Ordering::Relaxed);
+            if !failed.is_empty() {
+                self.hard(sketches, rows, &failed, &range, block, &mut own.bytes, scores);
+            }
+        }
+    }
+
+    /// Whether sketches have told enough so far. Only speed depends on it.
+    fn promising(&self) -> bool {
+        let tried = self.tried.load(Ordering::Relaxed);
+        tried < TRIAL || self.failed.load(Ordering::Relaxed) * 2 < tried
+    }
+
+    /// Takes from the scores of all queries' sketches in panels `range` what can be their answers. Returns those queries
+    /// that are left with more pairs than products over all columns would cost.
+    fn narrow(
+        &self,
+        sketches: &Sketches<'_>,
+        rows: &[f32],
+        range: &Range<usize>,
+        block: &mut Block,
+        short: &ByteRows,
+        scores: &mut Scores,
+    ) -> Vec<usize> {
+        let known = &sketches.bytes;
+        let mut hard = Vec::new();
+        let Scores { products, found, .. } = scores;
+        let values = products.values.chunks_exact(range.len());
+        let rows = rows.chunks_exact(self.prepared.width).enumerate();
+        for ((id, row), (values, lows)) in rows.zip(values.zip(products.lowest.chunks_exact(range.len()))) {
+            let scored = self.scored(values, lows, id, range, &block.words);
+            let answer = &mut block.answers[id];
+            let limit = |most| {
+                let reach = sketches.short.reach(root_above(most) + sketches.slack);
+                sketches.short_panels.limit(short, id, reach)
+            };
+            let Some(probe) = self.within(row, scored, limit, answer, &mut found.rows) else {
+                continue;
+            };
+            let panels = match scored.words {
+                [] => values.len(),
+                words => words.iter().filter(|word| **word != 0).count(),
+            };
+            if found.rows.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST
+                && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED
+            {
+                hard.push(id);
+                continue;
+            }
+            let mut reach = root_above(answer.most);
+            known.narrow(self.context.simd, row, reach, found);
+            for (column, lower) in found.nearest_first() {
+                if lower <= known.reach(reach) && column != probe && self.look(row, column, answer) {
+                    reach = root_above(answer.most);
+                }
+            }
+        }
+        hard
+    }
+
+    /// Panels `range` for the queries `ids` of a block, by the bytes of their rows.
+    #[allow(clippy::too_many_arguments)]
+    fn hard(
+        &self,
+        sketches: &Sketches<'_>,
+        rows: &[f32],
+        ids: &[usize],
+        range: &Range<usize>,
+        block: &mut Block,
+        own: &mut ByteRows,
+        scores: &mut Scores,
+    ) {
+        let (simd, width, known) = (self.context.simd, self.prepared.width, &sketches.bytes);
+        let Some(panels) = sketches.byte_panels() else {
+            for id in ids {
+                self.every(&rows[id * width..][..width], *id, range.clone(), block);
+            }
+            return;
+        };
+        let values = ids.iter().map(|id| &rows[id * width..][..width]);
+        own.fill(simd, known, values, &[]);
+        let wanted = self.wanted(ids, range, block, &mut scores.wanted);
+        panels.products(simd, own, range.clone(), wanted, &mut scores.products);
+        self.take(rows, ids, range, block, scores, |place, most| {
+            panels.limit(own, place, known.reach(root_above(most)))
+        });
+    }
+}
