@@ -72,9 +72,13 @@ fn collect_body<I: Isa>(
             if !wanted.is_empty() {
                 within &= wanted[panel];
             }
-            while within != 0 {
-                found.push(first + (panel * LANES) as u32 + within.trailing_zeros());
-                within &= within - 1;
+            for (half, within) in [within & 0xffff, within >> HALF].into_iter().enumerate() {
+                let start = found.len();
+                found.resize(start + HALF, 0);
+                if let Some(to) = found[start..].first_chunk_mut() {
+                    let count = isa.numbers(within, first + (panel * LANES + half * HALF) as u32, to);
+                    found.truncate(start + count);
+                }
             }
         }
     }

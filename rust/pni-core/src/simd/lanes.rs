@@ -33,6 +33,19 @@ pub trait Isa: Copy {
     /// A bit for each lane where a > b; not where either is NaN.
     fn above(self, a: Self::F, b: Self::F) -> u32;
 
+    /// Writes the numbers of the lanes whose bit is set, counted from `first`, one after the other; returns how many. What
+    /// follows them in `to` means nothing.
+    #[inline(always)]
+    fn numbers(self, bits: u32, first: u32, to: &mut [u32; LANES]) -> usize {
+        let (mut left, mut count) = (bits & 0xffff, 0);
+        while left != 0 {
+            to[count] = first + left.trailing_zeros();
+            count += 1;
+            left &= left - 1;
+        }
+        count
+    }
+
     fn zero_int(self) -> Self::I;
     /// To each lane, the products of its own four `bytes` (at most 127) with the same `four` values (−63 to 63); exact.
     fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I;
@@ -218,6 +231,12 @@ mod tests {
             isa.store(isa.min(x, y), seen.exact.last_mut().expect("just pushed"));
         }
         assert_eq!(isa.lowest(x), a.iter().copied().fold(f32::INFINITY, f32::min));
+        for bits in [0, 1, 0x8001, 0xffff, 0x1_5a5a] {
+            let mut numbers = [0; LANES];
+            let count = isa.numbers(bits, 7, &mut numbers);
+            let by_hand: Vec<u32> = (0..16).filter(|i| bits >> i & 1 == 1).map(|i| 7 + i).collect();
+            assert_eq!(numbers[..count], by_hand);
+        }
         seen.sum = isa.sum(x);
         seen.above = isa.above(x, y);
         seen.fold = isa

@@ -262,6 +262,12 @@ impl Isa for Avx512 {
         fn above(self, a: Self::F, b: Self::F) -> u32 {
             u32::from(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b))
         }
+        fn numbers(self, bits: u32, first: u32, to: &mut [u32; LANES]) -> usize {
+            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let numbers = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
+            _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(bits as u16, numbers));
+            (bits as u16).count_ones() as usize
+        }
         fn zero_int(self) -> Self::I {
             _mm512_setzero_si512()
         }
