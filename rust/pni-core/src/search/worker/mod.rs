@@ -20,7 +20,7 @@ const SEGMENT: usize = 256;
 /// Scores held at a time, of all rows: they stay in the second cache.
 const SCORES: usize = 131_072;
 /// Looking at one pair costs as much as so many pairs of a product.
-const PAIR_COST: usize = 4;
+const PAIR_COST: usize = 6;
 /// Queries after which sketches are judged.
 const TRIAL: usize = 256;
 
