@@ -57,11 +57,12 @@ impl BytePanels {
         for column in 0..count {
             let (panel, lane) = (column / LANES, column % LANES);
             let (bytes, error) = known.row(column);
-            let (fours, _) = bytes.as_flattened().as_chunks::<8>();
-            for (to, from) in made.values[panel * depth..][..depth].iter_mut().zip(fours) {
-                let half = &mut to[lane / HALF];
-                for (i, byte) in from.iter().enumerate() {
-                    half[i / 4][lane % HALF * 4 + i % 4] = (byte + OFFSET) as u8;
+            let (eights, _) = bytes.as_flattened().as_chunks::<8>();
+            for (to, from) in made.values[panel * depth..][..depth].iter_mut().zip(eights) {
+                let (from, _) = from.as_chunks::<4>();
+                for (to, from) in to[lane / HALF].iter_mut().zip(from) {
+                    let (lanes, _) = to.as_chunks_mut::<4>();
+                    lanes[lane % HALF] = from.map(|byte| (byte + OFFSET) as u8);
                 }
             }
             let square = |sum: i32, q: &i8| sum + i32::from(*q) * i32::from(*q);

@@ -66,11 +66,16 @@ fn collect_body<I: Isa>(
         while panels != 0 {
             let panel = block * HALF + panels.trailing_zeros() as usize;
             panels &= panels - 1;
+            let allowed = wanted.get(panel).copied().unwrap_or(u32::MAX);
+            // What a tile that nobody wanted left there means nothing.
+            if allowed == 0 {
+                continue;
+            }
             let (halves, _) = scores[panel].as_chunks::<HALF>();
             let above = isa.above(isa.load(&halves[0]), limit) | isa.above(isa.load(&halves[1]), limit) << HALF;
-            let mut within = !above;
-            if !wanted.is_empty() {
-                within &= wanted[panel];
+            let within = allowed & !above;
+            if within == 0 {
+                continue;
             }
             for (half, within) in [within & 0xffff, within >> HALF].into_iter().enumerate() {
                 let start = found.len();

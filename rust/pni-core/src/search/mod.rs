@@ -37,6 +37,9 @@ const FEW_TARGETS: usize = 48;
 /// Up to so many columns a product over all of them costs as little as a sketch.
 const NARROW: usize = 48;
 
+/// Rows that directions are made from: this many for one image, up to four times as many where that is soon repaid.
+const SAMPLE: usize = 256;
+
 /// Rows that are one piece of work.
 const PIECE: usize = 64;
 
@@ -67,7 +70,8 @@ pub(crate) fn search(
         } else {
             targets
         };
-        basis = Some(Basis::of(more, context.simd, team)?);
+        let sample = (queries.rows() / 64).clamp(SAMPLE, 4 * SAMPLE);
+        basis = Some(Basis::of(more, sample, context.simd, team)?);
     }
     let way = match &basis {
         Some(basis) => Way::Sketches(basis),
@@ -77,7 +81,11 @@ pub(crate) fn search(
     let mut buffer = Vec::new();
     let rows = targets.load(0..targets.rows(), &mut buffer);
     let prepared = Prepared::new(rows, targets.cols(), mask.map(Mask::order), way, team, context)?;
-    run(queries, &Worker::new(&prepared, mask, None, context), team)
+    run(
+        queries,
+        &Worker::new(&prepared, mask, None, queries.rows(), context),
+        team,
+    )
 }
 
 /// The same for queries that are finite and have sketches.
@@ -90,7 +98,11 @@ pub(crate) fn search_sketched(
 ) -> Result<Vec<(f64, i64)>> {
     let way = Way::Sketches(known.basis);
     let prepared = Prepared::new(targets, queries.cols(), None, way, team, context)?;
-    run(queries, &Worker::new(&prepared, None, Some(known), context), team)
+    run(
+        queries,
+        &Worker::new(&prepared, None, Some(known), queries.rows(), context),
+        team,
+    )
 }
 
 fn run(queries: &Matrix<'_>, worker: &Worker<'_>, team: &Team<'_>) -> Result<Vec<(f64, i64)>> {

@@ -8,9 +8,6 @@ use crate::{Matrix, Result, Simd};
 /// Floats of a projected sketch: 31 components and the length of what they leave out.
 pub const WIDTH: usize = 32;
 
-/// Rows of the sample, at most.
-const SAMPLE: usize = 1024;
-
 /// Rounds of subspace iteration: the directions only steer speed.
 const ROUNDS: usize = 2;
 
@@ -99,10 +96,10 @@ multiversion! {
 }
 
 impl Basis {
-    /// The leading directions of a fixed sample of `points`. Whatever the data, what comes back is finite.
-    pub fn of(points: &Matrix<'_>, simd: Simd, team: &Team<'_>) -> Result<Self> {
+    /// The leading directions of a fixed sample of up to so many `points`. Whatever the data, what comes back is finite.
+    pub fn of(points: &Matrix<'_>, most: usize, simd: Simd, team: &Team<'_>) -> Result<Self> {
         let cols = points.cols();
-        let step = points.rows().div_ceil(SAMPLE);
+        let step = points.rows().div_ceil(most);
         let mut sample = Vec::with_capacity(points.rows().div_ceil(step) * cols);
         let mut buffer = Vec::new();
         for row in (0..points.rows()).step_by(step) {

@@ -15,6 +15,9 @@ use crate::threads::Team;
 use crate::{Matrix, Result, Simd};
 use basis::project;
 
+/// Points that a map is made from, at most.
+const SAMPLE: usize = 1024;
+
 /// Values beyond this might overflow when squared; their points get an infinite slack, which bounds nothing.
 const LARGEST: f32 = 1e16;
 
@@ -33,7 +36,7 @@ impl Map {
         if points.cols() <= WIDTH {
             Ok(Self::Identity(points.cols()))
         } else {
-            Ok(Self::Project(Basis::of(points, simd, team)?))
+            Ok(Self::Project(Basis::of(points, SAMPLE, simd, team)?))
         }
     }
 

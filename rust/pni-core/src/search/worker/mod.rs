@@ -64,6 +64,7 @@ pub struct Worker<'a> {
     /// The queries' sketches, where they are there already.
     known: Option<Sketched<'a>>,
     context: &'a Context<'a>,
+    queries: usize,
     panels: usize,
     tried: AtomicUsize,
     failed: AtomicUsize,
@@ -74,6 +75,7 @@ impl<'a> Worker<'a> {
         prepared: &'a Prepared<'a>,
         mask: Option<&'a Mask<'a>>,
         known: Option<Sketched<'a>>,
+        queries: usize,
         context: &'a Context<'a>,
     ) -> Self {
         Self {
@@ -81,6 +83,7 @@ impl<'a> Worker<'a> {
             mask,
             known,
             context,
+            queries,
             panels: prepared.count.div_ceil(LANES),
             tried: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),

@@ -9,8 +9,9 @@ use crate::sketch::WIDTH;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// Queries that sketches must have failed before products over all columns are made ready.
+/// Queries, and a share of all, that sketches must have failed before products over all columns are made ready.
 const FAILED: usize = 64;
+const FAILED_SHARE: usize = 16;
 
 /// What is made of the queries of a block.
 #[derive(Debug, Default)]
@@ -100,7 +101,7 @@ impl Worker<'_> {
                 words => words.iter().filter(|word| **word != 0).count(),
             };
             if found.rows.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST
-                && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED
+                && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED.max(self.queries / FAILED_SHARE)
             {
                 hard.push(id);
                 continue;
