@@ -9,6 +9,22 @@ use crate::simd::multiversion;
 /// Units from the origin, at most: so few that products of two bytes can be added up in 16 bits.
 pub const REACH: i8 = 63;
 
+/// What makes a signed byte unsigned.
+pub const OFFSET: i8 = REACH + 1;
+
+/// |q|² of some bytes.
+pub fn norm(bytes: &[i8]) -> i32 {
+    bytes.iter().fold(0, |sum, q| sum + i32::from(*q) * i32::from(*q))
+}
+
+/// |q|² + 2·[`OFFSET`]·Σq: with the norm of other bytes, and less twice their product once [`OFFSET`] is added to them, the
+/// squared distance to those. At most 12,033 a byte.
+pub fn own(bytes: &[i8]) -> i32 {
+    bytes.iter().fold(0, |sum, q| {
+        sum + i32::from(*q) * (i32::from(*q) + 2 * i32::from(OFFSET))
+    })
+}
+
 /// Sixteen values; adds the squares of what rounding leaves, and of the units, to `sums`.
 #[inline(always)]
 fn quantize_block<I: Isa>(

@@ -5,15 +5,12 @@
 
 use super::bounds::BLOCK;
 use crate::Simd;
-use crate::bytes::quantize::{REACH, quantize};
+use crate::bytes::quantize::{OFFSET, norm, own, quantize};
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 
 /// Bytes of a sketch, at most.
 pub const BYTES: usize = 32;
-
-/// What makes a signed byte unsigned.
-const OFFSET: i8 = REACH + 1;
 
 /// Points that are compared together.
 pub const GROUP: usize = 4;
@@ -41,12 +38,6 @@ impl Bytes {
         let mut bytes = Self::default();
         bytes.error = quantize(simd, sketch, origin, per, &mut bytes.values);
         bytes
-    }
-
-    /// |q|² + 2·64·Σq: what the distance to a centre's bytes is besides that centre's norm and the product.
-    fn own(&self) -> f32 {
-        let sum = |part: i32, q: &i8| part + i32::from(*q) * (i32::from(*q) + 2 * i32::from(OFFSET));
-        self.values.iter().fold(0, sum) as f32
     }
 }
 
@@ -86,11 +77,10 @@ impl Lanes {
         for (place, four) in places[lane..].iter_mut().step_by(BLOCK).zip(fours) {
             *place = four.map(|q| (q + OFFSET) as u8);
         }
-        let square = |sum: i32, q: &i8| sum + i32::from(*q) * i32::from(*q);
         let slack = slack + centre.error;
         self.norms[self.len] = if slack <= LARGEST {
             self.slack = self.slack.max(slack);
-            centre.values.iter().fold(0, square) as f32
+            norm(&centre.values) as f32
         } else {
             f32::NEG_INFINITY
         };
@@ -166,7 +156,7 @@ impl View<'_> {
 
 #[inline(always)]
 fn compare_body<I: Isa>(isa: I, points: &[Bytes; GROUP], stride: usize, bytes: &[u8], norms: &[f32], out: &mut [f32]) {
-    let own = [0, 1, 2, 3].map(|i: usize| isa.splat(points[i].own()));
+    let own = [0, 1, 2, 3].map(|i: usize| isa.splat(own(&points[i].values) as f32));
     let fours = [0, 1, 2, 3].map(|i: usize| points[i].values[..stride].as_chunks::<4>().0);
     let (rows, _) = bytes.as_chunks::<{ 4 * BLOCK }>();
     let (norms, _) = norms.as_chunks::<BLOCK>();

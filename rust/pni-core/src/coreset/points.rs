@@ -17,8 +17,8 @@ const LINE: usize = 16;
 pub struct State {
     /// At least the squared distance to `center`; the canonical one where that is known to be the nearest.
     pub best: f64,
-    /// Some centre: of hot and settled points, and where the goal of catching up is the nearest, the nearest of the centres
-    /// below `seen`, the earliest among equals.
+    /// Some centre; of hot and settled points, and of those that are their own sketches, the nearest of the centres below
+    /// `seen`, the earliest among equals.
     pub center: u32,
     /// Centres the point has been compared with, or that are too far to matter.
     pub seen: u32,

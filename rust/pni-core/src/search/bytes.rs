@@ -1,18 +1,15 @@
 //! All pairs of some rows and columns by their bytes: squared distances in whole units, in register tiles. Where short
 //! sketches leave too much in doubt they cost a fraction of float32 products and rule out nearly as much.
 
-use super::tile::{GROUP, LANES, Products};
+use super::tile::{GROUP, LANES, Products, To};
 use crate::Simd;
 use crate::bytes::RowBytes;
-use crate::bytes::quantize::REACH;
+use crate::bytes::quantize::{OFFSET, norm, own};
 use crate::simd::lanes::{Isa, LANES as HALF};
 use crate::simd::multiversion;
 use std::ops::Range;
 
-/// What makes a signed byte unsigned.
-const OFFSET: i8 = REACH + 1;
-
-/// Pieces of a row, at most: |q|² + 2·64·Σq, at most 12,033 a byte, fits in 32 bits.
+/// Pieces of a row, at most: what [`own`] adds up fits in 32 bits.
 pub const LONGEST_ROW: usize = 1 << 11;
 
 /// Two times four bytes of each of a panel's columns, by halves of the panel.
@@ -24,7 +21,7 @@ pub struct BytePanels {
     /// [`Fours`] of a panel.
     depth: usize,
     values: Vec<Fours>,
-    /// Squared lengths in units; infinite where there is no column.
+    /// Squared lengths in units; infinite where there is no column, −infinite where it is in doubt.
     norms: Vec<[f32; LANES]>,
     /// The largest error of a column's bytes.
     error: f32,
@@ -36,7 +33,7 @@ pub struct BytePanels {
 #[derive(Debug, Default)]
 pub struct ByteRows {
     bytes: Vec<[i8; 4 * HALF]>,
-    /// |q|² + 2·64·Σq of each: what a squared distance is besides the column's norm and the product.
+    /// What [`own`] makes of each.
     own: Vec<f32>,
     /// Errors of the bytes.
     errors: Vec<f32>,
@@ -65,11 +62,15 @@ impl BytePanels {
                     lanes[lane % HALF] = from.map(|byte| (byte + OFFSET) as u8);
                 }
             }
-            let square = |sum: i32, q: &i8| sum + i32::from(*q) * i32::from(*q);
-            made.norms[panel][lane] = bytes.as_flattened().iter().fold(0, square) as f32;
+            made.norms[panel][lane] = norm(bytes.as_flattened()) as f32;
             made.error = made.error.max(error);
         }
         made
+    }
+
+    /// Leaves a column in doubt for every row.
+    pub fn doubt(&mut self, column: usize) {
+        self.norms[column / LANES][column % LANES] = f32::NEG_INFINITY;
     }
 
     /// What a value of [`BytePanels::products`] must exceed to prove a column farther than `reach` units from `row`.
@@ -99,11 +100,19 @@ impl BytePanels {
                 if wanted.is_some_and(|wanted| !wanted[group * count + place]) {
                     continue;
                 }
-                let bytes = &rows.bytes[group * GROUP * stride..][..GROUP * stride];
-                let own = &rows.own[group * GROUP..][..GROUP];
+                let one = Tile {
+                    rows: &rows.bytes[group * GROUP * stride..][..GROUP * stride],
+                    own: &rows.own[group * GROUP..][..GROUP],
+                    columns,
+                    norms: &self.norms[panel],
+                };
                 let first = group * GROUP * count + place;
-                let (values, lowest) = (&mut out.values[first..], &mut out.lowest[first..]);
-                tile(simd, bytes, own, columns, &self.norms[panel], count, values, lowest);
+                let to = To {
+                    values: &mut out.values[first..],
+                    lowest: &mut out.lowest[first..],
+                    step: count,
+                };
+                tile(simd, one, to);
             }
         }
     }
@@ -125,47 +134,42 @@ impl ByteRows {
         self.own.clear();
         self.own.resize(count, 0.0);
         self.errors.clear();
-        for ((row, bytes), own) in rows.zip(self.bytes.chunks_exact_mut(pieces)).zip(&mut self.own) {
+        for ((row, bytes), sum) in rows.zip(self.bytes.chunks_exact_mut(pieces)).zip(&mut self.own) {
             let slack = slack.get(self.errors.len()).copied().unwrap_or(0.0);
             self.errors.push(known.quantize(simd, row, bytes) + known.reach(slack));
-            let sum = |part: i32, q: &i8| part + i32::from(*q) * (i32::from(*q) + 2 * i32::from(OFFSET));
-            *own = bytes.as_flattened().iter().fold(0, sum) as f32;
+            *sum = own(bytes.as_flattened()) as f32;
         }
     }
 }
 
+/// [`GROUP`] rows and a panel.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    rows: &'a [[i8; 4 * HALF]],
+    own: &'a [f32],
+    columns: &'a [Fours],
+    norms: &'a [f32; LANES],
+}
+
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn tile_body<I: Isa>(
-    isa: I,
-    rows: &[[i8; 4 * HALF]],
-    own: &[f32],
-    columns: &[Fours],
-    norms: &[f32; LANES],
-    step: usize,
-    values: &mut [[f32; LANES]],
-    lowest: &mut [f32],
-) {
+fn tile_body<I: Isa>(isa: I, tile: Tile<'_>, to: To<'_>) {
     // As many sums as there are registers for.
     if I::ONE_REGISTER {
-        rows_at_once::<I, GROUP>(isa, rows, own, columns, norms, step, values, lowest);
+        rows_at_once::<I, GROUP>(isa, tile, to);
     } else {
-        rows_at_once::<I, 2>(isa, rows, own, columns, norms, step, values, lowest);
+        rows_at_once::<I, 2>(isa, tile, to);
     }
 }
 
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn rows_at_once<I: Isa, const ROWS: usize>(
-    isa: I,
-    rows: &[[i8; 4 * HALF]],
-    own: &[f32],
-    columns: &[Fours],
-    norms: &[f32; LANES],
-    step: usize,
-    values: &mut [[f32; LANES]],
-    lowest: &mut [f32],
-) {
+fn rows_at_once<I: Isa, const ROWS: usize>(isa: I, tile: Tile<'_>, to: To<'_>) {
+    let Tile {
+        rows,
+        own,
+        columns,
+        norms,
+    } = tile;
+    let To { values, lowest, step } = to;
     let (norms, _) = norms.as_chunks::<HALF>();
     let (eights, _) = rows.as_flattened().as_chunks::<8>();
     let stride = eights.len() / GROUP;
@@ -200,16 +204,8 @@ fn finish<I: Isa>(isa: I, sums: I::I, norms: &[f32; HALF], own: I::F, to: &mut [
 }
 
 multiversion! {
-    /// A tile of [`GROUP`] rows and a panel; row i goes to place i·`step` of `values` and `lowest`.
-    fn tile(
-        rows: &[[i8; 4 * HALF]],
-        own: &[f32],
-        columns: &[Fours],
-        norms: &[f32; LANES],
-        step: usize,
-        values: &mut [[f32; LANES]],
-        lowest: &mut [f32],
-    ) = tile_body
+    /// The squared distances of a tile.
+    fn tile(tile: Tile<'_>, to: To<'_>) = tile_body
 }
 
 #[cfg(test)]

@@ -5,16 +5,14 @@ use crate::simd::lanes::{Isa, LANES as HALF};
 use crate::simd::multiversion;
 
 #[inline(always)]
-fn lowest_body<I: Isa>(_: I, scores: &[[f32; LANES]], lowest: &[f32], wanted: &[u32]) -> f32 {
+fn lowest_body<I: Isa>(isa: I, scores: &[[f32; LANES]], lowest: &[f32], wanted: &[u32]) -> f32 {
     if wanted.is_empty() {
-        let (blocks, rest) = lowest.as_chunks::<16>();
-        let mut least = [f32::INFINITY; 16];
-        for block in blocks {
-            for i in 0..16 {
-                least[i] = if block[i] < least[i] { block[i] } else { least[i] };
-            }
-        }
-        return least.iter().chain(rest).copied().fold(f32::INFINITY, f32::min);
+        let (blocks, rest) = lowest.as_chunks::<HALF>();
+        let infinite = isa.splat(f32::INFINITY);
+        let least = blocks
+            .iter()
+            .fold(infinite, |least, block| isa.min(least, isa.load(block)));
+        return rest.iter().copied().fold(isa.lowest(least), f32::min);
     }
     let mut least = f32::INFINITY;
     for ((scores, lowest), wanted) in scores.iter().zip(lowest).zip(wanted) {
@@ -25,18 +23,8 @@ fn lowest_body<I: Isa>(_: I, scores: &[[f32; LANES]], lowest: &[f32], wanted: &[
             for i in 0..LANES {
                 lanes[i] = if wanted >> i & 1 == 1 { scores[i] } else { f32::INFINITY };
             }
-            let mut half = LANES / 2;
-            while half > 0 {
-                for i in 0..half {
-                    lanes[i] = if lanes[i + half] < lanes[i] {
-                        lanes[i + half]
-                    } else {
-                        lanes[i]
-                    };
-                }
-                half /= 2;
-            }
-            least = least.min(lanes[0]);
+            let (halves, _) = lanes.as_chunks::<HALF>();
+            least = least.min(isa.lowest(isa.min(isa.load(&halves[0]), isa.load(&halves[1]))));
         }
     }
     least

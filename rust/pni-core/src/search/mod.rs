@@ -20,7 +20,7 @@ mod worker;
 use crate::sketch::Basis;
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result};
-use prepare::{Prepared, Way};
+use prepare::Prepared;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use worker::{Scratch, Worker};
@@ -62,30 +62,21 @@ pub(crate) fn search(
     context: &Context<'_>,
 ) -> Result<Vec<(f64, i64)>> {
     targets.check_finite(team)?;
-    let few = queries.rows() < FEW_QUERIES || targets.rows() < FEW_TARGETS;
-    let mut basis = None;
-    if !few && queries.cols() > NARROW {
-        let more = if queries.rows() > targets.rows() {
-            queries
-        } else {
-            targets
-        };
-        let sample = (queries.rows() / 64).clamp(SAMPLE, 4 * SAMPLE);
-        basis = Some(Basis::of(more, sample, context.simd, team)?);
-    }
-    let way = match &basis {
-        Some(basis) => Way::Sketches(basis),
-        None if few => Way::Pairs,
-        None => Way::Products,
-    };
     let mut buffer = Vec::new();
     let rows = targets.load(0..targets.rows(), &mut buffer);
-    let prepared = Prepared::new(rows, targets.cols(), mask.map(Mask::order), way, team, context)?;
-    run(
-        queries,
-        &Worker::new(&prepared, mask, None, queries.rows(), context),
-        team,
-    )
+    let prepared = Prepared::new(rows, targets.cols(), mask.map(Mask::order));
+    let basis;
+    let prepared = if queries.rows() < FEW_QUERIES || targets.rows() < FEW_TARGETS {
+        prepared
+    } else if queries.cols() <= NARROW {
+        prepared.with_products(context.simd)
+    } else {
+        let more = [targets, queries][usize::from(queries.rows() > targets.rows())];
+        let sample = (queries.rows() / 64).clamp(SAMPLE, 4 * SAMPLE);
+        basis = Basis::of(more, sample, context.simd, team)?;
+        prepared.with_sketches(&basis, context.simd, team)?
+    };
+    run(queries, &prepared, mask, None, team, context)
 }
 
 /// The same for queries that are finite and have sketches.
@@ -96,16 +87,19 @@ pub(crate) fn search_sketched(
     team: &Team<'_>,
     context: &Context<'_>,
 ) -> Result<Vec<(f64, i64)>> {
-    let way = Way::Sketches(known.basis);
-    let prepared = Prepared::new(targets, queries.cols(), None, way, team, context)?;
-    run(
-        queries,
-        &Worker::new(&prepared, None, Some(known), queries.rows(), context),
-        team,
-    )
+    let prepared = Prepared::new(targets, queries.cols(), None).with_sketches(known.basis, context.simd, team)?;
+    run(queries, &prepared, None, Some(known), team, context)
 }
 
-fn run(queries: &Matrix<'_>, worker: &Worker<'_>, team: &Team<'_>) -> Result<Vec<(f64, i64)>> {
+fn run(
+    queries: &Matrix<'_>,
+    prepared: &Prepared<'_>,
+    mask: Option<&Mask<'_>>,
+    known: Option<Sketched<'_>>,
+    team: &Team<'_>,
+    context: &Context<'_>,
+) -> Result<Vec<(f64, i64)>> {
+    let worker = Worker::new(prepared, mask, known, queries.rows(), context);
     let mut found = vec![(f64::INFINITY, -1); queries.rows()];
     let bad = AtomicUsize::new(usize::MAX);
     let idle: Mutex<Vec<Scratch>> = Mutex::default();

@@ -7,21 +7,28 @@ use super::tile::{LANES, Panels};
 use crate::bytes::RowBytes;
 use crate::sketch::{Basis, WIDTH};
 use crate::threads::Team;
-use crate::{Context, Result, Simd};
+use crate::{Result, Simd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Targets whose sketches are made together.
 const STEP: usize = 48;
 
 /// How the targets of a query are looked through.
-#[derive(Clone, Copy)]
+#[derive(Debug)]
 pub enum Way<'a> {
     /// One at a time.
     Pairs,
     /// By float32 products over all columns.
-    Products,
+    Products(Full),
     /// By sketches, and bytes.
-    Sketches(&'a Basis),
+    Sketches(Box<Sketches<'a>>),
+}
+
+/// Short targets, all their columns.
+#[derive(Debug)]
+pub struct Full {
+    pub space: Space,
+    pub panels: Panels,
 }
 
 /// Sketches and bytes of the targets.
@@ -32,7 +39,7 @@ pub struct Sketches<'a> {
     /// The sketches' bytes.
     pub short: RowBytes,
     pub short_panels: BytePanels,
-    /// The largest slack of a sketch.
+    /// The largest finite slack of a sketch; the columns of the others are in doubt.
     pub slack: f32,
     /// The rows' bytes.
     pub bytes: RowBytes,
@@ -59,56 +66,69 @@ pub struct Prepared<'a> {
     pub count: usize,
     /// Bounds on one pair at a time.
     pub bounds: Bounds,
-    /// Whether every pair is looked at one at a time.
-    pub direct: bool,
-    /// Sketches, unless rows are too short for them.
-    pub sketches: Option<Sketches<'a>>,
-    /// Where short rows are bounded.
-    pub space: Space,
-    full: OnceLock<Panels>,
-    simd: Simd,
+    pub way: Way<'a>,
 }
 
 impl<'a> Prepared<'a> {
-    /// `targets`, of `width` values, are finite; `order` gives the target of each column.
-    pub fn new(
-        targets: &'a [f32],
-        width: usize,
-        order: Option<&'a [u32]>,
-        way: Way<'a>,
-        team: &Team<'_>,
-        context: &Context<'_>,
-    ) -> Result<Self> {
-        let count = targets.len() / width;
-        let mut prepared = Self {
+    /// `targets`, of `width` values, are finite; `order` gives the target of each column. They are looked through one at a
+    /// time.
+    pub fn new(targets: &'a [f32], width: usize, order: Option<&'a [u32]>) -> Self {
+        Self {
             targets,
             order,
             width,
-            count,
-            space: Space::new(targets, width),
+            count: targets.len() / width,
             bounds: Bounds::new(width),
-            direct: matches!(way, Way::Pairs),
-            sketches: None,
-            full: OnceLock::new(),
-            simd: context.simd,
-        };
-        if let Way::Sketches(basis) = way {
-            let (values, slack) = prepared.sketch(basis, team)?;
-            prepared.direct = slack == f32::INFINITY;
-            let sketch = |column| &values[prepared.index(column) * WIDTH..][..WIDTH];
-            let short = RowBytes::new(count, vec![0.0; WIDTH], sketch, context.simd, team)?;
-            let row = |column| prepared.target(column).1;
-            let bytes = RowBytes::new(count, basis.mean.clone(), row, context.simd, team)?;
-            prepared.sketches = Some(Sketches {
-                basis,
-                short_panels: BytePanels::new(&short),
-                short,
-                slack,
-                bytes,
-                byte_panels: OnceLock::new(),
-            });
+            way: Way::Pairs,
         }
-        Ok(prepared)
+    }
+
+    /// With float32 products over all columns, unless some target is too far from the rest.
+    pub fn with_products(mut self, simd: Simd) -> Self {
+        let space = Space::new(self.targets, self.width);
+        let mut panels = Panels::new(self.width, self.count, f32::INFINITY);
+        let share = 0.5 * (1.0 - space.full_error()) as f32;
+        let mut row = vec![0.0; self.width];
+        for (panel, (values, base)) in panels.parts().enumerate() {
+            for lane in 0..LANES.min(self.count - panel * LANES) {
+                let target = self.target(panel * LANES + lane).1;
+                base[lane] = share * space.center(simd, target, &mut row);
+                for (values, value) in values.iter_mut().zip(&row) {
+                    values[lane] = -value;
+                }
+            }
+            if !base.iter().all(|base| *base <= LONGEST || base.is_infinite()) {
+                return self;
+            }
+        }
+        self.way = Way::Products(Full { space, panels });
+        self
+    }
+
+    /// With sketches, and bytes.
+    pub fn with_sketches(mut self, basis: &'a Basis, simd: Simd, team: &Team<'_>) -> Result<Self> {
+        let (values, slack) = self.sketch(basis, simd, team)?;
+        let sketch = |column| &values[self.index(column) * WIDTH..][..WIDTH];
+        let short = RowBytes::new(self.count, vec![0.0; WIDTH], sketch, simd, team)?;
+        let mut short_panels = BytePanels::new(&short);
+        let mut most = 0.0f32;
+        for column in 0..self.count {
+            match slack[self.index(column)] {
+                f32::INFINITY => short_panels.doubt(column),
+                slack => most = most.max(slack),
+            }
+        }
+        let row = |column| self.target(column).1;
+        let bytes = RowBytes::new(self.count, basis.mean.clone(), row, simd, team)?;
+        self.way = Way::Sketches(Box::new(Sketches {
+            basis,
+            short,
+            short_panels,
+            slack: most,
+            bytes,
+            byte_panels: OnceLock::new(),
+        }));
+        Ok(self)
     }
 
     /// The target of a column.
@@ -122,31 +142,8 @@ impl<'a> Prepared<'a> {
         (target, &self.targets[target * self.width..][..self.width])
     }
 
-    /// Panels of short rows, all their columns, made when first asked for; None where some target is too far from the rest.
-    pub fn full(&self) -> Option<&Panels> {
-        let panels = self.full.get_or_init(|| {
-            let mut panels = Panels::new(self.width, self.count, f32::INFINITY);
-            let share = 0.5 * (1.0 - self.space.full_error()) as f32;
-            let mut row = vec![0.0; self.width];
-            for (panel, (values, base)) in panels.parts().enumerate() {
-                for lane in 0..LANES.min(self.count - panel * LANES) {
-                    let target = self.target(panel * LANES + lane).1;
-                    base[lane] = share * self.space.center(self.simd, target, &mut row);
-                    for (values, value) in values.iter_mut().zip(&row) {
-                        values[lane] = -value;
-                    }
-                }
-                if !base.iter().all(|base| *base <= LONGEST || base.is_infinite()) {
-                    return Panels::new(self.width, 0, 0.0);
-                }
-            }
-            panels
-        });
-        (panels.count() > 0).then_some(panels)
-    }
-
-    /// The targets' sketches and their largest slack.
-    fn sketch(&self, basis: &Basis, team: &Team<'_>) -> Result<(Vec<f32>, f32)> {
+    /// The targets' sketches and slacks, in the targets' order.
+    fn sketch(&self, basis: &Basis, simd: Simd, team: &Team<'_>) -> Result<(Vec<f32>, Vec<f32>)> {
         let (mut sketches, mut slack) = (vec![0.0; self.count * WIDTH], vec![0.0; self.count]);
         let parts = sketches.chunks_mut(STEP * WIDTH).zip(slack.chunks_mut(STEP));
         let parts: Vec<_> = parts
@@ -155,10 +152,9 @@ impl<'a> Prepared<'a> {
             .collect();
         team.each(parts.len(), |part| {
             let ((sketches, slack), rows) = &mut *parts[part].lock().unwrap_or_else(PoisonError::into_inner);
-            basis.apply(self.simd, rows, sketches, slack);
+            basis.apply(simd, rows, sketches, slack);
         })?;
         drop(parts);
-        let most = slack.iter().copied().fold(0.0, f32::max);
-        Ok((sketches, most))
+        Ok((sketches, slack))
     }
 }

@@ -62,7 +62,7 @@ unsafe fn sum8(values: __m256) -> f32 {
 /// # Safety
 /// The CPU has AVX2.
 #[inline(always)]
-unsafe fn lowest8(values: __m256) -> f32 {
+pub unsafe fn lowest8(values: __m256) -> f32 {
     // SAFETY: the caller vouches for AVX2.
     unsafe {
         let four = _mm_min_ps(_mm256_castps256_ps128(values), _mm256_extractf128_ps::<1>(values));

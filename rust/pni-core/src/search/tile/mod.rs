@@ -40,11 +40,6 @@ impl Panels {
         }
     }
 
-    /// Number of panels.
-    pub fn count(&self) -> usize {
-        self.base.len()
-    }
-
     /// One panel after the other: its values and addends, to be filled.
     pub fn parts(&mut self) -> impl Iterator<Item = (&mut [[f32; LANES]], &mut [f32; LANES])> {
         self.values.chunks_exact_mut(self.depth).zip(&mut self.base)
@@ -115,11 +110,11 @@ pub fn products(
     }
 }
 
-/// Where a tile goes: row `i` to place `i`·`step` of slices that end with the last row's.
-struct To<'a> {
-    values: &'a mut [[f32; LANES]],
-    lowest: &'a mut [f32],
-    step: usize,
+/// Where a tile goes: row `i` to place `i`·`step` of slices.
+pub struct To<'a> {
+    pub values: &'a mut [[f32; LANES]],
+    pub lowest: &'a mut [f32],
+    pub step: usize,
 }
 
 #[inline]
@@ -167,7 +162,7 @@ mod tests {
                     .filter(|base| base.is_finite())
                     .for_each(|base| *base = next());
             }
-            let count = panels.count();
+            let count = panels.base.len();
             let length = |values: &mut dyn Iterator<Item = f32>| -> f64 {
                 values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt()
             };

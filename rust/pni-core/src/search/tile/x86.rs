@@ -1,9 +1,9 @@
 //! Tiles with AVX2 and with AVX-512.
 
 use super::{GROUP, LANES, RUN, To};
+use crate::simd::x86::lowest8;
 use std::arch::x86_64::{
-    _mm_cvtss_f32, _mm_min_ps, _mm_min_ss, _mm_movehdup_ps, _mm_movehl_ps, _mm256_add_ps, _mm256_castps256_ps128,
-    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_min_ps, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_min_ps, _mm256_set1_ps, _mm256_setzero_ps,
     _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_min_ps, _mm512_reduce_min_ps,
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
@@ -87,9 +87,7 @@ macro_rules! tile_256 {
                 _mm256_storeu_ps(out, $low);
                 _mm256_storeu_ps(out.add(8), $high);
                 let both = _mm256_min_ps($low, $high);
-                let four = _mm_min_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps::<1>(both));
-                let two = _mm_min_ps(four, _mm_movehl_ps(four, four));
-                let one = _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)));
+                let one = lowest8(both);
                 let lowest = $to.lowest.get_unchecked_mut(place);
                 *lowest = if $column == 0 { one } else { lowest.min(one) };
             )*

@@ -4,7 +4,7 @@ mod products;
 mod scores;
 mod sketched;
 
-use super::prepare::Prepared;
+use super::prepare::{Prepared, Way};
 use super::tile::{GROUP, LANES, Products};
 use super::{Mask, PIECE, Sketched};
 use crate::bytes::Narrowed;
@@ -133,14 +133,14 @@ impl<'a> Worker<'a> {
                 mask.columns(first + row, before, &mut own[..self.panels]);
             }
         }
-        if self.prepared.direct {
-            for (id, row) in rows.chunks_exact(self.prepared.width).enumerate() {
-                self.every(row, id, 0..self.panels, block);
+        match &self.prepared.way {
+            Way::Pairs => {
+                for (id, row) in rows.chunks_exact(self.prepared.width).enumerate() {
+                    self.every(row, id, 0..self.panels, block);
+                }
             }
-        } else if let Some(sketches) = &self.prepared.sketches {
-            self.sketched(sketches, rows, first, scratch);
-        } else {
-            self.products(rows, scratch);
+            Way::Products(full) => self.products(full, rows, scratch),
+            Way::Sketches(sketches) => self.sketched(sketches, rows, first, scratch),
         }
         let rows = rows.chunks_exact(self.prepared.width);
         for ((row, found), answer) in rows.zip(found).zip(&scratch.block.answers) {

@@ -1,6 +1,7 @@
 //! Queries of short rows: float32 products over all their columns.
 
 use super::{SEGMENT, Scratch, Worker};
+use crate::search::prepare::Full;
 use crate::search::space::LONGEST;
 use crate::search::tile::{GROUP, Rows, products, stride};
 
@@ -14,8 +15,9 @@ pub struct Centred {
 
 impl Worker<'_> {
     /// Bounds the answers of a block.
-    pub(super) fn products(&self, rows: &[f32], scratch: &mut Scratch) {
-        let (simd, width, space) = (self.context.simd, self.prepared.width, &self.prepared.space);
+    pub(super) fn products(&self, full: &Full, rows: &[f32], scratch: &mut Scratch) {
+        let (simd, width) = (self.context.simd, self.prepared.width);
+        let Full { space, panels } = full;
         let Scratch {
             block,
             centred: Centred { values, norms },
@@ -23,12 +25,6 @@ impl Worker<'_> {
             ..
         } = scratch;
         let count = rows.len() / width;
-        let Some(full) = self.prepared.full() else {
-            for (id, row) in rows.chunks_exact(width).enumerate() {
-                self.every(row, id, 0..self.panels, block);
-            }
-            return;
-        };
         let (padded, stride) = (count.next_multiple_of(GROUP), stride(width));
         values.clear();
         values.resize(padded * stride, 0.0);
@@ -57,7 +53,7 @@ impl Worker<'_> {
             products(
                 simd,
                 Rows { values, stride },
-                full,
+                panels,
                 range.clone(),
                 wanted,
                 &mut scores.products,
