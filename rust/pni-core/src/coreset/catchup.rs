@@ -1,11 +1,11 @@
 //! Bringing points up to date with the centres they have not seen.
 
-use super::bytes::GROUP;
 use super::cell::Cell;
 use super::centers::Centers;
 use super::pass::{Entry, Group, Pass, horizon_of};
 use super::plain::catch_up_plain;
 use super::points::{Points, State};
+use super::sketch_bytes::GROUP;
 use crate::simd::prefetch;
 use crate::sketch::Map;
 use crate::threads::Team;

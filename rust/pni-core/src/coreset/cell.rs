@@ -1,8 +1,8 @@
 //! The later centres that may be nearer to the points of one cell, laid out to be compared with them.
 
 use super::bounds::BLOCK;
-use super::bytes::{Bytes, GROUP, Lanes, View};
 use super::centers::Centers;
+use super::sketch_bytes::{Bytes, GROUP, Lanes, View};
 use crate::Simd;
 use crate::bytes::quantize::REACH;
 

@@ -1,7 +1,7 @@
 //! The centres chosen so far: their rows, their sketches, and which of them lie near each other.
 
 use super::bounds::{BLOCK, RELATIVE, Reach, blocks, lower_bounds};
-use super::bytes::{BYTES, Bytes, Lanes};
+use super::sketch_bytes::{BYTES, Bytes, Lanes};
 use crate::Simd;
 use crate::bytes::quantize::REACH;
 

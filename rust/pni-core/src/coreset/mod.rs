@@ -1,7 +1,6 @@
 //! Exact greedy k-center (farthest-first) selection.
 
 mod bounds;
-mod bytes;
 mod catchup;
 mod cell;
 mod centers;
@@ -15,6 +14,7 @@ mod plain;
 mod points;
 mod scan;
 mod settle;
+mod sketch_bytes;
 
 use crate::nearest::same_width;
 use crate::{Context, Error, Matrix, Result};

@@ -1,10 +1,10 @@
 //! The points of one cell against its candidates, four points at a time.
 
 use super::bounds::RELATIVE;
-use super::bytes::{GROUP, View};
 use super::cell::Cell;
 use super::centers::Centers;
 use super::points::{Points, State};
+use super::sketch_bytes::{GROUP, View};
 use crate::Simd;
 use crate::distance::root_above;
 use crate::simd::prefetch;

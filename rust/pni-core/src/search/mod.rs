@@ -8,7 +8,7 @@
 //!    Short rows have no sketches, but float32 products over all columns.
 //! 4. What float32 cannot tell apart is decided by [`squared`](crate::distance::squared), ties by the index.
 
-mod bytes;
+mod byte_panels;
 mod filter;
 mod mask;
 mod pair;

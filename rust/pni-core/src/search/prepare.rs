@@ -1,6 +1,6 @@
 //! The targets, made ready for a call.
 
-use super::bytes::{BytePanels, LONGEST_ROW};
+use super::byte_panels::{BytePanels, LONGEST_ROW};
 use super::pair::Bounds;
 use super::space::{LONGEST, Space};
 use super::tile::{LANES, Panels};

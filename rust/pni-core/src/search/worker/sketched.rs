@@ -2,7 +2,7 @@
 
 use super::{Block, PAIR_COST, SEGMENT, Scores, Scratch, TRIAL, Worker};
 use crate::distance::root_above;
-use crate::search::bytes::ByteRows;
+use crate::search::byte_panels::ByteRows;
 use crate::search::prepare::Sketches;
 use crate::search::tile::{GROUP, LANES};
 use crate::sketch::WIDTH;
