@@ -1,5 +1,6 @@
 //! float32 arithmetic on sketches: it bounds distances, and never decides.
 
+use super::centers::Apart;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 
@@ -201,12 +202,27 @@ multiversion! {
 }
 
 #[inline(always)]
-fn affected_body<I: Isa>(_isa: I, apart: &[f32], nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize {
+fn sketches_apart_body<I: Isa>(isa: I, sketch: &[f32], sketches: &[f32], some: &[u32], out: &mut Vec<f32>) {
+    let width = sketch.len();
+    out.clear();
+    out.extend(some.iter().map(|other| {
+        let other = &sketches[*other as usize * width..][..width];
+        difference_squared(isa, sketch, other)
+    }));
+}
+
+multiversion! {
+    /// Writes to `out` the squared distances of one sketch to `some` of others.
+    pub fn sketches_apart(sketch: &[f32], sketches: &[f32], some: &[u32], out: &mut Vec<f32>) = sketches_apart_body
+}
+
+#[inline(always)]
+fn affected_body<I: Isa>(_isa: I, apart: &Apart, nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize {
     let mut count = 0;
     for (i, (center, horizon)) in nearest.iter().zip(horizon).enumerate() {
         out[count] = i as u32;
-        // NaN would count as affected; a bound is never NaN.
-        count += usize::from(apart[*center as usize] <= *horizon);
+        // NaN would count as unaffected; neither is ever NaN.
+        count += usize::from(apart.squared[*center as usize] <= apart.limit(*horizon));
     }
     count
 }
@@ -214,5 +230,5 @@ fn affected_body<I: Isa>(_isa: I, apart: &[f32], nearest: &[u32], horizon: &[f32
 multiversion! {
     /// Places of the points whose nearest centre is not proved too far (`apart`) from the new centre; `out` must
     /// be as long as `nearest`. Returns how many.
-    pub fn affected(apart: &[f32], nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize = affected_body
+    pub fn affected(apart: &Apart, nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize = affected_body
 }

@@ -7,7 +7,6 @@ use super::plain::catch_up_plain;
 use super::points::{Points, State};
 use super::sketch_bytes::GROUP;
 use crate::simd::prefetch;
-use crate::sketch::Map;
 use crate::threads::Team;
 use crate::{Result, Simd};
 use std::mem::swap;
@@ -21,7 +20,7 @@ const PART: std::ops::RangeInclusive<usize> = 64..=1024;
 
 /// Of the centres that might be near enough to cover a point, those within this share of the farthest such are looked
 /// at: nearly all that do cover one (measured), and a fraction of all.
-pub const NEAR: f32 = 0.6;
+pub const NEAR: f32 = 0.55;
 
 /// Finds points of `list` a centre nearer than `enough` (squared) among those they have not seen. A distance may come out a
 /// little too large, and where no centre is found one may still exist. Points that are their own sketches always find
@@ -39,7 +38,7 @@ pub fn catch_up(
         let shared: &Points<'_> = points;
         let part = (entries.len() / (16 * team.threads())).clamp(*PART.start(), *PART.end());
         team.each_chunk(&mut entries, part, |_, entries| {
-            if matches!(shared.map, Map::Identity(_)) {
+            if centers.exact() {
                 return catch_up_plain(entries, shared, centers, simd);
             }
             let mut scratch = Scratch::default();

@@ -33,7 +33,7 @@ impl Cell {
         let all = centers.len() - first;
         self.origin.clear();
         self.first = None;
-        if centers.coarse_within(horizon) {
+        if centers.fine_within(horizon / 2.0) {
             self.per = centers.per();
             self.origin.resize(centers.width(), 0.0);
             if self.candidates.len() * (LAYING + members) >= all * members {

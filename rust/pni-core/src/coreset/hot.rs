@@ -1,7 +1,7 @@
 //! The points that can be picked next: kept up to date with every pick.
 
 use super::bounds::{RELATIVE, affected, near};
-use super::centers::Centers;
+use super::centers::{Apart, Centers};
 use super::points::{Points, State};
 use crate::distance::root_above;
 use crate::distance::squared_within;
@@ -92,12 +92,12 @@ impl Hot {
         points.states[point as usize] = state;
     }
 
-    /// Compares the hot points with the newest centre; `apart` holds bounds of its distance to every centre.
+    /// Compares the hot points with the newest centre; `apart` is its distance to every centre.
     pub fn update(
         &mut self,
         points: &mut Points<'_>,
         centers: &Centers,
-        apart: &[f32],
+        apart: &Apart,
         simd: Simd,
         team: &Team<'_>,
     ) -> Result<()> {

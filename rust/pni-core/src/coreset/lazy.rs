@@ -7,7 +7,7 @@
 //! their nearest.
 
 use super::catchup::{NEAR, catch_up};
-use super::centers::Centers;
+use super::centers::{Apart, Centers};
 use super::hot::Hot;
 use super::points::Points;
 use super::settle::settle;
@@ -23,6 +23,8 @@ const HOT: usize = 4096;
 struct Run<'a> {
     points: Points<'a>,
     centers: Centers,
+    /// Of the newest centre.
+    apart: Apart,
     hot: Hot,
     /// Hot points wanted, where a sixteenth of all is fewer.
     wanted: usize,
@@ -57,6 +59,7 @@ pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, cont
         let mut run = Run {
             points,
             centers,
+            apart: Apart::default(),
             hot: Hot::default(),
             wanted,
             assign: request.assign,
@@ -130,11 +133,11 @@ impl Run<'_> {
     fn pick(&mut self, point: usize, best: f64) -> Result<()> {
         self.points.add_to(self.simd, point, &mut self.centers);
         let newest = self.centers.len() - 1;
-        let mut apart = Vec::new();
-        let share = if self.exact() { 1.0 } else { NEAR };
-        self.centers.link(self.simd, best.sqrt() as f32, share, &mut apart);
+        let share = if self.centers.exact() { 1.0 } else { NEAR };
+        self.centers
+            .meet_newest(self.simd, best.sqrt() as f32, share, &mut self.apart);
         self.hot
-            .update(&mut self.points, &self.centers, &apart, self.simd, self.team)?;
+            .update(&mut self.points, &self.centers, &self.apart, self.simd, self.team)?;
         if self.assign == Some(newest + 1) {
             self.finish_assignment()?;
         }
@@ -170,6 +173,7 @@ impl Run<'_> {
         if list.is_empty() {
             return Ok(false);
         }
+        self.centers.link(self.simd, self.team)?;
         catch_up(&mut self.points, &list, threshold, &self.centers, self.simd, self.team)?;
         if !self.exact() {
             list.retain(|point| self.points.states[*point as usize].best >= threshold);
@@ -212,6 +216,7 @@ impl Run<'_> {
                 .collect()
         } else {
             self.hot.leave(&mut self.points, self.centers.len());
+            self.centers.link(self.simd, self.team)?;
             let all: Vec<u32> = (0..self.points.states.len() as u32).collect();
             catch_up(&mut self.points, &all, 0.0, &self.centers, self.simd, self.team)?;
             let states = self.points.states.iter();

@@ -1,4 +1,4 @@
-//! The candidate that looks nearest.
+//! The candidates that look nearest.
 
 use super::bounds::BLOCK;
 use crate::simd::lanes::Isa;
@@ -22,4 +22,27 @@ fn least_body<I: Isa>(isa: I, squared: &[f32]) -> usize {
 multiversion! {
     /// The lane with the lowest value.
     pub fn least(squared: &[f32]) -> usize = least_body
+}
+
+#[inline(always)]
+fn up_to_body<I: Isa>(isa: I, squared: &[f32], limit: f32, found: &mut Vec<u32>) {
+    let (blocks, _) = squared.as_chunks::<BLOCK>();
+    let limit = isa.splat(limit);
+    for (i, block) in blocks.iter().enumerate() {
+        let within = !isa.above(isa.load(block), limit) & 0xffff;
+        if within == 0 {
+            continue;
+        }
+        let start = found.len();
+        found.resize(start + BLOCK, 0);
+        if let Some(to) = found[start..].first_chunk_mut() {
+            let count = isa.numbers(within, (i * BLOCK) as u32, to);
+            found.truncate(start + count);
+        }
+    }
+}
+
+multiversion! {
+    /// Adds to `found` the lanes whose value is at most `limit`.
+    pub fn up_to(squared: &[f32], limit: f32, found: &mut Vec<u32>) = up_to_body
 }

@@ -8,6 +8,7 @@ mod cover;
 mod hot;
 mod lazy;
 mod least;
+mod links;
 mod one;
 mod pass;
 mod plain;

@@ -1,6 +1,6 @@
 //! One point and its nearest centre, by float32 bounds from its sketch.
 
-use super::bounds::{RELATIVE, blocks, decisive, within};
+use super::bounds::{BLOCK, RELATIVE, blocks, decisive, sketches_apart, within};
 use super::centers::Centers;
 use super::least::least;
 use super::points::{Points, State};
@@ -46,9 +46,18 @@ impl<'a> One<'a> {
         blocks(self.simd, self.sketch, lanes, self.limit(state), bounds);
     }
 
+    /// The same of `some` centres; what follows them is infinite.
+    pub fn bound_some(&self, some: &[u32], bounds: &mut Vec<f32>) {
+        sketches_apart(self.simd, self.sketch, self.centers.sketches(), some, bounds);
+        bounds.resize(some.len().next_multiple_of(BLOCK), f32::INFINITY);
+    }
+
     /// Lowers `state` to the nearest centre, or to one nearer than `enough` (squared). `index` says which centre has the
     /// bound in a lane; lanes whose bound is infinite are passed over.
     pub fn find(&self, enough: f64, state: &mut State, bounds: &mut [f32], index: impl Fn(usize) -> u32) {
+        if bounds.is_empty() {
+            return;
+        }
         for _ in 0..FIRST {
             let lane = least(self.simd, bounds);
             if bounds[lane] > self.limit(state) || bounds[lane] == f32::INFINITY {
@@ -77,7 +86,8 @@ impl<'a> One<'a> {
         decisive((root_above(state.best) + self.slack) * (1.0 + RELATIVE) + self.centers.most_slack())
     }
 
-    fn measure(&self, index: u32, state: &mut State) {
+    /// Lowers `state` to a centre that is nearer.
+    pub fn measure(&self, index: u32, state: &mut State) {
         let other = self.centers.row(index as usize);
         // Of few dimensions the bound has said it all.
         if self.row.len() > self.sketch.len() && !within(self.simd, self.row, other, state.best) {

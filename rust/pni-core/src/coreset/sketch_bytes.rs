@@ -152,18 +152,31 @@ impl View<'_> {
         out.resize(GROUP * self.norms.len(), 0.0);
         compare(simd, points, self.stride, self.bytes, self.norms, out);
     }
+
+    /// The same for one point.
+    pub fn compare_one(&self, simd: Simd, point: &Bytes, out: &mut Vec<f32>) {
+        out.resize(self.norms.len(), 0.0);
+        compare_one(simd, &[*point], self.stride, self.bytes, self.norms, out);
+    }
 }
 
 #[inline(always)]
-fn compare_body<I: Isa>(isa: I, points: &[Bytes; GROUP], stride: usize, bytes: &[u8], norms: &[f32], out: &mut [f32]) {
-    let own = [0, 1, 2, 3].map(|i: usize| isa.splat(own(&points[i].values) as f32));
-    let fours = [0, 1, 2, 3].map(|i: usize| points[i].values[..stride].as_chunks::<4>().0);
+fn compare_body<I: Isa, const N: usize>(
+    isa: I,
+    points: &[Bytes; N],
+    stride: usize,
+    bytes: &[u8],
+    norms: &[f32],
+    out: &mut [f32],
+) {
+    let own = points.map(|point| isa.splat(own(&point.values) as f32));
+    let fours: [_; N] = std::array::from_fn(|i| points[i].values[..stride].as_chunks::<4>().0);
     let (rows, _) = bytes.as_chunks::<{ 4 * BLOCK }>();
     let (norms, _) = norms.as_chunks::<BLOCK>();
     let (out, _) = out.as_chunks_mut::<BLOCK>();
     let blocks = norms.len();
     for (block, (rows, norms)) in rows.chunks_exact(stride / 4).zip(norms).enumerate() {
-        let mut sums = [isa.zero_int(); GROUP];
+        let mut sums = [isa.zero_int(); N];
         let (pairs, last) = rows.as_chunks::<2>();
         for (i, rows) in pairs.iter().enumerate() {
             for (sum, fours) in sums.iter_mut().zip(fours) {
@@ -186,6 +199,16 @@ fn compare_body<I: Isa>(isa: I, points: &[Bytes; GROUP], stride: usize, bytes: &
 multiversion! {
     fn compare(
         points: &[Bytes; GROUP],
+        stride: usize,
+        bytes: &[u8],
+        norms: &[f32],
+        out: &mut [f32],
+    ) = compare_body
+}
+
+multiversion! {
+    fn compare_one(
+        point: &[Bytes; 1],
         stride: usize,
         bytes: &[u8],
         norms: &[f32],
