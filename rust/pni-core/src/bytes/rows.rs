@@ -123,19 +123,22 @@ impl RowBytes {
         distance * self.per * (1.0 + ROUNDING)
     }
 
-    /// At most the distance, in units, of a row to one with these bytes and this error.
+    /// The squared distance, in units, of a row's bytes to others.
     #[inline(always)]
-    fn lower<I: Isa>(&self, isa: I, bytes: &[[i8; PIECE]], error: f32, row: usize) -> f32 {
-        let (own, own_error) = self.row(row);
-        let mut squared = 0.0;
-        for (a, b) in bytes.chunks(TOGETHER).zip(own.chunks(TOGETHER)) {
+    fn squared<I: Isa>(&self, isa: I, bytes: &[[i8; PIECE]], row: usize) -> f32 {
+        let own = &self.values[row * self.pieces..][..self.pieces];
+        let part = |a: &[[i8; PIECE]], b: &[[i8; PIECE]]| {
             let mut sums = isa.zero_int();
             for (a, b) in a.iter().zip(b) {
                 sums = isa.add_byte_squares(sums, a, b);
             }
-            squared += isa.sum(isa.to_float(sums));
+            isa.sum(isa.to_float(sums))
+        };
+        if bytes.len() <= TOGETHER {
+            return part(bytes, own);
         }
-        squared.sqrt() * (1.0 - ROUNDING) - (error + own_error)
+        let parts = bytes.chunks(TOGETHER).zip(own.chunks(TOGETHER));
+        parts.map(|(a, b)| part(a, b)).sum()
     }
 }
 
@@ -160,13 +163,17 @@ fn narrow_body<I: Isa>(isa: I, known: &RowBytes, error: f32, reach: f32, left: &
     // Without a branch on what is kept: it could not be foreseen.
     for i in 0..rows.len() {
         let row = rows[i];
-        let least = known.lower(isa, bytes, error, row as usize);
-        (rows[kept], lower[kept]) = (row, least);
-        let apart = least > reach;
+        let squared = known.squared(isa, bytes, row as usize);
+        (rows[kept], lower[kept]) = (row, squared);
+        let most = reach + (error + known.errors[row as usize]);
+        let apart = squared > most * most * (1.0 + 4.0 * ROUNDING);
         kept += usize::from(!apart);
     }
     rows.truncate(kept);
     lower.truncate(kept);
+    for (row, lower) in rows.iter().zip(lower) {
+        *lower = lower.sqrt() * (1.0 - ROUNDING) - (error + known.errors[*row as usize]);
+    }
 }
 
 multiversion! {

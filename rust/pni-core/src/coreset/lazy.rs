@@ -202,11 +202,14 @@ impl Run<'_> {
         if self.assign.is_none() || self.assignment.is_some() {
             return Ok(());
         }
+        self.hot.leave(&mut self.points, self.centers.len());
         let assignment = if let Map::Project(basis) = &self.points.map {
+            let states = &self.points.states;
             let known = Sketched {
                 basis,
                 sketches: self.points.sketches(),
                 slack: &self.points.slack,
+                most: &|point| states[point].best,
             };
             let (matrix, rows) = (self.points.matrix, self.centers.rows());
             let found = search_sketched(matrix, known, rows, self.team, self.context)?;
@@ -215,7 +218,6 @@ impl Run<'_> {
                 .map(|(squared, center)| (center, squared.sqrt() as f32))
                 .collect()
         } else {
-            self.hot.leave(&mut self.points, self.centers.len());
             self.centers.link(self.simd, self.team)?;
             let all: Vec<u32> = (0..self.points.states.len() as u32).collect();
             catch_up(&mut self.points, &all, 0.0, &self.centers, self.simd, self.team)?;

@@ -1,19 +1,21 @@
 //! All pairs of some rows and columns by their bytes: squared distances in whole units, in register tiles. Where short
 //! sketches leave too much in doubt they cost a fraction of float32 products and rule out nearly as much.
 
+use super::byte_tiles::{Fours, Strip, Tile, tile, within};
 use super::tile::{GROUP, LANES, Products, To};
 use crate::Simd;
 use crate::bytes::RowBytes;
 use crate::bytes::quantize::{OFFSET, norm, own};
-use crate::simd::lanes::{Isa, LANES as HALF};
-use crate::simd::multiversion;
+use crate::simd::lanes::LANES as HALF;
 use std::ops::Range;
 
 /// Pieces of a row, at most: what [`own`] adds up fits in 32 bits.
 pub const LONGEST_ROW: usize = 1 << 11;
 
-/// Two times four bytes of each of a panel's columns, by halves of the panel.
-type Fours = [[[u8; 4 * HALF]; 2]; 2];
+/// Bytes of a column that [`BytePanels::within`] takes, at most, and more than any squared distance of these in units:
+/// sums of them are whole numbers below 2²⁴.
+const SHORT: usize = 32;
+const FARTHEST: f32 = (1 << 20) as f32;
 
 /// The bytes of all columns, [`LANES`] side by side.
 #[derive(Debug)]
@@ -116,6 +118,38 @@ impl BytePanels {
             }
         }
     }
+
+    /// For each of `rows` a word for each panel in `range`, with a bit for each column that may be within the row's
+    /// `limit` (as [`BytePanels::limit`] gives it). Columns are short.
+    pub fn within(&self, simd: Simd, rows: &ByteRows, range: Range<usize>, limits: &[f32], out: &mut Vec<u32>) {
+        assert!(8 * self.depth <= SHORT, "sums would not be exact");
+        let count = range.len();
+        let stride = self.depth.div_ceil(HALF / 2);
+        out.clear();
+        out.resize(rows.own.len() * count, 0);
+        let groups = rows
+            .bytes
+            .chunks_exact(GROUP * stride)
+            .zip(rows.own.chunks_exact(GROUP));
+        for ((group, out), limits) in groups
+            .zip(out.chunks_exact_mut(GROUP * count))
+            .zip(limits.chunks(GROUP))
+        {
+            let (rows, own) = group;
+            let mut excess = [0.0; GROUP];
+            for ((excess, own), limit) in excess.iter_mut().zip(own).zip(limits) {
+                *excess = own - limit.min(FARTHEST).floor();
+            }
+            let strip = Strip {
+                rows,
+                excess: &excess,
+                depth: self.depth,
+                columns: &self.values[range.start * self.depth..range.end * self.depth],
+                norms: &self.norms[range.clone()],
+            };
+            within(simd, strip, out);
+        }
+    }
 }
 
 impl ByteRows {
@@ -142,72 +176,6 @@ impl ByteRows {
     }
 }
 
-/// [`GROUP`] rows and a panel.
-#[derive(Clone, Copy)]
-struct Tile<'a> {
-    rows: &'a [[i8; 4 * HALF]],
-    own: &'a [f32],
-    columns: &'a [Fours],
-    norms: &'a [f32; LANES],
-}
-
-#[inline(always)]
-fn tile_body<I: Isa>(isa: I, tile: Tile<'_>, to: To<'_>) {
-    // As many sums as there are registers for.
-    if I::ONE_REGISTER {
-        rows_at_once::<I, GROUP>(isa, tile, to);
-    } else {
-        rows_at_once::<I, 2>(isa, tile, to);
-    }
-}
-
-#[inline(always)]
-fn rows_at_once<I: Isa, const ROWS: usize>(isa: I, tile: Tile<'_>, to: To<'_>) {
-    let Tile {
-        rows,
-        own,
-        columns,
-        norms,
-    } = tile;
-    let To { values, lowest, step } = to;
-    let (norms, _) = norms.as_chunks::<HALF>();
-    let (eights, _) = rows.as_flattened().as_chunks::<8>();
-    let stride = eights.len() / GROUP;
-    for first in (0..GROUP).step_by(ROWS) {
-        let row: [&[[i8; 8]]; ROWS] = std::array::from_fn(|r| &eights[(first + r) * stride..][..columns.len()]);
-        let mut sums = [[isa.zero_int(); 2]; ROWS];
-        for (k, fours) in columns.iter().enumerate() {
-            for (sums, row) in sums.iter_mut().zip(row) {
-                let [a, b, c, d, e, f, g, h] = row[k];
-                for (sum, half) in sums.iter_mut().zip(fours) {
-                    *sum = isa.dot_two(*sum, half, [[a, b, c, d], [e, f, g, h]]);
-                }
-            }
-        }
-        for r in 0..ROWS {
-            let (place, own) = ((first + r) * step, isa.splat(own[first + r]));
-            let (halves, _) = values[place].as_chunks_mut::<HALF>();
-            let low = finish(isa, sums[r][0], &norms[0], own, &mut halves[0]);
-            let high = finish(isa, sums[r][1], &norms[1], own, &mut halves[1]);
-            lowest[place] = isa.lowest(isa.min(low, high));
-        }
-    }
-}
-
-/// Writes the squared distances that products make.
-#[inline(always)]
-fn finish<I: Isa>(isa: I, sums: I::I, norms: &[f32; HALF], own: I::F, to: &mut [f32; HALF]) -> I::F {
-    let norms = isa.add(isa.load(norms), own);
-    let squared = isa.mul_add(isa.to_float(sums), isa.splat(-2.0), norms);
-    isa.store(squared, to);
-    squared
-}
-
-multiversion! {
-    /// The squared distances of a tile.
-    fn tile(tile: Tile<'_>, to: To<'_>) = tile_body
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,7 +189,7 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
         };
-        for (width, columns, rows) in [(1, 1, 1), (64, 33, 8), (70, 40, 11), (300, 64, 20)] {
+        for (width, columns, rows) in [(1, 1, 1), (32, 70, 19), (64, 33, 8), (70, 40, 11), (300, 64, 20)] {
             let mut matrix = |rows: usize| -> Vec<f32> { (0..rows * width).map(|_| next()).collect() };
             let (targets, queries) = (matrix(columns), matrix(rows));
             for simd in Simd::available() {
@@ -260,6 +228,17 @@ mod tests {
                     let lows = &out.lowest[id * count..][..count];
                     for (found, low) in found.iter().zip(lows) {
                         assert_eq!(*low, found.iter().copied().fold(f32::INFINITY, f32::min));
+                    }
+                }
+                let limits: Vec<f32> = (0..rows).map(|id| out.values[id * count][id % columns] + 0.5).collect();
+                if width <= SHORT {
+                    let mut words = Vec::new();
+                    panels.within(simd, &own, 0..count, &limits, &mut words);
+                    for (id, words) in words.chunks_exact(count).enumerate().take(rows) {
+                        for (column, squared) in out.values[id * count..][..count].as_flattened().iter().enumerate() {
+                            let bit = words[column / LANES] >> (column % LANES) & 1 == 1;
+                            assert_eq!(bit, *squared <= limits[id], "{simd} {width} {id} {column}");
+                        }
                     }
                 }
                 let mut skipped = Products::default();

@@ -65,16 +65,45 @@ fn collect_body<I: Isa>(
             if within == 0 {
                 continue;
             }
-            for (half, within) in [within & 0xffff, within >> HALF].into_iter().enumerate() {
-                let start = found.len();
-                found.resize(start + HALF, 0);
-                if let Some(to) = found[start..].first_chunk_mut() {
-                    let count = isa.numbers(within, first + (panel * LANES + half * HALF) as u32, to);
-                    found.truncate(start + count);
-                }
-            }
+            let start = found.len();
+            found.resize(start + LANES, 0);
+            let count = numbers(isa, within, first + (panel * LANES) as u32, &mut found[start..]);
+            found.truncate(start + count);
         }
     }
+}
+
+/// Writes the numbers of a word's bits, counted from `first`, one after the other; returns how many. `to` has room for
+/// all of them.
+#[inline(always)]
+fn numbers<I: Isa>(isa: I, word: u32, first: u32, to: &mut [u32]) -> usize {
+    let mut count = 0;
+    for (half, bits) in [word & 0xffff, word >> HALF].into_iter().enumerate() {
+        if let Some(to) = to[count..].first_chunk_mut() {
+            count += isa.numbers(bits, first + (half * HALF) as u32, to);
+        }
+    }
+    count
+}
+
+#[inline(always)]
+fn number_body<I: Isa>(isa: I, words: &[u32], first: u32, found: &mut Vec<u32>) {
+    const MORE: usize = 8 * LANES;
+    let mut count = 0;
+    for (panel, word) in words.iter().enumerate() {
+        if *word != 0 {
+            if found.len() < count + LANES {
+                found.resize(count + MORE, 0);
+            }
+            count += numbers(isa, *word, first + (panel * LANES) as u32, &mut found[count..]);
+        }
+    }
+    found.truncate(count);
+}
+
+multiversion! {
+    /// Writes to `found` the columns, numbered from `first`, whose bit is set.
+    pub fn number(words: &[u32], first: u32, found: &mut Vec<u32>) = number_body
 }
 
 multiversion! {
@@ -111,6 +140,9 @@ mod tests {
             found.clear();
             collect(simd, &scores[1..], &lows[1..], &[], 3.0, 0, &mut found);
             assert_eq!(found, (0..32).collect::<Vec<u32>>());
+            number(simd, &[0, 1 << 31 | 1 << 16 | 1, u32::MAX], 10, &mut found);
+            assert_eq!(found[..4], [42, 58, 73, 74]);
+            assert_eq!(found.len(), 35);
         }
     }
 }

@@ -9,6 +9,7 @@
 //! 4. What float32 cannot tell apart is decided by [`squared`](crate::distance::squared), ties by the index.
 
 mod byte_panels;
+mod byte_tiles;
 mod filter;
 mod mask;
 mod pair;
@@ -50,6 +51,8 @@ pub(crate) struct Sketched<'a> {
     /// [`WIDTH`](crate::sketch::WIDTH) values a query.
     pub sketches: &'a [f32],
     pub slack: &'a [f32],
+    /// At least the squared distance of a query to its nearest target: that of some target, with what rounding adds.
+    pub most: &'a (dyn Fn(usize) -> f64 + Sync),
 }
 
 /// For every query the squared canonical distance to its nearest target, and that one's row (the lowest among

@@ -53,6 +53,8 @@ struct Answer {
 #[derive(Debug, Default)]
 struct Scores {
     products: Products,
+    /// Where the answers are bounded beforehand, a bit for each column that may be one.
+    within: Vec<u32>,
     wanted: Vec<bool>,
     found: Narrowed,
 }
@@ -121,8 +123,8 @@ impl<'a> Worker<'a> {
         let count = found.len();
         let block = &mut scratch.block;
         block.answers.resize_with(count, Answer::default);
-        for answer in &mut block.answers {
-            answer.most = f64::INFINITY;
+        for (id, answer) in block.answers.iter_mut().enumerate() {
+            answer.most = self.known.map_or(f64::INFINITY, |known| (known.most)(first + id));
             answer.left.clear();
         }
         if let Some(mask) = self.mask {

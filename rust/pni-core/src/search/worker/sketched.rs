@@ -1,8 +1,10 @@
 //! Queries by their sketches, and by the bytes of their rows where sketches tell too little.
 
-use super::{Block, PAIR_COST, SEGMENT, Scores, Scratch, TRIAL, Worker};
+use super::{Answer, Block, PAIR_COST, SEGMENT, Scores, Scratch, TRIAL, Worker};
+use crate::bytes::{Narrowed, RowBytes};
 use crate::distance::root_above;
 use crate::search::byte_panels::ByteRows;
+use crate::search::filter::number;
 use crate::search::prepare::Sketches;
 use crate::search::tile::{GROUP, LANES};
 use crate::sketch::WIDTH;
@@ -53,10 +55,14 @@ impl Worker<'_> {
                 self.hard(sketches, rows, &every, &range, block, &mut own.bytes, scores);
                 continue;
             }
-            let wanted = self.wanted(&every, &range, block, &mut scores.wanted);
-            let (panels, products) = (&sketches.short_panels, &mut scores.products);
-            panels.products(simd, &own.short, range.clone(), wanted, products);
-            let failed = self.narrow(sketches, rows, &range, block, &own.short, scores);
+            let failed = if self.known.is_some() {
+                self.narrow_bounded(sketches, rows, &range, block, &own.short, scores)
+            } else {
+                let wanted = self.wanted(&every, &range, block, &mut scores.wanted);
+                let (panels, products) = (&sketches.short_panels, &mut scores.products);
+                panels.products(simd, &own.short, range.clone(), wanted, products);
+                self.narrow(sketches, rows, &range, block, &own.short, scores)
+            };
             self.tried.fetch_add(count, Ordering::Relaxed);
             if !failed.is_empty() {
                 self.hard(sketches, rows, &failed, &range, block, &mut own.bytes, scores);
@@ -100,21 +106,71 @@ impl Worker<'_> {
                 [] => values.len(),
                 words => words.iter().filter(|word| **word != 0).count(),
             };
-            if found.rows.len() * PAIR_COST > panels * LANES + GROUP * PAIR_COST
-                && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED.max(self.queries / FAILED_SHARE)
-            {
+            if self.fails(found.rows.len(), panels) {
                 hard.push(id);
-                continue;
-            }
-            let mut reach = root_above(answer.most);
-            known.narrow(self.context.simd, row, reach, found);
-            for (column, lower) in found.nearest_first() {
-                if lower <= known.reach(reach) && column != probe && self.look(row, column, answer) {
-                    reach = root_above(answer.most);
-                }
+            } else {
+                self.look_closer(known, row, Some(probe), answer, found);
             }
         }
         hard
+    }
+
+    /// The same where the answers are bounded beforehand: all bits at once.
+    fn narrow_bounded(
+        &self,
+        sketches: &Sketches<'_>,
+        rows: &[f32],
+        range: &Range<usize>,
+        block: &mut Block,
+        short: &ByteRows,
+        scores: &mut Scores,
+    ) -> Vec<usize> {
+        let (simd, panels) = (self.context.simd, &sketches.short_panels);
+        let Scores { within, found, .. } = scores;
+        let limits: Vec<f32> = (block.answers.iter().enumerate())
+            .map(|(id, answer)| {
+                let reach = sketches.short.reach(root_above(answer.most) + sketches.slack);
+                panels.limit(short, id, reach)
+            })
+            .collect();
+        panels.within(simd, short, range.clone(), &limits, within);
+        let mut hard = Vec::new();
+        let rows = rows
+            .chunks_exact(self.prepared.width)
+            .zip(within.chunks_exact(range.len()));
+        for (id, ((row, words), answer)) in rows.zip(&mut block.answers).enumerate() {
+            number(simd, words, (range.start * LANES) as u32, &mut found.rows);
+            if self.fails(found.rows.len(), range.len()) {
+                hard.push(id);
+            } else {
+                self.look_closer(&sketches.bytes, row, None, answer, found);
+            }
+        }
+        hard
+    }
+
+    /// Whether so many pairs are more than products over all columns of `panels` would cost, once too many were.
+    fn fails(&self, pairs: usize, panels: usize) -> bool {
+        pairs * PAIR_COST > panels * LANES + GROUP * PAIR_COST
+            && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED.max(self.queries / FAILED_SHARE)
+    }
+
+    /// Looks at the columns of `found` that the rows' bytes leave, but for `probe`.
+    fn look_closer(
+        &self,
+        known: &RowBytes,
+        row: &[f32],
+        probe: Option<u32>,
+        answer: &mut Answer,
+        found: &mut Narrowed,
+    ) {
+        let mut reach = root_above(answer.most);
+        known.narrow(self.context.simd, row, reach, found);
+        for (column, lower) in found.nearest_first() {
+            if lower <= known.reach(reach) && Some(column) != probe && self.look(row, column, answer) {
+                reach = root_above(answer.most);
+            }
+        }
     }
 
     /// Panels `range` for the queries `ids` of a block, by the bytes of their rows.
