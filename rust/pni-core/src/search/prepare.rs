@@ -13,6 +13,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// Targets whose sketches are made together.
 const STEP: usize = 48;
 
+/// Slack of a sketch, in medians of all, beyond which its column is left in doubt.
+const OUTLYING: f32 = 8.0;
+
 /// How the targets of a query are looked through.
 #[derive(Debug)]
 pub enum Way<'a> {
@@ -39,7 +42,7 @@ pub struct Sketches<'a> {
     /// The sketches' bytes.
     pub short: RowBytes,
     pub short_panels: BytePanels,
-    /// The largest finite slack of a sketch; the columns of the others are in doubt.
+    /// The largest slack of a sketch whose column is not in doubt.
     pub slack: f32,
     /// The rows' bytes.
     pub bytes: RowBytes,
@@ -111,11 +114,17 @@ impl<'a> Prepared<'a> {
         let sketch = |column| &values[self.index(column) * WIDTH..][..WIDTH];
         let short = RowBytes::new(self.count, vec![0.0; WIDTH], sketch, simd, team)?;
         let mut short_panels = BytePanels::new(&short);
+        let mut ordered = slack.clone();
+        let (_, median, _) = ordered.select_nth_unstable_by(self.count / 2, f32::total_cmp);
+        // One that lies far from all others must not blur what is known of them.
+        let largest = (*median * OUTLYING).min(f32::MAX);
         let mut most = 0.0f32;
         for column in 0..self.count {
-            match slack[self.index(column)] {
-                f32::INFINITY => short_panels.doubt(column),
-                slack => most = most.max(slack),
+            let slack = slack[self.index(column)];
+            if slack <= largest {
+                most = most.max(slack);
+            } else {
+                short_panels.doubt(column);
             }
         }
         let row = |column| self.target(column).1;
