@@ -4,7 +4,8 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use pni_core::likelihood::{Allowed, max_likelihood};
+use pni_core::likelihood::{Allowed, max_likelihood_with};
+use pni_core::nearest::Few;
 use pni_fuzz::oracle::plain_likelihood;
 use pni_fuzz::{columns, every_way, matrix, view};
 
@@ -60,7 +61,10 @@ fuzz_target!(|input: Input| {
             bits: &input.bits,
             groups: input.count,
         };
-        let found = max_likelihood(&features, &coreset, &input.groups, allowed, context).expect("good groups");
-        assert_eq!(found, expected, "{}, {} threads", context.simd, context.threads);
+        for few in [Few::MEASURED, Few::NONE] {
+            let found = max_likelihood_with(&features, &coreset, &input.groups, allowed, few, context);
+            let found = found.expect("good groups");
+            assert_eq!(found, expected, "{}, {} threads, {few:?}", context.simd, context.threads);
+        }
     });
 });

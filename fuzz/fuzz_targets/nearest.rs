@@ -4,7 +4,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use pni_core::nearest::nearest;
+use pni_core::nearest::{Few, nearest_with};
 use pni_fuzz::oracle::plain_nearest;
 use pni_fuzz::{columns, every_way, matrix, view};
 
@@ -31,7 +31,9 @@ fuzz_target!(|input: Input| {
     let features = view("features", &input.features, input.columns);
     let centers = view("centers", &input.centers, input.columns);
     every_way(|context| {
-        let found = nearest(&features, &centers, context).expect("finite values");
-        assert_eq!(found, expected, "{}, {} threads", context.simd, context.threads);
+        for few in [Few::MEASURED, Few::NONE] {
+            let found = nearest_with(&features, &centers, few, context).expect("finite values");
+            assert_eq!(found, expected, "{}, {} threads, {few:?}", context.simd, context.threads);
+        }
     });
 });

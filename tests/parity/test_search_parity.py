@@ -8,25 +8,38 @@ from kernel_data import adversarial
 from pni_fast import _core, _reference, kernels
 
 DATA = adversarial(1)
+MANY = 1 << 20
+"""Pairs of a query and a target from which on sketches are made."""
+
+
+def copies(features: np.ndarray, targets: np.ndarray) -> int:
+    """Return how often to repeat the features so that there are many pairs."""
+    return -(-MANY // (len(features) * len(targets)))
 
 
 @pytest.mark.parametrize("level", _core.simd_levels())
 @pytest.mark.parametrize("name", DATA)
-@pytest.mark.parametrize("count", [37, 150])  # few are looked at one by one
-def test_nearest(name: str, count: int, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("count", "many"), [(37, False), (150, False), (150, True)]
+)  # few are looked at one by one, and only many by sketches
+def test_nearest(name: str, count: int, many: bool, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PNI_FAST_SIMD", level)
     features = DATA[name]
     centers = features[:: max(1, len(features) // count)]
+    times = copies(features, centers) if many else 1
+    expected = _reference.nearest(features, centers)
     for num_threads in (1, 3):
-        indices, distances = kernels.nearest(features, centers, num_threads=num_threads)
-        expected = _reference.nearest(features, centers)
-        np.testing.assert_array_equal(indices, expected[0])
-        np.testing.assert_array_equal(distances, expected[1])
+        indices, distances = kernels.nearest(np.tile(features, (times, 1)), centers, num_threads=num_threads)
+        np.testing.assert_array_equal(indices, np.tile(expected[0], times))
+        np.testing.assert_array_equal(distances, np.tile(expected[1], times))
 
 
 @pytest.mark.parametrize("level", _core.simd_levels())
 @pytest.mark.parametrize("columns", [49, 64, 300])
-def test_points_without_structure(columns: int, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("many", [False, True])
+def test_points_without_structure(
+    columns: int, many: bool, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Short sketches tell too little of them: products over all columns take over.
     monkeypatch.setenv("PNI_FAST_SIMD", level)
     rng = np.random.default_rng(4)
@@ -38,29 +51,18 @@ def test_points_without_structure(columns: int, level: str, monkeypatch: pytest.
     members = rng.integers(0, 16, len(coreset))
     allowed = rng.random((len(features), 16)) < 0.7
     likely = _reference.max_likelihood(features, coreset, members, allowed)
+    times = copies(features, coreset) if many else 1
+    features, allowed = np.tile(features, (times, 1)), np.tile(allowed, (times, 1))
     for num_threads in (1, 3):
         indices, distances = kernels.nearest(features, coreset, num_threads=num_threads)
-        np.testing.assert_array_equal(indices, expected[0])
-        np.testing.assert_array_equal(distances, expected[1])
+        np.testing.assert_array_equal(indices, np.tile(expected[0], times))
+        np.testing.assert_array_equal(distances, np.tile(expected[1], times))
         distances, indices = kernels.max_likelihood(
             features, coreset, members, allowed, num_threads=num_threads
         )
-        np.testing.assert_array_equal(indices, likely[1])
-        np.testing.assert_array_equal(distances, likely[0])
+        np.testing.assert_array_equal(indices, np.tile(likely[1], times))
+        np.testing.assert_array_equal(distances, np.tile(likely[0], times))
     assert expected[0][10] == 3
-
-
-@pytest.mark.parametrize("columns", [131_072, 131_136])
-def test_very_long_rows(columns: int) -> None:
-    # Sums of their bytes just fit in 32 bits, or no longer do.
-    rng = np.random.default_rng(5)
-    features = rng.normal(size=(90, columns)).astype(np.float32)
-    centers = rng.normal(size=(50, columns)).astype(np.float32)
-    features[1], centers[1], centers[2] = 99, 100, -100  # every value is cut off
-    indices, distances = kernels.nearest(features, centers)
-    expected = _reference.nearest(features, centers)
-    np.testing.assert_array_equal(indices, expected[0])
-    np.testing.assert_array_equal(distances, expected[1])
 
 
 @pytest.mark.parametrize("level", _core.simd_levels())

@@ -1,7 +1,7 @@
 //! Masked nearest neighbour: `−log max_c p(Φ|c) T_τ(c|Ω)` up to λ (equations (1) to (5) of the paper).
 
 use crate::nearest::same_width;
-use crate::search::{Mask, search};
+use crate::search::{Few, Mask, search};
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result};
 
@@ -21,6 +21,18 @@ pub fn max_likelihood(
     coreset: &Matrix<'_>,
     groups: &[i64],
     allowed: Allowed<'_>,
+    context: &Context<'_>,
+) -> Result<(Vec<f32>, Vec<i64>)> {
+    max_likelihood_with(features, coreset, groups, allowed, Few::MEASURED, context)
+}
+
+/// The same with another idea of how few rows sketches do not pay for.
+pub fn max_likelihood_with(
+    features: &Matrix<'_>,
+    coreset: &Matrix<'_>,
+    groups: &[i64],
+    allowed: Allowed<'_>,
+    few: Few,
     context: &Context<'_>,
 ) -> Result<(Vec<f32>, Vec<i64>)> {
     same_width(coreset, features)?;
@@ -48,7 +60,9 @@ pub fn max_likelihood(
         ));
     }
     let mask = Mask::new(groups, allowed.groups, allowed.bits);
-    let found = Team::with(context, |team| search(features, coreset, Some(&mask), team, context))?;
+    let found = Team::with(context, |team| {
+        search(features, coreset, Some(&mask), few, team, context)
+    })?;
     Ok(found
         .into_iter()
         .map(|(squared, index)| (squared.sqrt() as f32, index))

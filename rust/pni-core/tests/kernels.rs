@@ -6,8 +6,8 @@ use half::f16;
 use oracle::{plain_coreset, plain_histogram, plain_likelihood, plain_nearest};
 use pni_core::coreset::{Request, greedy, lazy, scan};
 use pni_core::histogram::{Labels, position_histogram};
-use pni_core::likelihood::{Allowed, max_likelihood};
-use pni_core::nearest::nearest;
+use pni_core::likelihood::{Allowed, max_likelihood_with};
+use pni_core::nearest::{Few, nearest_with};
 use pni_core::{Context, Control, Matrix, Simd};
 use proptest::prelude::*;
 
@@ -82,9 +82,11 @@ proptest! {
         let control = Control::default();
         for simd in Simd::available() {
             let context = Context { simd, threads, control: &control };
-            let found = nearest(&features, &centers, &context).unwrap();
-            prop_assert_eq!(&found.0, &expected.0, "{}", simd);
-            prop_assert_eq!(&found.1, &expected.1, "{}", simd);
+            for few in [Few::MEASURED, Few::NONE] {
+                let found = nearest_with(&features, &centers, few, &context).unwrap();
+                prop_assert_eq!(&found.0, &expected.0, "{} {:?}", simd, few);
+                prop_assert_eq!(&found.1, &expected.1, "{} {:?}", simd, few);
+            }
         }
     }
 
@@ -103,9 +105,11 @@ proptest! {
         for simd in Simd::available() {
             let context = Context { simd, threads, control: &control };
             let allowed = Allowed { bits: &allowed, groups: count };
-            let found = max_likelihood(&features, &coreset, &groups, allowed, &context).unwrap();
-            prop_assert_eq!(&found.0, &expected.0, "{}", simd);
-            prop_assert_eq!(&found.1, &expected.1, "{}", simd);
+            for few in [Few::MEASURED, Few::NONE] {
+                let found = max_likelihood_with(&features, &coreset, &groups, allowed, few, &context).unwrap();
+                prop_assert_eq!(&found.0, &expected.0, "{} {:?}", simd, few);
+                prop_assert_eq!(&found.1, &expected.1, "{} {:?}", simd, few);
+            }
         }
     }
 
@@ -118,7 +122,9 @@ proptest! {
         let centers = Matrix::from_f32("centers", &targets, targets.len() / cols, cols).unwrap();
         let control = Control::default();
         let context = Context { simd: Simd::best(), threads: 2, control: &control };
-        prop_assert_eq!(nearest(&features, &centers, &context).unwrap(), expected);
+        for few in [Few::MEASURED, Few::NONE] {
+            prop_assert_eq!(&nearest_with(&features, &centers, few, &context).unwrap(), &expected);
+        }
     }
 
     #[test]
@@ -135,5 +141,40 @@ proptest! {
         let patch = 2 * radius + 1;
         let found = position_histogram(&labels, classes, patch, &context).unwrap();
         prop_assert_eq!(found, plain_histogram(&labels, classes, patch));
+    }
+}
+
+/// Values without structure from −1 to 1.
+fn noise(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed;
+    let next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(next).collect()
+}
+
+#[test]
+fn very_long_rows_are_bounded_by_their_bytes() {
+    // Sums of their bytes just fit in 32 bits, or no longer do.
+    for cols in [131_072, 131_136] {
+        let (mut queries, mut targets) = (noise(1, 16 * cols), noise(2, 48 * cols));
+        // Every value is cut off.
+        queries[cols..2 * cols].fill(99.0);
+        targets[cols..2 * cols].fill(100.0);
+        targets[2 * cols..3 * cols].fill(-100.0);
+        let features = Matrix::from_f32("features", &queries, 16, cols).unwrap();
+        let centers = Matrix::from_f32("centers", &targets, 48, cols).unwrap();
+        let control = Control::default();
+        let context = Context {
+            simd: Simd::best(),
+            threads: 2,
+            control: &control,
+        };
+        let expected = plain_nearest(&queries, &targets, cols);
+        assert_eq!(
+            nearest_with(&features, &centers, Few::NONE, &context).unwrap(),
+            expected
+        );
     }
 }

@@ -5,7 +5,7 @@
 //! 2. The target with the lowest bound is computed, which bounds the answer from above; what can still be nearer
 //!    is thinned out by the rows' bytes and by a float32 distance.
 //! 3. Where sketches leave too much (points without structure), products of all bytes of the rows bound instead.
-//!    Short rows have no sketches, but float32 products over all columns.
+//!    Short rows, and few, have no sketches, but float32 products over all columns.
 //! 4. What float32 cannot tell apart is decided by [`squared`](crate::distance::squared), ties by the index.
 
 mod byte_panels;
@@ -21,7 +21,7 @@ mod worker;
 use crate::sketch::Basis;
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result};
-use prepare::Prepared;
+use prepare::{Prepared, Way};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use worker::{Scratch, Worker};
@@ -37,6 +37,25 @@ const FEW_TARGETS: usize = 48;
 
 /// Up to so many columns a product over all of them costs as little as a sketch.
 const NARROW: usize = 48;
+
+/// How few rows sketches do not pay for: products over all columns serve them.
+#[derive(Debug, Clone, Copy)]
+pub struct Few {
+    /// With fewer targets there are no sketches.
+    pub targets: usize,
+    /// Nor with fewer pairs of a query and a target.
+    pub pairs: usize,
+}
+
+impl Few {
+    /// Measured at 152 and 1024 columns.
+    pub const MEASURED: Self = Self {
+        targets: 128,
+        pairs: 1 << 20,
+    };
+    /// Sketches for all but the smallest: takes small matrices through all that large ones go through.
+    pub const NONE: Self = Self { targets: 0, pairs: 0 };
+}
 
 /// Rows that directions are made from: this many for one image, up to four times as many where that is soon repaid.
 const SAMPLE: usize = 256;
@@ -61,24 +80,28 @@ pub(crate) fn search(
     queries: &Matrix<'_>,
     targets: &Matrix<'_>,
     mask: Option<&Mask<'_>>,
+    few: Few,
     team: &Team<'_>,
     context: &Context<'_>,
 ) -> Result<Vec<(f64, i64)>> {
     targets.check_finite(team)?;
     let mut buffer = Vec::new();
     let rows = targets.load(0..targets.rows(), &mut buffer);
-    let prepared = Prepared::new(rows, targets.cols(), mask.map(Mask::order));
+    let mut prepared = Prepared::new(rows, targets.cols(), mask.map(Mask::order));
     let basis;
-    let prepared = if queries.rows() < FEW_QUERIES || targets.rows() < FEW_TARGETS {
-        prepared
-    } else if queries.cols() <= NARROW {
-        prepared.with_products(context.simd)
-    } else {
-        let more = [targets, queries][usize::from(queries.rows() > targets.rows())];
-        let sample = (queries.rows() / 64).clamp(SAMPLE, 4 * SAMPLE);
-        basis = Basis::of(more, sample, context.simd, team)?;
-        prepared.with_sketches(&basis, context.simd, team)?
-    };
+    if queries.rows() >= FEW_QUERIES && targets.rows() >= FEW_TARGETS {
+        let wide = queries.cols() > NARROW;
+        let pairs = queries.rows().saturating_mul(targets.rows());
+        if !wide || targets.rows() < few.targets || pairs < few.pairs {
+            prepared = prepared.with_products(context.simd);
+        }
+        if wide && matches!(prepared.way, Way::Pairs) {
+            let more = [targets, queries][usize::from(queries.rows() > targets.rows())];
+            let sample = (queries.rows() / 64).clamp(SAMPLE, 4 * SAMPLE);
+            basis = Basis::of(more, sample, context.simd, team)?;
+            prepared = prepared.with_sketches(&basis, context.simd, team)?;
+        }
+    }
     run(queries, &prepared, mask, None, team, context)
 }
 

@@ -27,7 +27,7 @@ pub enum Way<'a> {
     Sketches(Box<Sketches<'a>>),
 }
 
-/// Short targets, all their columns.
+/// Targets without sketches, all their columns.
 #[derive(Debug)]
 pub struct Full {
     pub space: Space,

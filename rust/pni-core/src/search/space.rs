@@ -1,4 +1,4 @@
-//! Where short rows are bounded: moved to the targets' mean and scaled by a power of two. All errors made on the way
+//! Where rows without sketches are bounded: moved to the targets' mean and scaled by a power of two. All errors made on the way
 //! are accounted for here.
 
 use super::UNIT;

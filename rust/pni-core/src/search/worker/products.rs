@@ -1,4 +1,4 @@
-//! Queries of short rows: float32 products over all their columns.
+//! Float32 products over all columns, of queries that sketches do not pay for.
 
 use super::{SEGMENT, Scratch, Worker};
 use crate::search::prepare::Full;
