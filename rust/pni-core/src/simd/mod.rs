@@ -103,12 +103,12 @@ impl fmt::Display for Simd {
 pub(crate) fn prefetch<T>(values: &[T]) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // The last value may be in a line of its own, as the first need not begin one.
         let starts = values.chunks((64 / size_of::<T>()).max(1)).map(<[T]>::as_ptr);
         for place in starts.chain(values.last().map(std::ptr::from_ref)) {
             // SAFETY: a prefetch reads nothing the program can see, and SSE is part of x86-64.
-            unsafe { _mm_prefetch::<_MM_HINT_T1>(place.cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
         }
     }
     #[cfg(target_arch = "aarch64")]
@@ -116,7 +116,7 @@ pub(crate) fn prefetch<T>(values: &[T]) {
         // SAFETY: as above; the instruction is part of every aarch64 and touches neither memory nor flags.
         unsafe {
             std::arch::asm!(
-                "prfm pldl2keep, [{line}]", line = in(reg) line.as_ptr(),
+                "prfm pldl1keep, [{line}]", line = in(reg) line.as_ptr(),
                 options(nostack, preserves_flags, readonly)
             );
         }
