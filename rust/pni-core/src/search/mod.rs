@@ -43,7 +43,7 @@ const NARROW: usize = 48;
 pub struct Few {
     /// With fewer targets there are no sketches.
     pub targets: usize,
-    /// Nor with fewer pairs of a query and a target.
+    /// Nor with fewer than twice as many, and fewer pairs of a query and a target than this.
     pub pairs: usize,
 }
 
@@ -92,7 +92,8 @@ pub(crate) fn search(
     if queries.rows() >= FEW_QUERIES && targets.rows() >= FEW_TARGETS {
         let wide = queries.cols() > NARROW;
         let pairs = queries.rows().saturating_mul(targets.rows());
-        if !wide || targets.rows() < few.targets || pairs < few.pairs {
+        let many = targets.rows() >= 2 * few.targets || (targets.rows() >= few.targets && pairs >= few.pairs);
+        if !(wide && many) {
             prepared = prepared.with_products(context.simd);
         }
         if wide && matches!(prepared.way, Way::Pairs) {
