@@ -73,7 +73,7 @@ impl Centers {
             return;
         }
         let mut near = Vec::new();
-        // Where not all links are needed, which is decided by the distance of bytes is as good as any.
+        // Where links may be missing, what the bytes say is near enough will do; elsewhere they must not rule any out.
         let limit = if share < 1.0 {
             (reach * apart.per).powi(2)
         } else {
@@ -82,7 +82,12 @@ impl Centers {
         up_to(simd, &apart.squared, limit, &mut near);
         // The newest itself, and lanes without a centre where the limit is infinite.
         near.truncate(near.partition_point(|center| (*center as usize) < newest));
-        let most = 2 * near.len() > newest && self.count_near(simd, newest, reach, &near) * 2 > newest;
+        // Bytes take too many for near: they are counted again where they seem to be most of all.
+        let most = 2 * near.len() > newest && {
+            let mut squared = Vec::new();
+            let bounds = self.bounds(simd, newest, &near, &mut squared);
+            2 * bounds.filter(|(_, bound)| *bound <= reach).count() > newest
+        };
         let links = &mut self.links;
         if most {
             links.everywhere.push(newest as u32);
@@ -99,16 +104,22 @@ impl Centers {
         links.to = newest + 1;
     }
 
-    /// How many of `some` centres are within `reach` of another.
-    fn count_near(&self, simd: Simd, center: usize, reach: f32, some: &[u32]) -> usize {
-        let mut squared = Vec::new();
-        sketches_apart(simd, self.sketch(center), self.sketches(), some, &mut squared);
-        let slack = |other: &u32| self.slack()[center] + self.slack()[*other as usize];
-        let bounds = some
-            .iter()
-            .zip(squared)
-            .map(|(other, squared)| lower_bound(squared, slack(other)));
-        bounds.filter(|bound| *bound <= reach).count()
+    /// At most the distance of a centre to each of `some` others.
+    fn bounds<'a>(
+        &'a self,
+        simd: Simd,
+        center: usize,
+        some: &'a [u32],
+        squared: &'a mut Vec<f32>,
+    ) -> impl Iterator<Item = (u32, f32)> + 'a {
+        sketches_apart(simd, self.sketch(center), self.sketches(), some, squared);
+        let slack = self.slack()[center];
+        some.iter().zip(squared).map(move |(other, squared)| {
+            let slack = slack + self.slack()[*other as usize];
+            // A sum that underflowed is too small already; the constant is for one that was rounded up.
+            let bound = (squared.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - slack;
+            (*other, bound.max(0.0))
+        })
     }
 
     /// Links the centres that were met since the last time.
@@ -122,11 +133,7 @@ impl Centers {
             let range = (part * step) as u32..(part * step + links.len()) as u32;
             for New { index, reach, near } in new {
                 let near = within(near, &range);
-                let (sketch, slack) = (centers.sketch(*index as usize), centers.slack()[*index as usize]);
-                sketches_apart(simd, sketch, centers.sketches(), near, &mut squared);
-                for (center, squared) in near.iter().zip(&squared) {
-                    let slack = slack + centers.slack()[*center as usize];
-                    let bound = lower_bound(*squared, slack);
+                for (center, bound) in centers.bounds(simd, *index as usize, near, &mut squared) {
                     if bound <= *reach {
                         links[(center - range.start) as usize].push(Link { bound, index: *index });
                     }
@@ -194,12 +201,6 @@ impl Centers {
         };
         lower_bounds(simd, reach, first, &self.slack()[first..], apart, out);
     }
-}
-
-/// At most the distance of points whose sketches have this squared distance and, together, this slack.
-fn lower_bound(squared: f32, slack: f32) -> f32 {
-    // A sum that underflowed is too small already; the constant is for one that was rounded up.
-    ((squared.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - slack).max(0.0)
 }
 
 /// Those of an ascending list that are in a range.
