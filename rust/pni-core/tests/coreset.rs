@@ -58,6 +58,48 @@ proptest! {
     }
 }
 
+/// Points near a few planes, so that bytes of sketches are fine enough to be used, and distances nearly tie.
+#[test]
+fn points_that_bytes_can_tell_apart_are_picked_as_the_scan_does() {
+    let (rows, cols) = (4_000, 40);
+    let mut state = 3u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    let planes: Vec<f32> = (0..6 * cols).map(|_| next()).collect();
+    let data: Vec<f32> = (0..rows)
+        .flat_map(|_| {
+            let weights: [f32; 6] = std::array::from_fn(|_| next());
+            let value = |j: usize| (0..6).map(|k| weights[k] * planes[k * cols + j]).sum::<f32>();
+            (0..cols).map(|j| value(j) + 0.02 * next()).collect::<Vec<_>>()
+        })
+        .collect();
+    let points = Matrix::from_f32("features", &data, rows, cols).unwrap();
+    let control = Control::default();
+    for (size, assign) in [(500, None), (300, Some(300)), (300, Some(100))] {
+        let request = Request {
+            size,
+            start: 7,
+            initial: None,
+            assign,
+        };
+        let context = Context {
+            simd: Simd::best(),
+            threads: 2,
+            control: &control,
+        };
+        let expected = scan(&points, &request, &context).unwrap();
+        for simd in Simd::available() {
+            let context = Context { simd, ..context };
+            for wanted in [1, 250, 1_000] {
+                let found = lazy_with(&points, &request, wanted, &context).unwrap();
+                assert!(found == expected, "{simd} {size} {assign:?} {wanted}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_cancelled_run_says_so() {
     let data = vec![1.0f32; 4_000];
