@@ -66,6 +66,31 @@ def test_points_without_structure(
 
 
 @pytest.mark.parametrize("level", _core.simd_levels())
+@pytest.mark.parametrize("columns", [3, 40, 70])
+@pytest.mark.parametrize("far", [[2], [2, 9, 77], list(range(0, 400, 7))])
+def test_targets_far_from_all_others_can_be_the_only_ones_allowed(
+    columns: int, far: list[int], level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PNI_FAST_SIMD", level)
+    rng = np.random.default_rng(6)
+    coreset = rng.normal(size=(400, columns)).astype(np.float32)
+    features = rng.normal(size=(90, columns)).astype(np.float32)
+    coreset[far] *= 1e30
+    features[5], features[6] = coreset[far[0]], 1e12
+    members = np.zeros(len(coreset), dtype=np.int64)
+    members[far] = 1
+    allowed = np.ones((len(features), 2), dtype=bool)
+    allowed[10:20, 0] = False
+    expected = _reference.max_likelihood(features, coreset, members, allowed)
+    distances, indices = kernels.max_likelihood(features, coreset, members, allowed)
+    np.testing.assert_array_equal(indices, expected[1])
+    np.testing.assert_array_equal(distances, expected[0])
+    assert np.isin(indices[10:20], far).all()
+    nearest = kernels.nearest(features, coreset)
+    np.testing.assert_array_equal(nearest[0], _reference.nearest(features, coreset)[0])
+
+
+@pytest.mark.parametrize("level", _core.simd_levels())
 @pytest.mark.parametrize("name", DATA)
 @pytest.mark.parametrize("groups", [1, 8, 13])
 def test_max_likelihood(name: str, groups: int, level: str, monkeypatch: pytest.MonkeyPatch) -> None:

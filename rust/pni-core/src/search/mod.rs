@@ -5,12 +5,14 @@
 //! 2. The target with the lowest bound is computed, which bounds the answer from above; what can still be nearer
 //!    is thinned out by the rows' bytes and by a float32 distance.
 //! 3. Where sketches leave too much (points without structure), products of all bytes of the rows bound instead.
-//!    Short rows, and few, have no sketches, but float32 products over all columns.
+//!    Short rows, and few, have no sketches, but float32 products over all columns; the shortest have them made twice
+//!    rather than kept.
 //! 4. What float32 cannot tell apart is decided by [`squared`](crate::distance::squared), ties by the index.
 
 mod byte_panels;
 mod byte_tiles;
 mod filter;
+mod low;
 mod mask;
 mod pair;
 mod prepare;

@@ -16,6 +16,9 @@ const STEP: usize = 48;
 /// Slack of a sketch, in medians of all, beyond which its column is left in doubt.
 const OUTLYING: f32 = 8.0;
 
+/// Targets that are looked at one by one beside products, where a column in 32 is fewer.
+const FEW_FAR: usize = 4;
+
 /// How the targets of a query are looked through.
 #[derive(Debug)]
 pub enum Way<'a> {
@@ -32,6 +35,10 @@ pub enum Way<'a> {
 pub struct Full {
     pub space: Space,
     pub panels: Panels,
+    /// The largest squared length of a target that is not far.
+    pub longest: f32,
+    /// Columns too far from the rest for products, which have no score: each is looked at by itself.
+    pub far: Vec<u32>,
 }
 
 /// Sketches and bytes of the targets.
@@ -86,25 +93,37 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// With float32 products over all columns, unless some target is too far from the rest.
+    /// With float32 products over all columns, unless many targets are too far from the rest.
     pub fn with_products(mut self, simd: Simd) -> Self {
         let space = Space::new(self.targets, self.width);
         let mut panels = Panels::new(self.width, self.count, f32::INFINITY);
         let share = 0.5 * (1.0 - space.full_error()) as f32;
-        let mut row = vec![0.0; self.width];
+        let (mut row, mut longest, mut far) = (vec![0.0; self.width], 0.0f32, Vec::new());
         for (panel, (values, base)) in panels.parts().enumerate() {
             for lane in 0..LANES.min(self.count - panel * LANES) {
-                let target = self.target(panel * LANES + lane).1;
-                base[lane] = share * space.center(simd, target, &mut row);
-                for (values, value) in values.iter_mut().zip(&row) {
-                    values[lane] = -value;
+                let column = panel * LANES + lane;
+                let length = space.center(simd, self.target(column).1, &mut row);
+                // Written so that NaN counts as too far.
+                if length <= LONGEST {
+                    longest = longest.max(length);
+                    base[lane] = share * length;
+                    for (values, value) in values.iter_mut().zip(&row) {
+                        values[lane] = -value;
+                    }
+                } else {
+                    base[lane] = f32::INFINITY;
+                    far.push(column as u32);
                 }
             }
-            if !base.iter().all(|base| *base <= LONGEST || base.is_infinite()) {
-                return self;
-            }
         }
-        self.way = Way::Products(Full { space, panels });
+        if far.len() <= FEW_FAR.max(self.count / LANES) {
+            self.way = Way::Products(Full {
+                space,
+                panels,
+                longest,
+                far,
+            });
+        }
         self
     }
 

@@ -68,6 +68,14 @@ impl Space {
         // Rounded up by more than the conversion can round down. Never infinite, as the score of padding is.
         ((limit + limit.abs() * 4.0 * UNIT + UNDERFLOW) as f32).min(f32::MAX)
     }
+
+    /// The score that no column as near to a row of squared length `norm` as one of score `lowest` exceeds, where no
+    /// column's squared length is more than `longest`: either may be off by half of this in its score.
+    pub fn limit_of_lowest(&self, lowest: f32, norm: f32, longest: f32) -> f32 {
+        let off = self.full_error() * (f64::from(norm) + f64::from(longest)) + UNDERFLOW;
+        let limit = f64::from(lowest) + off;
+        ((limit + limit.abs() * 4.0 * UNIT + UNDERFLOW) as f32).min(f32::MAX)
+    }
 }
 
 /// Up to [`SAMPLE`] of so many rows, evenly.

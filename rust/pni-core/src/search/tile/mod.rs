@@ -40,6 +40,12 @@ impl Panels {
         }
     }
 
+    /// The depth, values and addends of some panels.
+    pub fn part(&self, range: Range<usize>) -> (usize, &[[f32; LANES]], &[[f32; LANES]]) {
+        let values = &self.values[range.start * self.depth..range.end * self.depth];
+        (self.depth, values, &self.base[range])
+    }
+
     /// One panel after the other: its values and addends, to be filled.
     pub fn parts(&mut self) -> impl Iterator<Item = (&mut [[f32; LANES]], &mut [f32; LANES])> {
         self.values.chunks_exact_mut(self.depth).zip(&mut self.base)

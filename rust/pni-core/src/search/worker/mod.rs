@@ -13,6 +13,7 @@ use crate::matrix::first_not_finite;
 use crate::{Context, Matrix};
 use products::Centred;
 use sketched::Own;
+use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 
 /// Panels whose scores are held at a time.
@@ -53,8 +54,10 @@ struct Answer {
 #[derive(Debug, Default)]
 struct Scores {
     products: Products,
-    /// Where the answers are bounded beforehand, a bit for each column that may be one.
+    /// Where all is known that bounds the answers, a bit for each column that may be one.
     within: Vec<u32>,
+    /// The lowest of each row.
+    lowest: Vec<f32>,
     wanted: Vec<bool>,
     found: Narrowed,
 }
@@ -117,6 +120,14 @@ impl<'a> Worker<'a> {
         }
         scratch.buffer = buffer;
         bad.map(|row| first + row)
+    }
+
+    /// The panels, so many at a time; none are left once somebody cancels.
+    fn segments(&self) -> impl Iterator<Item = Range<usize>> {
+        let starts = (0..self.panels).step_by(SEGMENT);
+        starts
+            .take_while(|_| !self.context.control.cancelled())
+            .map(|start| start..(start + SEGMENT).min(self.panels))
     }
 
     fn block(&self, rows: &[f32], first: usize, found: &mut [(f64, i64)], scratch: &mut Scratch) {

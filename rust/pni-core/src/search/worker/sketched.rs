@@ -1,6 +1,6 @@
 //! Queries by their sketches, and by the bytes of their rows where sketches tell too little.
 
-use super::{Answer, Block, PAIR_COST, SEGMENT, Scores, Scratch, TRIAL, Worker};
+use super::{Answer, Block, PAIR_COST, Scores, Scratch, TRIAL, Worker};
 use crate::bytes::{Narrowed, RowBytes};
 use crate::distance::root_above;
 use crate::search::byte_panels::ByteRows;
@@ -46,11 +46,7 @@ impl Worker<'_> {
             own.short.fill(simd, &sketches.short, values.chunks_exact(WIDTH), slack);
         }
         let every: Vec<usize> = (0..count).collect();
-        for start in (0..self.panels).step_by(SEGMENT) {
-            if self.context.control.cancelled() {
-                return;
-            }
-            let range = start..(start + SEGMENT).min(self.panels);
+        for range in self.segments() {
             if !promising {
                 self.hard(sketches, rows, &every, &range, block, &mut own.bytes, scores);
                 continue;
