@@ -136,6 +136,13 @@ multiversion! {
     pub fn blocks(sketch: &[f32], blocks: &[f32], limit: f32, out: &mut [f32]) = blocks_body
 }
 
+/// At most the distance of two points whose sketches have this squared distance and, together, this slack.
+#[inline(always)]
+pub fn lower_bound(squared: f32, slack: f32) -> f32 {
+    // A sum that underflowed is too small already; the constant is for one that was rounded up.
+    ((squared.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - slack).max(0.0)
+}
+
 /// How near a centre must be to matter.
 #[derive(Clone, Copy)]
 pub struct Reach {
@@ -155,8 +162,7 @@ fn lower_block<I: Isa>(isa: I, reach: Reach, bounds: &mut [f32; BLOCK], slack: &
         return 0;
     }
     for (bound, slack) in bounds.iter_mut().zip(slack) {
-        // A sum that underflowed is too small already; the constant is for one that was rounded up.
-        *bound = ((bound.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - reach.own - slack).max(0.0);
+        *bound = lower_bound(*bound, reach.own + slack);
     }
     !isa.above(isa.load(bounds), isa.splat(reach.near)) & 0xffff
 }

@@ -107,7 +107,7 @@ impl Centers {
         self.per
     }
 
-    /// Whether points are their own sketches.
+    /// Whether points are their own sketches: catching up finds the nearest centre then, as it costs little.
     pub fn exact(&self) -> bool {
         self.cols == self.width
     }

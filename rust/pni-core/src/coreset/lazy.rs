@@ -110,11 +110,6 @@ pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, cont
 }
 
 impl Run<'_> {
-    /// Whether catching up finds the nearest centre: where it costs little, as a sketch is the point itself.
-    fn exact(&self) -> bool {
-        matches!(self.points.map, Map::Identity(_))
-    }
-
     /// Takes centres from elsewhere; the points have seen the first.
     fn start_from(&mut self, initial: &Matrix<'_>) -> Result<()> {
         let (mut buffer, mut sketch, mut slack) = (Vec::new(), vec![0.0; self.points.map.width()], [0.0]);
@@ -175,7 +170,7 @@ impl Run<'_> {
         }
         self.centers.link(self.simd, self.team)?;
         catch_up(&mut self.points, &list, threshold, &self.centers, self.simd, self.team)?;
-        if !self.exact() {
+        if !self.centers.exact() {
             list.retain(|point| self.points.states[*point as usize].best >= threshold);
             settle(&mut self.points, &list, threshold, &self.centers, self.simd, self.team)?;
         }

@@ -30,14 +30,8 @@ fn up_to_body<I: Isa>(isa: I, squared: &[f32], limit: f32, found: &mut Vec<u32>)
     let limit = isa.splat(limit);
     for (i, block) in blocks.iter().enumerate() {
         let within = !isa.above(isa.load(block), limit) & 0xffff;
-        if within == 0 {
-            continue;
-        }
-        let start = found.len();
-        found.resize(start + BLOCK, 0);
-        if let Some(to) = found[start..].first_chunk_mut() {
-            let count = isa.numbers(within, (i * BLOCK) as u32, to);
-            found.truncate(start + count);
+        if within != 0 {
+            isa.add_numbers(within, (i * BLOCK) as u32, found);
         }
     }
 }

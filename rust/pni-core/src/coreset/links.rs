@@ -1,6 +1,6 @@
 //! The later centres that may matter to the points of a centre.
 
-use super::bounds::{BLOCK, RELATIVE, Reach, blocks, lower_bounds, sketches_apart};
+use super::bounds::{BLOCK, RELATIVE, Reach, blocks, lower_bound, lower_bounds, sketches_apart};
 use super::centers::{Apart, Centers};
 use super::least::up_to;
 use crate::threads::Team;
@@ -114,12 +114,9 @@ impl Centers {
     ) -> impl Iterator<Item = (u32, f32)> + 'a {
         sketches_apart(simd, self.sketch(center), self.sketches(), some, squared);
         let slack = self.slack()[center];
-        some.iter().zip(squared).map(move |(other, squared)| {
-            let slack = slack + self.slack()[*other as usize];
-            // A sum that underflowed is too small already; the constant is for one that was rounded up.
-            let bound = (squared.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - slack;
-            (*other, bound.max(0.0))
-        })
+        some.iter()
+            .zip(squared)
+            .map(move |(other, squared)| (*other, lower_bound(*squared, slack + self.slack()[*other as usize])))
     }
 
     /// Links the centres that were met since the last time.

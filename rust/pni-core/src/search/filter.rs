@@ -65,37 +65,26 @@ fn collect_body<I: Isa>(
             if within == 0 {
                 continue;
             }
-            let start = found.len();
-            found.resize(start + LANES, 0);
-            let count = numbers(isa, within, first + (panel * LANES) as u32, &mut found[start..]);
-            found.truncate(start + count);
+            for (half, bits) in [within & 0xffff, within >> HALF].into_iter().enumerate() {
+                isa.add_numbers(bits, first + (panel * LANES + half * HALF) as u32, found);
+            }
         }
     }
-}
-
-/// Writes the numbers of a word's bits, counted from `first`, one after the other; returns how many. `to` has room for
-/// all of them.
-#[inline(always)]
-fn numbers<I: Isa>(isa: I, word: u32, first: u32, to: &mut [u32]) -> usize {
-    let mut count = 0;
-    for (half, bits) in [word & 0xffff, word >> HALF].into_iter().enumerate() {
-        if let Some(to) = to[count..].first_chunk_mut() {
-            count += isa.numbers(bits, first + (half * HALF) as u32, to);
-        }
-    }
-    count
 }
 
 #[inline(always)]
 fn number_body<I: Isa>(isa: I, words: &[u32], first: u32, found: &mut Vec<u32>) {
     const MORE: usize = 8 * LANES;
     let mut count = 0;
-    for (panel, word) in words.iter().enumerate() {
-        if *word != 0 {
-            if found.len() < count + LANES {
-                found.resize(count + MORE, 0);
+    for (panel, word) in words.iter().enumerate().filter(|(_, word)| **word != 0) {
+        // Room for a word is made ahead: what grew and shrank by each would cost more than its numbers.
+        if found.len() < count + LANES {
+            found.resize(count + MORE, 0);
+        }
+        for (half, bits) in [word & 0xffff, word >> HALF].into_iter().enumerate() {
+            if let Some(to) = found[count..].first_chunk_mut() {
+                count += isa.numbers(bits, first + (panel * LANES + half * HALF) as u32, to);
             }
-            count += numbers(isa, *word, first + (panel * LANES) as u32, &mut found[count..]);
         }
     }
     found.truncate(count);

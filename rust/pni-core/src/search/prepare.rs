@@ -1,10 +1,11 @@
 //! The targets, made ready for a call.
 
-use super::byte_panels::{BytePanels, LONGEST_ROW};
+use super::byte_panels::{BytePanels, ByteRows, LONGEST_ROW};
 use super::pair::Bounds;
 use super::space::{LONGEST, Space};
 use super::tile::{LANES, Panels};
 use crate::bytes::RowBytes;
+use crate::distance::root_above;
 use crate::sketch::{Basis, WIDTH};
 use crate::threads::Team;
 use crate::{Result, Simd};
@@ -57,6 +58,12 @@ pub struct Sketches<'a> {
 }
 
 impl Sketches<'_> {
+    /// What the bytes of sketches must exceed to prove a column farther than `most` (squared) from row `id` of `rows`.
+    pub fn limit(&self, rows: &ByteRows, id: usize, most: f64) -> f32 {
+        let reach = self.short.reach(root_above(most) + self.slack);
+        self.short_panels.limit(rows, id, reach)
+    }
+
     /// The rows' bytes in panels, made when first asked for; None where rows are too long for their sums.
     pub fn byte_panels(&self) -> Option<&BytePanels> {
         let make = || BytePanels::new(&self.bytes);

@@ -46,6 +46,17 @@ pub trait Isa: Copy {
         count
     }
 
+    /// Adds the same to a list.
+    #[inline(always)]
+    fn add_numbers(self, bits: u32, first: u32, to: &mut Vec<u32>) {
+        let start = to.len();
+        to.resize(start + LANES, 0);
+        if let Some(place) = to[start..].first_chunk_mut() {
+            let count = self.numbers(bits, first, place);
+            to.truncate(start + count);
+        }
+    }
+
     fn zero_int(self) -> Self::I;
     /// To each lane, the products of its own four `bytes` (at most 127) with the same `four` values (−63 to 63); exact.
     fn dot(self, sums: Self::I, bytes: &[u8; 4 * LANES], four: [i8; 4]) -> Self::I;

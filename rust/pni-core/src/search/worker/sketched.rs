@@ -91,10 +91,7 @@ impl Worker<'_> {
         for ((id, row), (values, lows)) in rows.zip(values.zip(products.lowest.chunks_exact(range.len()))) {
             let scored = self.scored(values, lows, id, range, &block.words);
             let answer = &mut block.answers[id];
-            let limit = |most| {
-                let reach = sketches.short.reach(root_above(most) + sketches.slack);
-                sketches.short_panels.limit(short, id, reach)
-            };
+            let limit = |most| sketches.limit(short, id, most);
             let Some(probe) = self.within(row, scored, limit, answer, &mut found.rows) else {
                 continue;
             };
@@ -124,10 +121,7 @@ impl Worker<'_> {
         let (simd, panels) = (self.context.simd, &sketches.short_panels);
         let Scores { within, found, .. } = scores;
         let limits: Vec<f32> = (block.answers.iter().enumerate())
-            .map(|(id, answer)| {
-                let reach = sketches.short.reach(root_above(answer.most) + sketches.slack);
-                panels.limit(short, id, reach)
-            })
+            .map(|(id, answer)| sketches.limit(short, id, answer.most))
             .collect();
         panels.within(simd, short, range.clone(), &limits, within);
         let mut hard = Vec::new();
