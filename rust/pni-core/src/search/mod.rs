@@ -11,8 +11,9 @@
 
 mod byte_panels;
 mod byte_tiles;
+mod few_columns;
 mod filter;
-mod low;
+
 mod mask;
 mod pair;
 mod prepare;

@@ -1,8 +1,8 @@
 //! Float32 products over all columns, of queries that sketches do not pay for.
 
 use super::{Block, Scores, Scratch, Worker};
+use crate::search::few_columns::{self, FEW};
 use crate::search::filter::number;
-use crate::search::low::{self, LOW};
 use crate::search::prepare::Full;
 use crate::search::space::LONGEST;
 use crate::search::tile::{GROUP, LANES, Rows, products, stride};
@@ -48,8 +48,8 @@ impl Worker<'_> {
             }
         }
         let padded_rows = Rows { values, stride };
-        if width <= LOW && self.mask.is_none() {
-            return self.low(full, rows, padded_rows, norms, block, scores);
+        if width <= FEW && self.mask.is_none() {
+            return self.few_columns(full, rows, padded_rows, norms, block, scores);
         }
         let every: Vec<usize> = (0..count).collect();
         for range in self.segments() {
@@ -76,7 +76,15 @@ impl Worker<'_> {
     }
 
     /// The same for rows of few columns, given their squared lengths in the targets' space.
-    fn low(&self, full: &Full, rows: &[f32], padded: Rows<'_>, norms: &[f32], block: &mut Block, scores: &mut Scores) {
+    fn few_columns(
+        &self,
+        full: &Full,
+        rows: &[f32],
+        padded: Rows<'_>,
+        norms: &[f32],
+        block: &mut Block,
+        scores: &mut Scores,
+    ) {
         let simd = self.context.simd;
         let Full {
             space, panels, longest, ..
@@ -87,7 +95,7 @@ impl Worker<'_> {
         lowest.clear();
         lowest.resize(padded.values.len() / padded.stride, f32::INFINITY);
         for range in self.segments() {
-            low::lowest(simd, padded, panels, range, lowest);
+            few_columns::lowest(simd, padded, panels, range, lowest);
         }
         // Nothing is near rows that cannot be bounded, or only fill a group up.
         let mut limits = vec![f32::NEG_INFINITY; lowest.len()];
@@ -97,7 +105,7 @@ impl Worker<'_> {
             }
         }
         for range in self.segments() {
-            low::within(simd, padded, panels, range.clone(), &limits, within);
+            few_columns::within(simd, padded, panels, range.clone(), &limits, within);
             let words = within.chunks_exact(range.len());
             let rows = rows.chunks_exact(self.prepared.width).zip(words);
             for ((row, words), answer) in rows.zip(&mut block.answers) {

@@ -8,7 +8,7 @@ use crate::simd::multiversion;
 use std::ops::Range;
 
 /// Columns, at most, for which this is the faster way.
-pub const LOW: usize = 8;
+pub const FEW: usize = 8;
 
 /// Some rows and panels.
 #[derive(Clone, Copy)]
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn lowest_scores_and_what_is_within_are_those_of_plain_sums() {
-        for (depth, columns) in [(1, 1), (3, 70), (LOW, 33)] {
+        for (depth, columns) in [(1, 1), (3, 70), (FEW, 33)] {
             let mut panels = Panels::new(depth, columns, f32::INFINITY);
             let value = |i: usize| ((i * 37 + 11) % 23) as f32 - 11.0;
             for (panel, (values, base)) in panels.parts().enumerate() {
