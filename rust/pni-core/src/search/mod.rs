@@ -13,7 +13,6 @@ mod byte_panels;
 mod byte_tiles;
 mod few_columns;
 mod filter;
-
 mod mask;
 mod pair;
 mod prepare;
