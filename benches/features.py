@@ -54,9 +54,11 @@ def grids(
 
 def _extract(kind: str, split: str, folder: Path, count: int | None) -> NDArray[np.float32]:
     import torch
-    from pni_fast.backbone import build_extractor, load_weights
+    from pni_fast.config import Geometry
     from pni_fast.data import open_category, read_image
-    from pni_fast.geometry import Geometry
+    from pni_fast.data.cropping import crop_image
+    from pni_fast.features.backbones import build_extractor
+    from pni_fast.features.weights import load_weights
 
     name, dimension, weights = ("tf_efficientnet_lite0", 152, None)
     if kind == "dense":
@@ -68,7 +70,7 @@ def _extract(kind: str, split: str, folder: Path, count: int | None) -> NDArray[
     paths = category.train if split == "train" else [sample.path for sample in category.test]
     parts = []
     for path in paths[:count]:
-        crop = torch.from_numpy(geometry.image(read_image(path))[None].copy())
+        crop = torch.from_numpy(crop_image(read_image(path), geometry)[None].copy())
         with torch.inference_mode():
             parts.append(extractor(crop).numpy())
     return np.concatenate(parts)

@@ -86,18 +86,14 @@ def random_weights(backbone: str, folder: Path) -> Path:
 
 def fit(model: Any, images: list[Any], stages: Stages) -> float:
     """Fit the model and return the seconds it took in all."""
-    import pni_fast.distribution
-    import pni_fast.fitting
-
-    assert pni_fast.distribution
     with contextlib.ExitStack() as patches:
         for name, stage in {
-            "pni_fast.fitting.extract_features": "read, decode and backbone",
-            "pni_fast.distribution.greedy_coreset": "coreset and labels",
-            "pni_fast.distribution.nearest": "coreset and labels",
-            "pni_fast.distribution.position_histogram": "histogram",
-            "pni_fast.distribution.train_neighborhood": "MLP training",
-            "pni_fast.fitting._map_range": "range of normal maps",
+            "pni_fast.model.fit.extract_features": "read, decode and backbone",
+            "pni_fast.distribution.fit.greedy_coreset": "coreset and labels",
+            "pni_fast.distribution.fit.nearest": "coreset and labels",
+            "pni_fast.distribution.fit.position_histogram": "histogram",
+            "pni_fast.distribution.fit.train_neighborhood": "MLP training",
+            "pni_fast.model.fit._normal_range": "range of normal maps",
         }.items():
             patches.enter_context(stages.around(name, stage))
         began = time.perf_counter()
@@ -108,28 +104,29 @@ def fit(model: Any, images: list[Any], stages: Stages) -> float:
 
 def score(model: Any, images: list[Any], batch: int, stages: Stages) -> None:
     """Time the stages of scoring, one batch after another, with all threads in each."""
-    from pni_fast.sources import prediction_sources
-    from pni_fast.transfer import to_device, to_host
+    from pni_fast.data import prediction_sources
+    from pni_fast.data.cropping import crop_image
+    from pni_fast.runtime.copies import to_device, to_host
 
-    scorer = model._require_fitted().scorer(model.device, model.precision)
+    scorer = model.fitted.likelihood_scorer(model.run)
     sources = list(prediction_sources(images))
     for start in [0, *range(0, len(sources), batch)]:
         if start == 0:  # the first batch runs twice: libraries choose their kernels in it
             stages.seconds.clear()
         with stages.timed("decode and crop"):
-            crops = [model.geometry.image(source.read()) for source in sources[start : start + batch]]
+            crops = [crop_image(source.read(), model.geometry) for source in sources[start : start + batch]]
         with stages.timed("copy"):
-            pixels = to_device(crops, model.device)
+            pixels = to_device(crops, model.run.device)
         with stages.timed("backbone"):
             features = scorer.features(pixels)
         with stages.timed("MLP, thresholds"):
-            scorer.allowed(features)
+            scorer.conditions(features)
         with stages.timed("copy"):
             grids = to_host(features)[0]
         evidence = scorer.evidence(features)
         with stages.timed("max_likelihood and map"):
             for one in evidence:
-                scorer.likelihood_map(one, model.num_threads)
+                scorer.anomaly_map(one, model.run.threads)
         with stages.timed("map"):
             for grid in grids:
                 scorer.upsampler(np.ascontiguousarray(grid[..., 0]))
@@ -187,8 +184,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         else:
             found = [path for path, _ in collect_inputs([options.data])]
             train, test = found[: options.images], (found * options.test)[: options.test]
-        gpu = model.device.type == "cuda"
-        fitting, scoring = Stages(model.device), Stages(model.device)
+        gpu = model.run.device.type == "cuda"
+        fitting, scoring = Stages(model.run.device), Stages(model.run.device)
         fit_seconds = fit(model, train, fitting)
     decoded = [np.asarray(Image.open(one).convert("RGB")) if isinstance(one, Path) else one for one in test]
     list(model.predict(decoded[: options.batch]))
@@ -200,15 +197,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     scoring.seconds["max_likelihood"] = search - scoring.seconds["map"]
     scoring.seconds["map"] = scoring.seconds.pop("map")
     return {
-        "device": torch.cuda.get_device_name(model.device) if gpu else "cpu",
-        "precision": model.precision.name,
-        "threads": model.num_threads,
+        "device": torch.cuda.get_device_name(model.run.device) if gpu else "cpu",
+        "precision": model.run.precision.name,
+        "threads": model.run.threads,
         "weights": "random" if options.random_weights else str(options.weights or "hub"),
         "images": len(train),
         "scored": done,
         "fit": {"stages": dict(fitting.seconds), "seconds": fit_seconds},
         "scoring": {"ms an image": {k: 1e3 * v / done for k, v in scoring.seconds.items()}, "images/s": rate},
-        "peak GPU bytes": torch.cuda.max_memory_reserved(model.device) if gpu else None,
+        "peak GPU bytes": torch.cuda.max_memory_reserved(model.run.device) if gpu else None,
         "peak RSS bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10,
         "targets": TARGETS,
     }

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from pni_fast.config import PRESETS
+from pni_fast.config.choices import DATASETS
 
 from . import options
 from .interrupts import interrupted
@@ -15,9 +17,6 @@ from .summary import print_json
 
 if TYPE_CHECKING:
     from pni_fast.benchmark import Benchmark, Failure
-
-# Named here once more, as `--help` must not import the library; a test holds the two together.
-DATASETS = ("mvtec", "mvtec_loco", "mvtec_3d", "btad", "visa", "folder")
 
 
 def _names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -28,8 +27,8 @@ def _names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, 
 def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     names = _names(ctx, parameter, values)
     for name in names:
-        if name not in options.PRESETS:
-            raise click.BadParameter(f"must be among {', '.join(options.PRESETS)}, got {name}")
+        if name not in PRESETS:
+            raise click.BadParameter(f"must be among {', '.join(PRESETS)}, got {name}")
     if not names:
         raise click.BadParameter("must name at least one preset, got none")
     return names
@@ -59,7 +58,7 @@ def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
     default=("lite",),
     callback=_presets,
     metavar="NAME,...",
-    help=f"Presets to measure: {', '.join(options.PRESETS)}.  [default: lite]",
+    help=f"Presets to measure: {', '.join(PRESETS)}.  [default: lite]",
 )
 @click.option(
     "--ablation",

@@ -47,8 +47,8 @@ def coreset(
     matrix = open_features(features)
 
     import numpy as np
-    from pni_fast.files import atomic_path
     from pni_fast.kernels import greedy_coreset
+    from pni_fast.runtime.files import atomic_path
 
     with shown(quiet=quiet) as progress:
         try:

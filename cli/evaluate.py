@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from pni_fast.config.choices import METRICS
 
 from . import options
 from .outputs import staged_folder
@@ -14,10 +15,8 @@ from .progress import shown
 from .summary import print_json
 
 if TYPE_CHECKING:
-    from pni_fast.detector import PNI
     from pni_fast.metrics import Metrics
-
-METRIC_NAMES = ("image_auroc", "image_f1_max", "pixel_auroc", "pixel_f1_max", "aupro")
+    from pni_fast.model.pni import PNI
 
 
 @click.command(short_help="Measure a model on a labelled test set.")
@@ -52,7 +51,7 @@ def evaluate(
     """  # noqa: D301  click's mark against rewrapping
     began = time.monotonic()
     from pni_fast.data import open_category
-    from pni_fast.detector import PNI
+    from pni_fast.model.pni import PNI
 
     open_category(category)  # refuses a folder without a test set before the model is loaded
     fitted = PNI.load(model, device=device, precision=precision, num_threads=threads)
@@ -60,7 +59,7 @@ def evaluate(
     if as_json:
         print_json(
             {
-                **{name: metrics.as_dict()[name] for name in METRIC_NAMES},
+                **{name: metrics.as_dict()[name] for name in METRICS},
                 "metrics": output / "metrics.json",
                 "report": output / "report.html",
                 "seconds": round(time.monotonic() - began, 3),
@@ -94,6 +93,6 @@ def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = Fa
 def print_metrics(metrics: Metrics) -> None:
     """Print the five metrics, one a line; a metric the test set does not allow is a dash."""
     values = metrics.as_dict()
-    for name in METRIC_NAMES:
+    for name in METRICS:
         value = values[name]
         click.echo(f"{name:<14}{'-' if value is None else f'{value:.4f}'}")

@@ -15,7 +15,7 @@ from .progress import shown
 from .summary import print_json, skipped_records, warn_skipped
 
 if TYPE_CHECKING:
-    from pni_fast.detector import PNI
+    from pni_fast.model.pni import PNI
 
 
 @click.command(short_help="Learn what good products look like.")
@@ -125,7 +125,7 @@ def fit_model(  # the options of the command, one for one
     check_writable(output)
     if checkpoint is not None:
         check_writable(checkpoint)
-    from pni_fast.detector import PNI
+    from pni_fast.model.pni import PNI
 
     changes = dict(settings or {})
     changes |= {"position": False} if no_position else {}
@@ -156,7 +156,7 @@ def fit_model(  # the options of the command, one for one
         model.fit(data, skip_broken=skip_broken, progress=progress, checkpoint=checkpoint)
     model.save(output)
     if checkpoint is not None:
-        from pni_fast.fitting import member_checkpoints
+        from pni_fast.model.fit import member_checkpoints
 
         for file in member_checkpoints(model.config, checkpoint):
             file.unlink(missing_ok=True)

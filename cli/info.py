@@ -39,7 +39,7 @@ def info(model: Path | None, as_json: bool) -> None:
 
 def describe_model(model: Path) -> dict[str, Any]:
     """Return the model's own description, JSON-able, with the file's path and size."""
-    from pni_fast.detector import PNI
+    from pni_fast.model.pni import PNI
 
     return {
         "file": str(model),
@@ -87,7 +87,7 @@ def found_weights() -> dict[str, Any]:
 def _whereabouts(backbone: str) -> str:
     import timm
     from huggingface_hub import try_to_load_from_cache
-    from pni_fast.backbone import EMBEDDED
+    from pni_fast.features.weights import EMBEDDED
 
     if backbone == EMBEDDED:
         return "embedded"

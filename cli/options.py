@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from pni_fast.config import PRESETS, RULES
+from pni_fast.config.choices import DEVICES, PRECISIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-PRESETS = ("lite", "best", "paper", "paper-ensemble")
 
 # Existence is checked by the library, whose message also says what was expected there.
 PATH = click.Path(path_type=Path)
 
 device = click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=click.Choice(DEVICES),
     default="auto",
     show_default=True,
     help="Where the networks run; auto takes a GPU when there is one.",
 )
 precision = click.option(
     "--precision",
-    type=click.Choice(["auto", "fp32", "bf16"]),
+    type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
     help="What the networks compute in; auto is bfloat16 and TF32 where a GPU has them, float32 on a CPU.",
@@ -79,9 +79,8 @@ def refiner_weights(name: str) -> Callable[[F], F]:
 
 def check_weights(preset: str, backbones: Sequence[str], weights: Sequence[Path | None]) -> None:
     """Refuse, as wrong usage, weights that are not one for each backbone."""
+    from pni_fast.config import member_weights
     from pni_fast.errors import WeightsError
-    from pni_fast.members import member_weights
-    from pni_fast.presets import PRESETS
 
     try:
         member_weights(backbones or PRESETS[preset].backbones, weights)
@@ -128,7 +127,7 @@ settings = click.option(
     callback=_settings,
     metavar="NAME=VALUE",
     help="Change any setting of the preset; may be given several times. For ablations: "
-    "rule=average|both|scores|penalty, neighborhood=yes|no, position_gate=yes|no (drop position where "
+    f"rule={'|'.join(RULES)}, neighborhood=yes|no, position_gate=yes|no (drop position where "
     "images left out of the fit speak against it), likelihood_lambda, mlp.dropout, "
     "mlp.validation, mlp.fit_temperature, "
     "mlp.temperature, mlp.layers, mlp.width, mlp.epochs. A wrong name lists all.",
@@ -177,11 +176,11 @@ def model_choice(command: F) -> F:
         (
             click.option(
                 "--preset",
-                type=click.Choice(PRESETS),
+                type=click.Choice(list(PRESETS)),
                 default="lite",
                 show_default=True,
                 help="lite: embedded weights, sized for a CPU; best: the same, position as a penalty that "
-                "held-out images set; paper: WideResNet-101, sizes as published; paper-ensemble: the same "
+                "images left out set; paper: WideResNet-101, sizes as published; paper-ensemble: the same "
                 "with ResNeXt-101 and DenseNet-201 beside it.",
             ),
             backbone,

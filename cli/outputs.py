@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pni_fast.errors import PniError
-from pni_fast.files import PREFIX, in_use, remove_leftovers
+from pni_fast.runtime.files import PREFIX, in_use, remove_leftovers
 
 from .interrupts import held_back
 
 if TYPE_CHECKING:
-    from pni_fast.prediction import Prediction
+    from pni_fast.model.prediction import Prediction
 
 
 def check_writable(path: Path) -> None:

@@ -102,7 +102,7 @@ def refine(
     if checkpoint is not None:
         check_writable(checkpoint)
     with staged_folder(output) as folder, shown(quiet=quiet) as progress:
-        from pni_fast.refining import refine as refine_models
+        from pni_fast.model.shared_refiner import refine as refine_models
 
         refined = refine_models(
             models, categories, num_threads=threads, checkpoint=checkpoint, progress=progress, **choices

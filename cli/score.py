@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +17,7 @@ from .progress import shown
 from .summary import print_json, skipped_records, warn_skipped
 
 if TYPE_CHECKING:
-    from pni_fast.detector import PNI
-    from pni_fast.prediction import Prediction
+    from pni_fast.model.pni import PNI
 
 
 @click.command(short_help="Score images.")
@@ -61,7 +60,7 @@ def score(
     """  # noqa: D301  click's mark against rewrapping
     began = time.monotonic()
     from pni_fast.data import collect_inputs
-    from pni_fast.detector import PNI
+    from pni_fast.model.pni import PNI
 
     found = _without_own_overlays(collect_inputs(inputs), output)
     fitted = PNI.load(model, device=device, precision=precision, num_threads=threads)
@@ -87,7 +86,7 @@ def score(
 
 @dataclass
 class ScoreRun:
-    """What a run wrote: the number of images scored, and (name, reason) of those skipped."""
+    """What was written: the number of images scored, and (name, reason) of those skipped."""
 
     images: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -112,6 +111,7 @@ def score_images(
     PniError
         `output` cannot be written, an image is broken (without `skip_broken`), or all are.
     """
+    from pni_fast.data import Source
     from pni_fast.report import colour_scale
 
     run = ScoreRun()
@@ -126,31 +126,14 @@ def score_images(
             value_range=colour_scale(model.normalization_),
         ) as writer,
     ):
-        left_out: list[str] = []
-        paths = [path for path, _ in found]
-        predictions = model.predict(paths, skip_broken=skip_broken, progress=progress)
-        for name, prediction in _named(predictions, found, left_out):
-            writer.write(name, prediction)
+        sources = [Source(name, path) for path, name in found]
+        for prediction in model.predict(sources, skip_broken=skip_broken, progress=progress):
+            writer.write(prediction.name, prediction)
             run.images += 1
-        reasons = (reason for _, reason in model.skipped_)
-        run.skipped = list(zip(left_out, reasons, strict=True))
+        run.skipped = model.skipped_
         if not run.images:
             raise DataError(f"no image could be read, of {len(found)}; the first: {run.skipped[0][1]}")
     return run
-
-
-def _named(
-    predictions: Iterator[Prediction], found: Sequence[tuple[Path, str]], left_out: list[str]
-) -> Iterator[tuple[str, Prediction]]:
-    """Give each prediction its relative name; predictions come in input order, broken files leave gaps."""
-    rest = iter(found)
-    for prediction in predictions:
-        for path, name in rest:
-            if path == prediction.path:
-                yield name, prediction
-                break
-            left_out.append(name)
-    left_out.extend(name for _, name in rest)
 
 
 def _without_own_overlays(found: list[tuple[Path, str]], output: Path) -> list[tuple[Path, str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from pni_fast import _reference, kernels
+from pni_fast import kernels
+from pni_fast.kernels import oracle as _reference
 
 
 def adversarial(seed: int = 0) -> dict[str, np.ndarray]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pni_fast import greedy_coreset, nearest
-from pni_fast.anomaly_map import Upsampler
-from pni_fast.left_out import leave_out
+from pni_fast.distribution.left_out import leave_out
+from pni_fast.scoring.anomaly_map import Upsampler
 
 SIDE, CLASSES, WINDOW, ROWS = 12, 20, 3, 60
 
@@ -41,6 +41,6 @@ def left_out(features: NDArray[np.float32], *, position: bool = True, threads: i
         *(given.get("parts") or parts(features)),
         window=WINDOW,
         position=position,
-        upsampler=Upsampler(SIDE, SIDE, 48, 2.0),
-        num_threads=threads,
+        to_map=Upsampler(SIDE, SIDE, 48, 2.0),
+        threads=threads,
     )

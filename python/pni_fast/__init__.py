@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from .errors import DataError, ModelFileError, PniError, WeightsError
 
 if TYPE_CHECKING:
-    from .detector import PNI
     from .kernels import Coreset, greedy_coreset, max_likelihood, nearest, position_histogram
-    from .prediction import Prediction
-    from .refining import refine
+    from .model.pni import PNI
+    from .model.prediction import Prediction
+    from .model.shared_refiner import refine
 
     __version__: str
 
@@ -34,14 +34,14 @@ __all__ = [
 ]
 
 _LAZY = {
-    "PNI": ".detector",
-    "Prediction": ".prediction",
+    "PNI": ".model.pni",
+    "Prediction": ".model.prediction",
     "Coreset": ".kernels",
     "greedy_coreset": ".kernels",
     "max_likelihood": ".kernels",
     "nearest": ".kernels",
     "position_histogram": ".kernels",
-    "refine": ".refining",
+    "refine": ".model.shared_refiner",
 }
 
 

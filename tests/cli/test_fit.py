@@ -198,7 +198,7 @@ def test_grey_and_palette_photographs_are_taken(invoke, category, tmp_path):
 
 @pytest.mark.parametrize(("flag", "wanted"), [("--refine", True), ("--no-refine", False), (None, None)])
 def test_refinement_is_the_presets_unless_asked_for(invoke, category, tmp_path, monkeypatch, flag, wanted):
-    from pni_fast.detector import PNI
+    from pni_fast.model.pni import PNI
 
     asked = []
 
@@ -274,7 +274,7 @@ def test_a_part_that_a_preset_leaves_out_can_be_switched_on(invoke, category, tm
 def test_options_of_the_refiner_reach_the_fit_and_the_checkpoint_goes_when_the_model_is_there(
     invoke, category, tmp_path, monkeypatch, model_file
 ):
-    from pni_fast.detector import PNI
+    from pni_fast.model.pni import PNI
 
     checkpoint = tmp_path / "training"
     asked = []

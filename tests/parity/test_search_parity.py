@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from kernel_data import adversarial
-from pni_fast import _core, _reference, kernels
+from pni_fast import _core, kernels
+from pni_fast.kernels import oracle as _reference
 
 DATA = adversarial(1)
 MANY = 1 << 20

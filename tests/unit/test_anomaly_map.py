@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from pni_fast.anomaly_map import Upsampler
+from pni_fast.scoring.anomaly_map import Upsampler
 from scipy.ndimage import gaussian_filter
 
 

@@ -153,7 +153,7 @@ def test_a_part_left_out_is_the_fit_without_it(root, full, variant):
 
 
 def test_features_of_an_image_are_extracted_once(root, full, monkeypatch):
-    from pni_fast.features import FeatureExtractor
+    from pni_fast.features.extractor import FeatureExtractor
 
     category = open_category(root / "bottle")
     shared = share_extraction(full)
@@ -166,8 +166,8 @@ def test_features_of_an_image_are_extracted_once(root, full, monkeypatch):
     for variant in ("neither", "P", "NP"):
         derive(shared, Variant.named(variant), category.train).score_samples(images)
     assert len(calls) == len(images) + len(category.train)
-    shared._fitted.extractor._left = 0
-    shared._fitted.extractor._seen.clear()
+    shared.fitted.extractor._left = 0
+    shared.fitted.extractor._seen.clear()
     shared.score_samples(images)
     shared.score_samples(images)
     assert len(calls) == 3 * len(images) + len(category.train), "beyond its capacity nothing is kept"

@@ -9,8 +9,9 @@ from pni_fast.benchmark import paper
 from pni_fast.benchmark.averages import methods
 from pni_fast.benchmark.groups import GROUPS, named_groups, official_categories
 from pni_fast.benchmark.outputs import write_tables
-from pni_fast.benchmark.records import METRICS, Record
+from pni_fast.benchmark.records import Record
 from pni_fast.benchmark.tables import build_tables
+from pni_fast.config.choices import METRICS
 
 CURVES = None
 MODEL = {"backbone": "tiny_net", "weights": "embedded"}

@@ -5,14 +5,16 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from pni_fast import compiling
-from pni_fast.compiling import LONG, Compiled, compiles
-from pni_fast.conditions import Conditions
+from pni_fast.distribution.distribution import Distribution
+from pni_fast.distribution.neighborhood.network import NeighborhoodMLP
+from pni_fast.distribution.neighborhood.training import train_neighborhood, training_work
 from pni_fast.errors import PniError
-from pni_fast.neighborhood import NeighborhoodMLP
-from pni_fast.neighborhood_training import train_neighborhood, training_work
 from pni_fast.presets import MLPConfig
-from pni_fast.scorer import Scorer
+from pni_fast.runtime import compiling
+from pni_fast.runtime.compiling import LONG, Compiled, compiles
+from pni_fast.runtime.run import Run
+from pni_fast.scoring.rules import BothRule
+from pni_fast.scoring.scorer import Scorer
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 TINY = MLPConfig(layers=3, width=8, epochs=1, step=1, batch=64)
@@ -26,7 +28,7 @@ def problem():
 
 
 def trained(problem, **changes):
-    return train_neighborhood(*problem, 6, 3, TINY, device=CPU, seed=0, workers=1, **changes).state_dict()
+    return train_neighborhood(*problem, 6, 3, TINY, Run(), seed=0, **changes).state_dict()
 
 
 @pytest.fixture
@@ -133,11 +135,13 @@ def test_compiled_scoring_allows_the_same_classes(problem, monkeypatch):
     torch.manual_seed(0)
     model = NeighborhoodMLP(4, 6, 3, TINY).eval().requires_grad_(False)
     position = np.random.default_rng(1).dirichlet(np.full(6, 0.2), 35).astype(np.float32)
+    coreset = np.zeros((7, 1), np.float32)  # so that τ is 1/14
+    distribution = Distribution(coreset, np.arange(7) % 6, 6, position.reshape(7, 5, 6), model)
     maps = torch.from_numpy(features)
 
     def allowed():
-        scorer = Scorer(None, None, None, Conditions(position, 0.08, "both"), model, None)
-        return [part.numpy() for part in scorer.allowed(maps)]
+        scorer = Scorer(None, model, BothRule(distribution, CPU), None)
+        return [part.numpy() for part in scorer.conditions(maps)]
 
     plain = allowed()
     monkeypatch.setenv("PNI_FAST_COMPILE", "on")

@@ -9,9 +9,12 @@ import pytest
 import safetensors
 import torch
 from pictures import texture
-from pni_fast import PNI, DataError, ModelFileError, WeightsError, fitting, model_file
-from pni_fast.ensemble import normalised
+from pni_fast import PNI, DataError, ModelFileError, WeightsError
+from pni_fast.features import extract
+from pni_fast.model import file as model_file
 from pni_fast.refinement import RefinerConfig
+from pni_fast.runtime.run import Run
+from pni_fast.scoring.map_range import normalised
 
 LITE, RESNET = "tf_efficientnet_lite0", "resnet18"
 TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1}
@@ -110,7 +113,7 @@ def test_what_belongs_to_one_backbone_is_asked_of_the_members(model, name):
 
 def test_what_belongs_to_all(model):
     assert model.n_images_ == 6
-    assert model.config_.backbones == (LITE, RESNET)
+    assert model.config.backbones == (LITE, RESNET)
     with pytest.raises(AttributeError, match="no attribute 'no_such_'"):
         _ = model.no_such_
     with pytest.raises(AttributeError, match=r"'members_' is there after fit\(\) or load\(\)"):
@@ -137,8 +140,8 @@ def test_same_bits_and_the_same_file_for_any_number_of_threads(good, choice, sav
 def test_a_batch_as_on_a_gpu_gives_the_maps_of_single_images(model):
     """Several crops go through every member at once; torch may then add in another order."""
     found = list(model.predict(TEST))
-    scorer = model._require_fitted().scorer(torch.device("cpu"))
-    batch = scorer.maps(torch.from_numpy(np.stack([one.image for one in found])), num_threads=2)
+    scorer = model.fitted.scorer(Run())
+    batch = scorer.maps(torch.from_numpy(np.stack([one.image for one in found])), threads=2)
     assert [one.shape for one in batch] == [(64, 64)] * 3
     for one, prediction in zip(batch, found, strict=True):
         np.testing.assert_allclose(one, prediction.anomaly_map, rtol=1e-4)
@@ -207,7 +210,7 @@ def test_a_damaged_ensemble_is_refused(saved, tmp_path, change):
 
 
 def test_features_are_held_of_one_member_at_a_time(good, choice, monkeypatch):
-    allocate, alive = fitting.allocate_features, []
+    allocate, alive = extract.allocate_features, []
 
     def watched(shape):
         gc.collect()
@@ -217,7 +220,7 @@ def test_features_are_held_of_one_member_at_a_time(good, choice, monkeypatch):
         return store
 
     stores = []
-    monkeypatch.setattr(fitting, "allocate_features", watched)
+    monkeypatch.setattr(extract, "allocate_features", watched)
     PNI(**TINY, **choice).fit(good)
     assert alive == [0, 0]
 

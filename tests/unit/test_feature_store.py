@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pni_fast import feature_store, neighborhood_training
-from pni_fast.distribution import fit_distribution
-from pni_fast.feature_store import in_one_piece
+from pni_fast.distribution.fit import fit_distribution
+from pni_fast.distribution.neighborhood import training as neighborhood_training
 from pni_fast.presets import preset
+from pni_fast.runtime import feature_store
+from pni_fast.runtime.feature_store import in_one_piece
 
 
 @pytest.fixture

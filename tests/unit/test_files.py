@@ -8,7 +8,7 @@ import time
 
 import pytest
 from pni_fast.errors import PniError
-from pni_fast.files import LEFTOVER_AGE, atomic_path, in_use, remove_leftovers
+from pni_fast.runtime.files import LEFTOVER_AGE, atomic_path, in_use, remove_leftovers
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs file locks that end with the process")
 
@@ -48,7 +48,7 @@ def test_a_failure_keeps_the_file_of_an_earlier_run(tmp_path, entries):
 def test_what_a_killed_process_left_is_removed_by_the_next_attempt(tmp_path, entries):
     target = tmp_path / "model.pni"
     code = (
-        "import os, signal, sys; from pni_fast.files import atomic_path\n"
+        "import os, signal, sys; from pni_fast.runtime.files import atomic_path\n"
         "with atomic_path(sys.argv[1]) as temporary:\n"
         "    temporary.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

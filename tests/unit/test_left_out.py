@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from pni_fast import _reference, position_histogram
-from pni_fast.anomaly_map import Upsampler
+from pni_fast import position_histogram
+from pni_fast.kernels import oracle as _reference
+from pni_fast.scoring.anomaly_map import Upsampler
 from scenes import CLASSES, ROWS, SIDE, WINDOW, left_out, parts, scene
 
 

@@ -3,19 +3,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pni_fast.distribution.neighborhood.network import NeighborhoodMLP, SeededDropout, gather
+from pni_fast.distribution.neighborhood.rows import DeviceRows
+from pni_fast.distribution.neighborhood.training import train_neighborhood
+from pni_fast.distribution.neighborhood.validation import ValidationSet, validation_images
 from pni_fast.errors import PniError
-from pni_fast.neighborhood import NeighborhoodMLP, SeededDropout, gather
-from pni_fast.neighborhood_rows import DeviceRows
-from pni_fast.neighborhood_training import train_neighborhood
-from pni_fast.neighborhood_validation import HeldOut, held_out_images
 from pni_fast.presets import MLPConfig
+from pni_fast.runtime.run import Run
 
 SMALL = MLPConfig(layers=3, width=16, epochs=2, step=1, batch=64, positions=256, shards=1)
 
 
-def trained(features, labels, config=SMALL, workers=1, **overrides):
-    settings = {"device": torch.device("cpu"), "seed": 0, "workers": workers} | overrides
-    return train_neighborhood(features, labels, int(labels.max()) + 1, 3, config, **settings)
+def trained(features, labels, config=SMALL, threads=1):
+    run = Run(threads=threads)
+    return train_neighborhood(features, labels, int(labels.max()) + 1, 3, config, run, seed=0)
 
 
 def problem(count=6, height=7, width=5, dimension=4, classes=6):
@@ -28,7 +29,7 @@ def problem(count=6, height=7, width=5, dimension=4, classes=6):
 
 def judge_of(features, labels, held):
     rows = DeviceRows(NeighborhoodMLP(4, 6, 3, SMALL), torch.from_numpy(features.reshape(-1, 4)), 7, 5)
-    return HeldOut(rows, torch.from_numpy(labels.reshape(-1)), held, 0)
+    return ValidationSet(rows, torch.from_numpy(labels.reshape(-1)), held, 0)
 
 
 def test_gathering_takes_every_neighbour_but_the_centre_and_zeros_outside():
@@ -83,10 +84,10 @@ def test_it_learns_what_the_surroundings_tell():
 
 
 @pytest.mark.parametrize("shards", [1, 4])
-def test_same_bits_for_any_number_of_workers(shards):
+def test_same_bits_for_any_number_of_threads(shards):
     features, labels = problem(count=12)
     config = MLPConfig(layers=3, width=16, reduce=3, epochs=2, step=1, batch=256, shards=shards)
-    states = [trained(features, labels, config, workers).state_dict() for workers in (1, 2, 4)]
+    states = [trained(features, labels, config, threads).state_dict() for threads in (1, 2, 4)]
     for other in states[1:]:
         assert all(torch.equal(value, other[name]) for name, value in states[0].items())
 
@@ -145,8 +146,8 @@ def test_dropout_masks_differ_between_layers_and_not_with_the_number_of_threads(
     features, labels = problem(count=12)
     config = replace(SMALL, layers=4, batch=256, positions=0, shards=4, dropout=0.5)
     one = trained(features, labels, config).state_dict()
-    for workers in (2, 4):
-        other = trained(features, labels, config, workers).state_dict()
+    for threads in (2, 4):
+        other = trained(features, labels, config, threads).state_dict()
         assert all(torch.equal(value, other[name]) for name, value in one.items())
     model = NeighborhoodMLP(4, 6, 3, config).train()
     model.seed_dropout(7, torch.device("cpu"))
@@ -167,18 +168,18 @@ def test_the_options_off_leave_the_training_as_it_is():
     ("count", "share", "expected"), [(10, 0.1, [5]), (10, 0.3, [1, 4, 7]), (3, 0.01, [1]), (4, 0.0, [])]
 )
 def test_held_out_images_are_evenly_spaced(count, share, expected):
-    assert np.flatnonzero(held_out_images(count, share)).tolist() == expected
+    assert np.flatnonzero(validation_images(count, share)).tolist() == expected
 
 
 def test_a_validation_share_that_leaves_nothing_is_refused():
     with pytest.raises(PniError, match=r"mlp\.validation of 0\.5 must leave images to train on, got 1 image"):
-        held_out_images(1, 0.5)
+        validation_images(1, 0.5)
 
 
 def test_held_out_images_are_not_trained_on():
     features, labels = problem()
     config = replace(SMALL, validation=0.2, epochs=1, reduce=0)
-    held = held_out_images(6, 0.2)
+    held = validation_images(6, 0.2)
     assert held.sum() == 1
     changed = features.copy()
     changed[held] += 5
@@ -193,7 +194,7 @@ def test_the_best_epoch_is_kept():
     features, labels = problem(count=10)
     config = replace(SMALL, positions=0, validation=0.3, epochs=5, step=8, learning_rate=0.02)
     kept = trained(features, labels, config)
-    held = np.flatnonzero(np.repeat(held_out_images(10, 0.3), 35))
+    held = np.flatnonzero(np.repeat(validation_images(10, 0.3), 35))
     judge = judge_of(features, labels, held)
     losses = [
         judge.loss(judge.logits(trained(features, labels, replace(config, epochs=epochs))))
@@ -209,7 +210,7 @@ def test_the_fitted_temperature_is_the_most_probable_one_and_is_saved():
     features, labels = problem(count=10)
     config = replace(SMALL, positions=0, validation=0.3, epochs=4, step=8, learning_rate=0.02)
     model = trained(features, labels, replace(config, fit_temperature=True))
-    held = np.flatnonzero(np.repeat(held_out_images(10, 0.3), 35))
+    held = np.flatnonzero(np.repeat(validation_images(10, 0.3), 35))
     judge = judge_of(features, labels, held)
     logits, fitted = judge.logits(model), float(model.temperature)
     assert fitted > 1.1, "labels of chance: the network must be told to be unsure"
@@ -226,11 +227,11 @@ def test_the_fitted_temperature_is_the_most_probable_one_and_is_saved():
 
 
 @pytest.mark.parametrize("shards", [1, 4])
-def test_same_bits_with_every_option_for_any_number_of_workers(shards):
+def test_same_bits_with_every_option_for_any_number_of_threads(shards):
     features, labels = problem(count=12)
     config = replace(
         SMALL, batch=256, positions=0, shards=shards, dropout=0.3, validation=0.2, fit_temperature=True
     )
-    states = [trained(features, labels, config, workers).state_dict() for workers in (1, 2, 4)]
+    states = [trained(features, labels, config, threads).state_dict() for threads in (1, 2, 4)]
     for other in states[1:]:
         assert all(torch.equal(value, other[name]) for name, value in states[0].items())

@@ -3,19 +3,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pni_fast import feature_store
-from pni_fast.neighborhood import NeighborhoodMLP
-from pni_fast.neighborhood_rows import (
+from pni_fast.distribution.neighborhood.network import NeighborhoodMLP
+from pni_fast.distribution.neighborhood.rows import (
     GPU_TARGET,
     WORKSPACE,
     DeviceRows,
     HostRows,
-    left,
     neighborhood_rows,
+    room_beside_training,
     training_bytes,
 )
-from pni_fast.neighborhood_training import train_neighborhood
+from pni_fast.distribution.neighborhood.training import train_neighborhood
 from pni_fast.presets import MLPConfig
+from pni_fast.runtime import feature_store
+from pni_fast.runtime.run import Run
 
 CPU = torch.device("cpu")
 SMALL = MLPConfig(layers=3, width=16, epochs=2, step=1, batch=64, validation=0.2)
@@ -28,11 +29,11 @@ def problem():
     return features, random.integers(0, 6, (8, 7, 5))
 
 
-def rows_of(features, *, reduce=0, dtype=torch.float32, room=None, workers=2):
+def rows_of(features, *, reduce=0, dtype=torch.float32, room=None, threads=2):
     torch.manual_seed(0)
     model = NeighborhoodMLP(4, 6, 3, replace(SMALL, reduce=reduce))
     model.set_projection(torch.from_numpy(features.reshape(-1, 4)))
-    return neighborhood_rows(model, features, CPU, dtype, batch=64, workers=workers, room=room)
+    return neighborhood_rows(model, features, CPU, dtype, batch=64, threads=threads, room=room)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -66,14 +67,14 @@ def test_parts_of_a_batch_are_the_batch(problem):
     assert torch.equal(torch.cat([part.neighbors for part in parts]), batch.neighbors)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("shards", [1, 2])
-def test_the_model_is_the_same_wherever_its_features_lie(problem, shards, workers):
+def test_the_model_is_the_same_wherever_its_features_lie(problem, shards, threads):
     features, labels = problem
     config = replace(SMALL, batch=128, shards=shards, reduce=3)
-    settings = {"device": CPU, "seed": 0, "workers": workers}
-    here = train_neighborhood(features, labels, 6, 3, config, **settings).state_dict()
-    there = train_neighborhood(features, labels, 6, 3, config, room=0, **settings).state_dict()
+    run = Run(threads=threads)
+    here = train_neighborhood(features, labels, 6, 3, config, run, seed=0).state_dict()
+    there = train_neighborhood(features, labels, 6, 3, config, run, seed=0, room=0).state_dict()
     assert all(torch.equal(value, there[name]) for name, value in here.items())
 
 
@@ -103,9 +104,9 @@ def test_many_of_them_are_kept_on_disk(problem, monkeypatch):
 
 def test_room_is_what_training_leaves_of_the_free_memory_and_of_the_target():
     gb = 10**9
-    assert left(free=80 * gb, used=1 * gb, needed=5 * gb) == GPU_TARGET - 6 * gb - WORKSPACE
-    assert left(free=10 * gb, used=1 * gb, needed=5 * gb) == 5 * gb - WORKSPACE
-    assert left(free=4 * gb, used=0, needed=5 * gb) == 0
+    assert room_beside_training(free=80 * gb, used=1 * gb, needed=5 * gb) == GPU_TARGET - 6 * gb - WORKSPACE
+    assert room_beside_training(free=10 * gb, used=1 * gb, needed=5 * gb) == 5 * gb - WORKSPACE
+    assert room_beside_training(free=4 * gb, used=0, needed=5 * gb) == 0
 
 
 def test_the_papers_training_leaves_room_for_thousands_of_images():
@@ -115,4 +116,4 @@ def test_the_papers_training_leaves_room_for_thousands_of_images():
     assert 4e9 < needed < 6e9
     weights = 4 * sum(parameter.numel() for parameter in model.parameters())
     image = 3600 * 1024 * 2
-    assert left(80 * 10**9, weights, needed) > 1_500 * image
+    assert room_beside_training(80 * 10**9, weights, needed) > 1_500 * image

@@ -6,12 +6,13 @@ import pytest
 import torch
 from pictures import texture
 from pni_fast import PNI
+from pni_fast.config import RefinerConfig
+from pni_fast.distribution.neighborhood.training import train_neighborhood
 from pni_fast.errors import ModelFileError, PniError
-from pni_fast.neighborhood_training import train_neighborhood
-from pni_fast.precision import _TF32, FLOAT32, Precision, _switches, resolve_precision
 from pni_fast.presets import MLPConfig
 from pni_fast.refinement import RefinementTask, train_shared_refiner
-from pni_fast.refinement.config import RefinerConfig
+from pni_fast.runtime.precision import _TF32, FLOAT32, Precision, _switches, resolve_precision
+from pni_fast.runtime.run import Run
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 BF16 = resolve_precision("bf16", CPU)
@@ -110,8 +111,7 @@ def test_autocast_ends_with_the_call():
 
 def test_the_mlp_learns_and_scores_in_bfloat16_with_float32_weights_and_probabilities():
     features, labels = kinds()
-    settings = {"device": CPU, "seed": 0, "workers": 1}
-    low = train_neighborhood(features, labels, 3, 3, MLP, precision=BF16, **settings)
+    low = train_neighborhood(features, labels, 3, 3, MLP, Run(precision=BF16), seed=0)
     assert {value.dtype for value in low.state_dict().values() if value.is_floating_point()} == {
         torch.float32
     }
@@ -129,11 +129,8 @@ def test_the_mlp_learns_and_scores_in_bfloat16_with_float32_weights_and_probabil
 
 def test_asking_for_float32_on_a_cpu_changes_no_bit():
     features, labels = kinds(6)
-    settings = {"device": CPU, "seed": 0, "workers": 1}
-    plain = train_neighborhood(features, labels, 3, 3, MLP, **settings)
-    asked = train_neighborhood(
-        features, labels, 3, 3, MLP, precision=resolve_precision("auto", CPU), **settings
-    )
+    plain = train_neighborhood(features, labels, 3, 3, MLP, Run(), seed=0)
+    asked = train_neighborhood(features, labels, 3, 3, MLP, Run.resolve("cpu", "auto", 1), seed=0)
     assert all(torch.equal(value, asked.state_dict()[name]) for name, value in plain.state_dict().items())
     maps = torch.from_numpy(features)
     kernel = plain.scoring_kernel(FLOAT32)
@@ -167,7 +164,7 @@ def test_bfloat16_tells_the_defect_too(models):
 
 
 def test_features_leave_the_backbone_as_float32(models):
-    scorer = models[1]._require_fitted().scorer(CPU, BF16)
+    scorer = models[1].fitted.scorer(CPU, BF16)
     crop = torch.from_numpy(np.asarray(texture(3).crop((0, 0, 64, 64)))[None].copy())
     features = scorer.features(crop)
     assert features.dtype == torch.float32
@@ -182,8 +179,7 @@ def test_the_refiner_trains_in_bfloat16_and_its_checkpoint_knows(tmp_path):
     task = RefinementTask(images, lambda crops: np.zeros(crops.shape[:3], np.float32))
     config = RefinerConfig(side=32, bank=4, batch=2, iterations=2, checkpoint_every=1)
     checkpoint = tmp_path / "state"
-    settings = {"config": config, "num_threads": 1, "checkpoint": checkpoint}
-    low = train_shared_refiner([task], precision=BF16, **settings)
+    low = train_shared_refiner([task], config, Run(precision=BF16), checkpoint=checkpoint)
     assert {value.dtype for value in low.state_dict().values() if value.is_floating_point()} == {
         torch.float32
     }
@@ -191,4 +187,4 @@ def test_the_refiner_trains_in_bfloat16_and_its_checkpoint_knows(tmp_path):
     assert refined.dtype == np.float32
     assert np.isfinite(refined).all()
     with pytest.raises(ModelFileError, match="of another run"):
-        train_shared_refiner([task], **settings)
+        train_shared_refiner([task], config, Run(), checkpoint=checkpoint)

@@ -32,7 +32,7 @@ def test_any_size_comes_back_at_full_size(network, size):
 
 def test_starts_as_the_pretrained_encoder_whatever_the_map(network):
     reference = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(0, 1))
-    from pni_fast.backbone import load_weights
+    from pni_fast.features.weights import load_weights
 
     load_weights(reference, "tf_efficientnet_lite0", None)
     images = torch.rand(1, 3, 40, 40)

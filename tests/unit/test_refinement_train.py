@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from pni_fast.errors import DataError, ModelFileError
-from pni_fast.parallel import thread_pool
 from pni_fast.progress import silent
 from pni_fast.refinement import (
     RefinementTask,
@@ -15,8 +14,10 @@ from pni_fast.refinement import (
     train_refiner,
     train_shared_refiner,
 )
-from pni_fast.refinement.samples import Bank, Sample, augment
+from pni_fast.refinement.examples import Bank, Example, augment
 from pni_fast.refinement.train import learning_rate
+from pni_fast.runtime.run import Run
+from pni_fast.runtime.threads import thread_pool
 from pni_fast.synthetic import KINDS
 
 SMALL = RefinerConfig(
@@ -158,9 +159,9 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, damage):
 
 def test_several_categories_train_one_refiner():
     tasks = [RefinementTask(photographs(), detector), RefinementTask(photographs(2), detector)]
-    both = train_shared_refiner(tasks, config=SMALL)
-    online = train_shared_refiner(tasks, config=replace(SMALL, bank=0, iterations=2))
-    assert not equal(both, train_shared_refiner(tasks[:1], config=SMALL))
+    both = train_shared_refiner(tasks, SMALL, Run(threads=2))
+    online = train_shared_refiner(tasks, replace(SMALL, bank=0, iterations=2), Run(threads=2))
+    assert not equal(both, train_shared_refiner(tasks[:1], SMALL, Run(threads=2)))
     assert not equal(both, online)
 
 
@@ -170,7 +171,7 @@ def test_mixed_sizes_are_refused_with_the_place_and_both_sizes():
         train_refiner(images, detector, config=SMALL)
     tasks = [RefinementTask(photographs(1), detector), RefinementTask(photographs(1, 64), detector)]
     with pytest.raises(DataError, match="one size"):
-        train_shared_refiner(tasks, config=SMALL)
+        train_shared_refiner(tasks, SMALL, Run(threads=2))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,7 @@ def test_augmentation_moves_image_map_and_truth_together():
     config = replace(SMALL, colour=0.0, rotation=15.0)
     moved = 0
     for _ in range(10):
-        pixels, maps, target = augment(Sample(image, truth.copy(), truth), config, rng)
+        pixels, maps, target = augment(Example(image, truth.copy(), truth), config, rng)
         assert pixels.shape == (3, 40, 40)
         torch.testing.assert_close(maps, target)
         torch.testing.assert_close(pixels[0], 200 / 255 * target, atol=1e-5, rtol=0)
@@ -221,7 +222,7 @@ def test_colour_changes_the_image_alone():
     truth = np.zeros((16, 16), dtype=np.float32)
     image = np.full((16, 16, 3), (90, 120, 150), dtype=np.uint8)
     config = replace(SMALL, colour=0.2, rotation=0.0)
-    pixels, maps, target = augment(Sample(image, truth + 0.5, truth), config, np.random.default_rng(0))
+    pixels, maps, target = augment(Example(image, truth + 0.5, truth), config, np.random.default_rng(0))
     assert not torch.equal(pixels, torch.from_numpy(image).permute(2, 0, 1) / 255)
     assert torch.equal(maps, torch.full((16, 16), 0.5))
     assert torch.equal(target, torch.zeros(16, 16))
@@ -254,11 +255,11 @@ def test_a_defect_is_faded_in_the_map_alone():
     truth[4:8, 4:8] = 1
     image = np.full((16, 16, 3), 100, dtype=np.uint8)
     background = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
-    sample = Sample(image, background + 2 * truth, truth, background)
+    example = Example(image, background + 2 * truth, truth, background)
     config = replace(SMALL, colour=0.0, rotation=0.0, faintest=0.3)
     left = []
     for seed in range(20):
-        pixels, maps, target = augment(sample, config, np.random.default_rng(seed))
+        pixels, maps, target = augment(example, config, np.random.default_rng(seed))
         mirrored = not torch.equal(target, torch.from_numpy(truth))
         maps = maps.flip(1) if mirrored else maps
         added = (maps.numpy() - background) / 2

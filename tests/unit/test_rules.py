@@ -7,7 +7,7 @@ import pytest
 import torch
 from pictures import texture
 from pni_fast import PNI
-from pni_fast.anomaly_map import Upsampler
+from pni_fast.scoring.anomaly_map import Upsampler
 
 TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "distribution_size": 12, "device": "cpu"}
 DEFECT = texture(51, defect=True)
@@ -35,10 +35,7 @@ def anomaly_map(model):
 
 def changed(model, **settings):
     """Return the fitted model with other settings of its scoring, not fitted anew."""
-    other = PNI("lite", **TINY)
-    fitted = model._require_fitted()
-    other._fitted = replace(fitted, config=replace(fitted.config, **settings))
-    return other
+    return PNI.from_fitted(replace(model.fitted, config=replace(model.config, **settings)), model.run)
 
 
 def test_the_penalty_map_is_equation_5_without_its_threshold(good):
@@ -55,7 +52,7 @@ def test_the_penalty_map_is_equation_5_without_its_threshold(good):
 
 
 def test_position_that_was_dropped_leaves_the_plain_distance(good, tmp_path, monkeypatch):
-    monkeypatch.setattr("pni_fast.position_gate.LIMIT", -1.0)
+    monkeypatch.setattr("pni_fast.distribution.gate.LIMIT", -1.0)
     model = PNI("best", **TINY).fit(good)
     assert model.position_ is None
     neither = PNI("best", **TINY, position=False).fit(good)
@@ -80,9 +77,10 @@ def test_a_saved_model_keeps_its_lambda(best, tmp_path):
 def test_a_missing_histogram_is_still_an_error_with_a_threshold(thresholds, tmp_path):
     from pni_fast import ModelFileError
 
-    whole = thresholds._require_fitted()
-    broken = PNI("lite", **TINY)
-    broken._fitted = replace(whole, distribution=replace(whole.distribution, position=None))
+    whole = thresholds.fitted
+    broken = PNI.from_fitted(
+        replace(whole, distribution=replace(whole.distribution, position=None)), thresholds.run
+    )
     broken.save(tmp_path / "broken.safetensors")
     with pytest.raises(ModelFileError, match="position"):
         PNI.load(tmp_path / "broken.safetensors", device="cpu")
@@ -100,12 +98,11 @@ def test_a_given_lambda_is_used_in_place_of_the_fitted_one(good, thresholds):
 
 
 def test_scores_averages_what_each_condition_finds(thresholds):
-    fitted = thresholds._require_fitted()
+    fitted = thresholds.fitted
 
     def only(**parts):
-        alone = changed(thresholds)
-        alone._fitted = replace(fitted, distribution=replace(fitted.distribution, **parts))
-        return anomaly_map(alone)
+        alone = replace(fitted, distribution=replace(fitted.distribution, **parts))
+        return anomaly_map(PNI.from_fitted(alone, thresholds.run))
 
     mean = (only(neighborhood=None) + only(position=None)) / 2
     averaged = anomaly_map(changed(thresholds, rule="scores"))

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 import torch
 from pictures import texture
+from pni_fast.config import Geometry
+from pni_fast.data import Source
+from pni_fast.data.cropping import crop_image, crop_mask
 from pni_fast.errors import DataError
-from pni_fast.geometry import Geometry
-from pni_fast.parallel import one_torch_thread, ordered_map, thread_pool
-from pni_fast.sources import Source
-from pni_fast.stream import in_batches, stream
+from pni_fast.runtime.run import Run
+from pni_fast.runtime.stream import in_batches, stream
+from pni_fast.runtime.threads import one_torch_thread, ordered_map, thread_pool
 
 GEOMETRY = Geometry(80, 64)
 
@@ -22,7 +24,7 @@ def test_batches_give_what_single_images_give():
     """The path of a GPU, here on the CPU."""
     sources = [Source(str(seed), texture(seed)) for seed in range(7)]
     device = torch.device("cpu")
-    single = list(stream(sources, GEOMETRY, mean_of_each, device=device, workers=2))
+    single = list(stream(sources, GEOMETRY, mean_of_each, Run(threads=2)))
     pairs = [(item.source, item.image) for item in single]
     batched = list(in_batches(pairs, mean_of_each, device, size=3))
     assert [item.source.name for item in batched] == [str(seed) for seed in range(7)]
@@ -37,14 +39,14 @@ def test_a_broken_image_comes_out_at_its_turn(tmp_path):
         Source("broken.png", tmp_path / "broken.png"),
         Source("2", texture(2)),
     ]
-    results = stream(sources, GEOMETRY, mean_of_each, device=torch.device("cpu"), workers=2)
+    results = stream(sources, GEOMETRY, mean_of_each, Run(threads=2))
     assert next(results).source.name == "0"
     with pytest.raises(DataError, match=r"broken\.png"):
         next(results)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_ordered_map_keeps_order_and_bounds_what_is_pulled(workers):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_ordered_map_keeps_order_and_bounds_what_is_pulled(threads):
     pulled = 0
 
     def items():
@@ -54,12 +56,12 @@ def test_ordered_map_keeps_order_and_bounds_what_is_pulled(workers):
             yield index
 
     def slow_at_first(index):
-        time.sleep(0.02 if index % workers == 0 else 0)
+        time.sleep(0.02 if index % threads == 0 else 0)
         return index * index
 
-    for count, result in enumerate(ordered_map(slow_at_first, items(), workers)):
+    for count, result in enumerate(ordered_map(slow_at_first, items(), threads)):
         assert result == count * count
-        assert pulled <= count + 1 + 2 * workers
+        assert pulled <= count + 1 + 2 * threads
     assert pulled == 40
 
 
@@ -94,7 +96,7 @@ def test_geometry_cuts_image_and_mask_alike():
     picture = np.where(mask[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2)
     from PIL import Image
 
-    crop, cut = GEOMETRY.image(Image.fromarray(picture)), GEOMETRY.mask(mask)
+    crop, cut = crop_image(Image.fromarray(picture), GEOMETRY), crop_mask(mask, GEOMETRY)
     assert crop.shape == (64, 64, 3)
     assert cut.shape == (64, 64)
     agreement = (crop[..., 0] > 127) == cut

@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pni_fast.errors import DataError
-from pni_fast.synthetic import (
-    KINDS,
-    SyntheticDefects,
-    Textures,
-    contact_sheet,
-    read_drawn_masks,
-    synthesize,
-)
+from pni_fast.synthetic import KINDS, SyntheticDefects, Textures, contact_sheet, read_drawn_masks, synthesize
 from pni_fast.synthetic.colour import jitter
 from pni_fast.synthetic.noise import fractal, perlin
 from pni_fast.synthetic.proposal import Proposal, exact

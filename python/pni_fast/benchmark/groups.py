@@ -30,9 +30,9 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 
 def named_groups(dataset: str) -> dict[str, tuple[str, ...]]:
     """Return the groups that get averages of their own, empty where the data set has none."""
-    return {name: members for name, members in GROUPS.get(dataset, {}).items() if name}
+    return {name: categories for name, categories in GROUPS.get(dataset, {}).items() if name}
 
 
 def official_categories(dataset: str) -> tuple[str, ...]:
     """Return the categories the paper's averages are over, in its order; empty where it has no figures."""
-    return tuple(name for members in GROUPS.get(dataset, {}).values() for name in members)
+    return tuple(name for categories in GROUPS.get(dataset, {}).values() for name in categories)

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pni_fast.config.choices import METRICS
 from pni_fast.data import Category
-from pni_fast.detector import PNI
 from pni_fast.errors import DataError, ModelFileError
 from pni_fast.evaluation import evaluate
+from pni_fast.model.pni import PNI
 from pni_fast.progress import Progress, silent
 from pni_fast.report.sheet import write_sheet
 
 from .curves import pixel_curves
-from .records import METRICS, Record, RunFolder, figure_folder
+from .records import Record, RunFolder, figure_folder
 from .variants import Variant, derive, share_extraction
 
 
@@ -101,9 +102,9 @@ def _fitted(
         try:
             left = PNI.load(
                 path,
-                device=str(fresh.device),
-                precision=fresh.precision.name,
-                num_threads=fresh.num_threads,
+                device=str(fresh.run.device),
+                precision=fresh.run.precision.name,
+                num_threads=fresh.run.threads,
             )
         except ModelFileError:  # written by another version: fit again
             pass
@@ -146,8 +147,8 @@ def _measure(
 
 def _device(model: PNI) -> str:
     """Return where the networks ran, and how precisely where that was asked for."""
-    chosen = model.precision.name
-    return str(model.device) if chosen == "auto" else f"{model.device}, {chosen}"
+    device, chosen = model.run.device, model.run.precision.name
+    return str(device) if chosen == "auto" else f"{device}, {chosen}"
 
 
 def _check_counts(record: Record, category: Category, path: Path) -> None:

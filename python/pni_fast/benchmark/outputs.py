@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pni_fast.files import atomic_path
 from pni_fast.report.pixel_figures import write_precision_recall, write_score_histograms
+from pni_fast.runtime.files import atomic_path
 
 from .averages import headline, methods
 from .records import Record, figure_folder, write_json

@@ -9,12 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from pni_fast.errors import PniError
-from pni_fast.files import atomic_path
+from pni_fast.runtime.files import atomic_path
 
 from .variants import Variant
-
-METRICS = ("image_auroc", "image_f1_max", "pixel_auroc", "pixel_f1_max", "aupro")
-"""The figures a record holds, shares in [0, 1]."""
 
 
 @dataclass(frozen=True)

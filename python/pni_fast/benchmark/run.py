@@ -11,15 +11,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pni_fast.config import WeightsFile, member_weights
+from pni_fast.config import preset as preset_config
 from pni_fast.data import category_names, open_benchmark
-from pni_fast.detector import PNI
 from pni_fast.errors import DataError, PniError, WeightsError
-from pni_fast.fitting import check_refiner_options
-from pni_fast.members import WeightsFile, member_weights
-from pni_fast.parallel import resolve_device
-from pni_fast.precision import resolve_precision
-from pni_fast.presets import preset as preset_config
+from pni_fast.model.fit import check_refiner_options
+from pni_fast.model.pni import PNI
 from pni_fast.progress import Progress, silent
+from pni_fast.runtime.run import Run
 
 from .measure import Plan, measure_category
 from .outputs import draw_figures, write_tables
@@ -134,14 +133,14 @@ def run_benchmark(
     parts = {"position": True, "neighborhood": True, "refinement": True} if ablation else {}
     options = {"backbone": backbone, "seed": seed, **(settings or {}), **parts}
     plans = []
-    computing = resolve_precision(precision, resolve_device(device)).arithmetic
+    computing = Run.resolve(device, precision, num_threads).precision.arithmetic
     encoder_weights = None if refiner_weights is None else Path(refiner_weights)
     for preset in dict.fromkeys(presets):
         config = preset_config(preset, **options)
         digests = [_fingerprint(file) for file in member_weights(config.backbones, weights)]
         check_refiner_options(config, None, encoder_weights)
-        run = RunFolder(folder, preset)
-        run.claim(
+        run_folder = RunFolder(folder, preset)
+        run_folder.claim(
             {
                 "dataset": dataset,
                 "root": str(Path(root).resolve()),
@@ -165,7 +164,7 @@ def run_benchmark(
             )
 
         variants = ABLATION if ablation else (Variant.of(config),)
-        plans.append(Plan(run, variants, model, folder / "figures"))
+        plans.append(Plan(run_folder, variants, model, folder / "figures"))
 
     failures: list[Failure] = []
     measured = 0

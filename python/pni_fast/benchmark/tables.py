@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pni_fast.config.choices import METRICS
+
 from . import paper
 from .averages import Method, coverage_notes, headline, measured_categories, methods
 from .groups import named_groups, official_categories
-from .records import METRICS, Record
+from .records import Record
 from .variants import Variant
 
 NAMES = {

@@ -7,22 +7,23 @@ gives, bit for bit, the model that a fit without it gives. A test holds this.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from pni_fast.detector import PNI
-from pni_fast.ensemble import combine
-from pni_fast.features import FeatureExtractor
-from pni_fast.fitting import RANGE_IMAGES
-from pni_fast.presets import Config
+from pni_fast.config import Config
+from pni_fast.data.spacing import evenly_spaced
+from pni_fast.features.extractor import FeatureExtractor
+from pni_fast.model.ensemble import combine
+from pni_fast.model.fit import RANGE_IMAGES
+from pni_fast.model.fitted import Fitted
+from pni_fast.model.pni import PNI
 from pni_fast.progress import Progress, silent
-from pni_fast.state import Fitted
+from pni_fast.runtime.run import Run
+from pni_fast.scoring.map_range import map_range
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,15 @@ class Variant:
     def of(cls, config: Config) -> Variant:
         """Return the variant that a configuration describes."""
         return cls(config.neighborhood, config.position, config.refinement)
+
+    def applied_to(self, config: Config) -> Config:
+        """Return the settings with these parts and no others."""
+        return replace(
+            config,
+            neighborhood=self.neighborhood,
+            position=self.position,
+            refinement=self.refinement,
+        )
 
     @classmethod
     def named(cls, name: str) -> Variant:
@@ -115,17 +125,12 @@ class RememberingExtractor(FeatureExtractor):
 
 def share_extraction(model: PNI) -> PNI:
     """Return a fitted model whose variants extract the features of an image once between them."""
-    shared = copy.copy(model)
-    fitted = model._require_fitted()
-    capacity = REMEMBERED // len(fitted.members)
-    shared._fitted = combine(
-        fitted.config,
-        [
-            replace(member, extractor=RememberingExtractor(member.extractor, capacity))
-            for member in fitted.members
-        ],
-    )
-    return shared
+    members = model.fitted.members
+    capacity = REMEMBERED // len(members)
+    sharing = [
+        replace(member, extractor=RememberingExtractor(member.extractor, capacity)) for member in members
+    ]
+    return PNI.from_fitted(combine(model.config, sharing), model.run)
 
 
 def derive(model: PNI, variant: Variant, train: list[Path], *, progress: Progress = silent) -> PNI:
@@ -152,40 +157,25 @@ def derive(model: PNI, variant: Variant, train: list[Path], *, progress: Progres
         raise ValueError(f"variant must have parts of {full.name} only, got {variant.name}")
     if variant == full:
         return model
-    reduced = copy.copy(model)
-    reduced.config = replace(
-        model.config,
-        neighborhood=variant.neighborhood,
-        position=variant.position,
-        refinement=variant.refinement,
-    )
-    members = [_derive_member(member, variant, train, progress) for member in model.members_]
-    reduced._fitted = combine(reduced.config, members)
-    return reduced
+    members = [_derive_member(member, variant, train, model.run, progress) for member in model.fitted.members]
+    return PNI.from_fitted(combine(variant.applied_to(model.config), members), model.run)
 
 
-def _derive_member(model: PNI, variant: Variant, train: list[Path], progress: Progress) -> Fitted:
-    (fitted,) = model._require_fitted().members
+def _derive_member(
+    fitted: Fitted, variant: Variant, train: list[Path], run: Run, progress: Progress
+) -> Fitted:
     parts = fitted.distribution
-    config = replace(
-        fitted.config,
-        neighborhood=variant.neighborhood,
-        position=variant.position,
-        refinement=variant.refinement,
+    member = replace(
+        fitted,
+        config=variant.applied_to(fitted.config),
+        distribution=replace(
+            parts,
+            neighborhood=parts.neighborhood if variant.neighborhood else None,
+            position=parts.position if variant.position else None,
+            gate=parts.gate if variant.position else None,
+        ),
+        refiner=fitted.refiner if variant.refinement else None,
     )
-    distribution = replace(
-        parts,
-        neighborhood=parts.neighborhood if variant.neighborhood else None,
-        position=parts.position if variant.position else None,
-        gate=parts.gate if variant.position else None,
-    )
-    refiner = fitted.refiner if variant.refinement else None
-    member = replace(fitted, config=config, distribution=distribution, refiner=refiner)
-    reduced = copy.copy(model)
-    reduced.config, reduced._fitted = config, member
-    chosen = np.unique(np.linspace(0, len(train) - 1, RANGE_IMAGES).astype(int))
-    maps = [
-        found.anomaly_map for found in reduced.predict([train[index] for index in chosen], progress=progress)
-    ]
-    low, high = min(float(found.min()) for found in maps), max(float(found.max()) for found in maps)
-    return member.with_normalization((low, high))
+    chosen = [train[index] for index in evenly_spaced(len(train), RANGE_IMAGES)]
+    predictions = PNI.from_fitted(member, run).predict(chosen, progress=progress)
+    return member.with_normalization(map_range(found.anomaly_map for found in predictions))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pni_fast.config.choices import DATASETS
 from pni_fast.errors import DataError
 
 from .images import list_images
@@ -98,7 +99,7 @@ def open_benchmark(root: str | os.PathLike[str], dataset: str, name: str) -> Cat
 def _layout(dataset: str) -> Layout:
     if dataset not in DATASETS:
         raise DataError(f"dataset must be one of {', '.join(DATASETS)}, got {dataset}")
-    return DATASETS[dataset]
+    return LAYOUTS[dataset]
 
 
 def _subfolders(root: Path, inside: str) -> list[str]:
@@ -195,7 +196,7 @@ def _existing(path: Path, table: Path, line: int) -> Path:
     return path
 
 
-DATASETS: dict[str, Layout] = {
+LAYOUTS: dict[str, Layout] = {
     "mvtec": Layout(_plain_names, _open_plain),
     "mvtec_loco": Layout(_plain_names, _open_plain),
     "mvtec_3d": Layout(_mvtec_3d_names, _mvtec_3d),
@@ -205,4 +206,4 @@ DATASETS: dict[str, Layout] = {
     "visa": Layout(_visa_names, _visa),
     "folder": Layout(_plain_names, _open_plain),
 }
-"""Known data sets by name."""
+"""How each of `DATASETS` lies on disk."""

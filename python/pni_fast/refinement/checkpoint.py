@@ -14,13 +14,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from pni_fast.config import RefinerConfig
 from pni_fast.errors import ModelFileError
-from pni_fast.files import atomic_path
-from pni_fast.precision import Precision
+from pni_fast.runtime.files import atomic_path
+from pni_fast.runtime.precision import Precision
 
-from .config import RefinerConfig
+from .examples import RefinementTask
 from .network import RefinementNetwork
-from .samples import RefinementTask
 
 FORMAT = "pni-fast refinement checkpoint 1"
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-RATIO = 0.1
-"""Share of the refined map in the final one, as the paper has it."""
+from pni_fast.config import RefinerConfig
 
 
 def fuse(
-    refined: NDArray[np.float32], base: NDArray[np.float32], ratio: float = RATIO
+    refined: NDArray[np.float32], base: NDArray[np.float32], ratio: float = RefinerConfig.ratio
 ) -> NDArray[np.float32]:
     """Return ``ratio · refined + (1 − ratio) · base``.
 

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pni_fast.backbone import load_weights
-from pni_fast.precision import FLOAT32, Precision
+from pni_fast.config import RefinerConfig
+from pni_fast.features.weights import load_weights
+from pni_fast.runtime.precision import FLOAT32, Precision
 
-from .config import RefinerConfig
 from .fusion import fuse
 
 STEEPNESS = 6.0

@@ -12,15 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pni_fast.parallel import resolve_threads, thread_pool
-from pni_fast.precision import FLOAT32, Precision
+from pni_fast.config import REFINERS, RefinerConfig
 from pni_fast.progress import Progress, silent
+from pni_fast.runtime.precision import FLOAT32, Precision
+from pni_fast.runtime.run import Run
+from pni_fast.runtime.threads import resolve_threads, thread_pool
 
 from .checkpoint import fingerprint, load_checkpoint, save_checkpoint
-from .config import REFINERS, RefinerConfig
+from .examples import AnomalyMap, Bank, Example, Examples, Online, RefinementTask, augment, check_images
 from .loss import refinement_loss
 from .network import RefinementNetwork
-from .samples import AnomalyMap, Bank, Online, RefinementTask, Sample, Source, augment, check_images
 
 ADAM_EPSILON = 1e-12
 """Equations (10) and (11) divide an unsquared norm by the number of pixels: many gradients are near 1e-8,
@@ -83,27 +84,22 @@ def train_refiner(
     """
     return train_shared_refiner(
         [RefinementTask(images, anomaly_map)],
-        config=config,
-        device=device,
+        config,
+        Run(torch.device(device), FLOAT32, resolve_threads(num_threads), progress),
         seed=seed,
         weights=weights,
-        num_threads=num_threads,
-        progress=progress,
         checkpoint=checkpoint,
     )
 
 
 def train_shared_refiner(
     tasks: Sequence[RefinementTask],
+    config: RefinerConfig,
+    run: Run,
     *,
-    config: RefinerConfig = REFINERS["lite"],
-    device: torch.device | str = "cpu",
     seed: int = 0,
     weights: Path | None = None,
-    num_threads: int | None = None,
-    progress: Progress = silent,
     checkpoint: Path | None = None,
-    precision: Precision = FLOAT32,
 ) -> RefinementNetwork:
     """Train one refiner on several categories, each with its own detector; see `train_refiner`.
 
@@ -111,42 +107,47 @@ def train_shared_refiner(
     ----------
     tasks
         The categories. Their images must all have one size.
-    precision
-        Of the network's layers; loss, weights and Adam are float32.
+    config
+        Network and schedule.
+    run
+        Where to train; the precision is that of the network's layers, loss, weights and Adam are float32.
+        Told the stages "synthetic maps" and "refinement".
+    seed, weights, checkpoint
+        As for `train_refiner`.
     """
     shape: tuple[int, ...] | None = None
     for task in tasks:
         shape = check_images(task.images, shape)
-    network = _start(config, seed, weights).to(device)
+    network = _start(config, seed, weights).to(run.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=ADAM_EPSILON)
-    run = fingerprint(config, seed, tasks, precision, weights) if checkpoint else ""
+    identity = fingerprint(config, seed, tasks, run.precision, weights) if checkpoint else ""
     first = 0
     if checkpoint is not None and checkpoint.exists():
-        first = load_checkpoint(checkpoint, run, network, optimizer)
+        first = load_checkpoint(checkpoint, identity, network, optimizer)
     if first < config.iterations:
-        with thread_pool(resolve_threads(num_threads)) as pool:
-            source: Source = (
-                Bank(tasks, config, seed, pool, progress)
+        with thread_pool(run.threads) as pool:
+            examples: Examples = (
+                Bank(tasks, config, seed, pool, run.progress)
                 if config.bank
                 else Online(tasks, config, seed, pool)
             )
-            progress("refinement", first, config.iterations)
+            run.progress("refinement", first, config.iterations)
             for iteration in range(first, config.iterations):
                 _step(
                     network,
                     optimizer,
-                    source.batch(iteration),
+                    examples.batch(iteration),
                     iteration=iteration,
                     seed=seed,
                     pool=pool,
-                    precision=precision,
+                    precision=run.precision,
                 )
                 done = iteration + 1
                 if checkpoint is not None and (
                     done % config.checkpoint_every == 0 or done == config.iterations
                 ):
-                    save_checkpoint(checkpoint, done, run, network, optimizer)
-                progress("refinement", done, config.iterations)
+                    save_checkpoint(checkpoint, done, identity, network, optimizer)
+                run.progress("refinement", done, config.iterations)
     return network.eval()
 
 
@@ -173,7 +174,7 @@ def _start(config: RefinerConfig, seed: int, weights: Path | None) -> Refinement
 def _step(
     network: RefinementNetwork,
     optimizer: torch.optim.Adam,
-    samples: Sequence[Sample],
+    examples: Sequence[Example],
     *,
     iteration: int,
     seed: int,
@@ -190,16 +191,16 @@ def _step(
     device = network.mean.device
 
     def prepared(slot: int) -> tuple[Tensor, Tensor, Tensor]:
-        return augment(samples[slot], config, np.random.default_rng((seed, 2, iteration, slot)))
+        return augment(examples[slot], config, np.random.default_rng((seed, 2, iteration, slot)))
 
     def gradients(slots: Sequence[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, ...]:
         images, maps, truth = (torch.stack(parts).to(device) for parts in zip(*slots, strict=True))
         with precision.in_networks():
             refined = network(images, maps)
-        loss = refinement_loss(refined, truth).sum() / len(samples)
+        loss = refinement_loss(refined, truth).sum() / len(examples)
         return torch.autograd.grad(loss, parameters)
 
-    slots = range(len(samples))
+    slots = range(len(examples))
     if device.type == "cpu":
         parts = list(pool.map(lambda slot: gradients([prepared(slot)]), slots))
     else:

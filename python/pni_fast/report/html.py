@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from pni_fast.evaluation import Evaluation
-from pni_fast.files import atomic_path
-from pni_fast.metrics import counted
+from pni_fast.evaluation.metrics import counted
 from pni_fast.progress import Progress, silent
+from pni_fast.runtime.files import atomic_path
 
 from .heatmap import scale_css
 from .histogram import histogram_svg

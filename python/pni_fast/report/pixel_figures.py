@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pni_fast.files import atomic_path
+from pni_fast.runtime.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -89,12 +89,12 @@ def by_kind(verdicts: list[Verdict]) -> list[KindSummary]:
     names = sorted({v.result.sample.defect for v in verdicts if v.result.sample.defect is not None})
     rows = []
     for name in [*names, None]:
-        members = [v for v in verdicts if v.result.sample.defect == name]
-        if not members:
+        alike = [v for v in verdicts if v.result.sample.defect == name]
+        if not alike:
             continue
-        scores = [v.result.score for v in members]
-        called = None if members[0].called is None else sum(bool(v.called) for v in members)
-        rows.append(KindSummary(name, len(members), called, min(scores), max(scores)))
+        scores = [v.result.score for v in alike]
+        called = None if alike[0].called is None else sum(bool(v.called) for v in alike)
+        rows.append(KindSummary(name, len(alike), called, min(scores), max(scores)))
     return rows
 
 

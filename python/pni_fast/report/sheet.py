@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.evaluation import Evaluation, Result
-from pni_fast.files import atomic_path
+from pni_fast.runtime.files import atomic_path
 
 MOST = 8
 """Images on a sheet."""

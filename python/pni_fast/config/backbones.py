@@ -1,0 +1,58 @@
+"""Which backbones a model has, and which local weights each of them takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias, Union
+
+from pni_fast.errors import PniError, WeightsError
+
+WeightsFile: TypeAlias = Union[str, "os.PathLike[str]", None]
+
+
+def backbone_choice(names: str | Sequence[str]) -> str | tuple[str, ...]:
+    """Return one name as it is and several as a tuple.
+
+    Raises
+    ------
+    PniError
+        There is no name, or one is not a string.
+    """
+    several = (names,) if isinstance(names, str) else tuple(names)
+    for name in several:
+        if not isinstance(name, str) or not name:
+            raise PniError(f"backbone must be the name of a timm model or several of them, got {name!r}")
+    if not several:
+        raise PniError("backbone must name at least one timm model, got none")
+    return several[0] if len(several) == 1 else several
+
+
+def member_weights(
+    backbones: Sequence[str], weights: WeightsFile | Sequence[WeightsFile] = None
+) -> tuple[Path | None, ...]:
+    """Return the weights file of every backbone; None where it takes the embedded weights or the hub's.
+
+    Parameters
+    ----------
+    backbones
+        The members' backbones.
+    weights
+        None: no local file. One file: it belongs to the first backbone. Several: one for each backbone, in
+        the same order, None leaving a backbone its embedded or hub weights.
+
+    Raises
+    ------
+    WeightsError
+        There are several files, but not as many as backbones.
+    """
+    files = [weights] if weights is None or isinstance(weights, (str, os.PathLike)) else list(weights)
+    if len(files) <= 1:
+        files += [None] * (len(backbones) - len(files))
+    if len(files) != len(backbones):
+        raise WeightsError(
+            f"weights must name one file for each backbone, in the same order; got {len(files)} for "
+            f"{len(backbones)} ({', '.join(backbones)})"
+        )
+    return tuple(None if file is None else Path(file) for file in files)

@@ -1,0 +1,15 @@
+"""Names that more than one door offers: the library takes them and the command line lists them."""
+
+from __future__ import annotations
+
+DEVICES = ("auto", "cpu", "cuda")
+"""Where the networks may run; ``cuda:1`` names one of several GPUs."""
+
+PRECISIONS = ("auto", "fp32", "bf16")
+"""What the networks may compute in; see :func:`pni_fast.runtime.precision.resolve_precision`."""
+
+DATASETS = ("mvtec", "mvtec_loco", "mvtec_3d", "btad", "visa", "folder")
+"""Layouts of data sets that `pni_fast.data` opens."""
+
+METRICS = ("image_auroc", "image_f1_max", "pixel_auroc", "pixel_f1_max", "aupro")
+"""Figures of a test set, shares in [0, 1], in the order they are shown."""

@@ -1,0 +1,140 @@
+"""All settings of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from pni_fast.errors import PniError
+
+from .backbones import backbone_choice
+from .checks import check_lowest, check_not_negative, check_odd, check_types, named
+from .geometry import Geometry
+from .mlp import MLPConfig
+from .refiner import REFINERS, RefinerConfig
+from .rules import RULES
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a model; stored in its file.
+
+    Parameters
+    ----------
+    preset
+        The preset these settings started from.
+    backbone
+        Name of a timm model; several, as a tuple, make an ensemble.
+    resize, crop
+        Input geometry in pixels.
+    patch
+        Side of the window each feature is averaged over.
+    dimension
+        d; a backbone with fewer channels keeps its own number.
+    coreset_ratio
+        |C_emb| as a share of all training features.
+    distribution_size
+        Largest |C_dist|.
+    neighborhood_size
+        p of N_p(x) and of the histogram's window.
+    position, neighborhood, refinement
+        The three parts, P, N and R of the paper's Table 3; with none of them the model is PatchCore.
+    position_gate
+        Drop position where it would raise the scores of good images left out of the fit
+        (:mod:`pni_fast.distribution.gate`). Off: position is used wherever it is switched on.
+    rule
+        How the conditions act: ``"average"`` is equation (6); ``"both"`` allows what each condition allows by
+        itself; ``"scores"`` averages the scores found under each, as the authors' code does; ``"penalty"``
+        has no threshold, and images left out of the fit set it (:mod:`pni_fast.distribution.shrinkage`).
+    likelihood_lambda
+        λ of p(Φ|c) = exp(−λ‖Φ − c‖); 0 is the paper's 1, or under ``"penalty"`` the value fitted on images
+        left out. With a threshold it only scales the maps.
+    sigma
+        Standard deviation, in pixels, of the Gaussian that smooths the map.
+    seed
+        Seed of everything that is random.
+    mlp
+        The neighborhood MLP.
+    refiner
+        The refinement network and its training.
+
+    Raises
+    ------
+    PniError
+        A value is of another type or out of its range; the message names it, the value and what is allowed.
+    """
+
+    preset: str = "lite"
+    backbone: str | tuple[str, ...] = "tf_efficientnet_lite0"
+    resize: int = 512
+    crop: int = 480
+    patch: int = 3
+    dimension: int = 1024
+    coreset_ratio: float = 0.01
+    distribution_size: int = 2048
+    neighborhood_size: int = 9
+    position: bool = True
+    position_gate: bool = False
+    neighborhood: bool = True
+    refinement: bool = False
+    rule: str = "average"
+    likelihood_lambda: float = 0.0
+    sigma: float = 8.0
+    seed: int = 0
+    mlp: MLPConfig = field(default_factory=MLPConfig)
+    refiner: RefinerConfig = REFINERS["paper"]
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        object.__setattr__(self, "backbone", backbone_choice(self.backbone))
+        _ = self.geometry  # checks resize and crop
+        if not 0 < self.coreset_ratio <= 1:
+            raise PniError(f"coreset_ratio must be in (0, 1], got {self.coreset_ratio}")
+        if self.rule not in RULES:
+            raise PniError(f"rule must be one of {', '.join(RULES)}, got {self.rule!r}")
+        check_odd(self, "neighborhood_size", "patch")
+        check_not_negative(self, "likelihood_lambda", "sigma")
+        check_lowest(self, {"dimension": 1, "distribution_size": 1, "seed": 0})
+
+    @property
+    def geometry(self) -> Geometry:
+        """How images and masks are cropped."""
+        return Geometry(self.resize, self.crop)
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The backbone of every member."""
+        return (self.backbone,) if isinstance(self.backbone, str) else self.backbone
+
+    @property
+    def members(self) -> tuple[Config, ...]:
+        """The settings of every member: these with one backbone."""
+        return tuple(replace(self, backbone=name) for name in self.backbones)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as nested plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Config:
+        """Rebuild settings from :meth:`as_dict`, tuples having become lists.
+
+        Raises
+        ------
+        PniError
+            A value is of another type or out of its range.
+        TypeError, KeyError
+            Names do not fit.
+        """
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        # Files older than the setting: the rules that images left out calibrate had a gate, the others none.
+        rule = RULES.get(plain["rule"])
+        plain.setdefault("position_gate", rule is not None and rule.calibrated)
+        with named("mlp."):
+            mlp = MLPConfig(**plain.pop("mlp"))
+        with named("refiner."):
+            refiner = RefinerConfig.from_dict(plain.pop("refiner"))
+        return cls(**plain, mlp=mlp, refiner=refiner)

@@ -1,0 +1,33 @@
+"""How the two conditions may act on the search; `pni_fast.scoring.rules` holds one class for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RuleChoice:
+    """One way of combining the conditions.
+
+    Parameters
+    ----------
+    meaning
+        In words, for a reader.
+    calibrated
+        Whether images left out of the fit set λ and how far the position histogram is shrunken
+        (:mod:`pni_fast.distribution.shrinkage`).
+    """
+
+    meaning: str
+    calibrated: bool = False
+
+
+RULES: dict[str, RuleChoice] = {
+    "average": RuleChoice("the mean of the two probabilities against τ, equation (6)"),
+    "both": RuleChoice("each probability against τ by itself; what both allow"),
+    "scores": RuleChoice("the mean of the scores found under each, as the authors' code has it"),
+    "penalty": RuleChoice(
+        "no threshold: −log p(c|Ω) of equation (5) is added to the distance", calibrated=True
+    ),
+}
+"""The rules by name."""

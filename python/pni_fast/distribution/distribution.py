@@ -1,0 +1,79 @@
+"""The fitted distribution: coreset, position histogram, neighborhood MLP."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pni_fast.errors import PniError
+
+from .gate import Gate
+from .neighborhood import NeighborhoodMLP
+from .threshold import threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """What normal features are, given where they are and what surrounds them.
+
+    Parameters
+    ----------
+    coreset
+        C_emb, float32 (m, d), in the greedy order; its first K rows are C_dist.
+    groups
+        Index of the nearest C_dist vector of each row of C_emb, int64 (m,).
+    n_classes
+        K = |C_dist|.
+    position
+        p(c_dist | x), float32 (h, w, K): the mean of a Dirichlet posterior around the class frequencies,
+        which count as m patches; m = 0 leaves the relative frequencies of Algorithm 1. None where position is
+        not used; `gate` says why.
+    neighborhood
+        The model of p(c_dist | N_p(x)), or None where neighborhood is switched off.
+    scale
+        λ of p(Φ|c) = exp(−λ‖Φ − c‖).
+    gate
+        What images left out said about position, or None where they were not asked.
+
+    Raises
+    ------
+    PniError
+        A size does not fit the others, or λ is not above 0 and finite.
+    """
+
+    coreset: NDArray[np.float32]
+    groups: NDArray[np.int64]
+    n_classes: int
+    position: NDArray[np.float32] | None
+    neighborhood: NeighborhoodMLP | None
+    scale: float = 1.0
+    gate: Gate | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.coreset)
+        if self.coreset.ndim != 2 or not 1 <= self.n_classes <= count:
+            raise PniError(
+                f"coreset must be (m, d), m at least the {self.n_classes} classes, got {self.coreset.shape}"
+            )
+        if self.groups.shape != (count,) or not 0 <= self.groups.min() <= self.groups.max() < self.n_classes:
+            raise PniError(
+                f"groups must be {count} numbers from 0 to {self.n_classes - 1}, "
+                f"got {self.groups.size} from {self.groups.min(initial=0)} to {self.groups.max(initial=0)}"
+            )
+        if self.position is not None and self.position.shape[2:] != (self.n_classes,):
+            raise PniError(f"position must be (h, w, {self.n_classes}), got {self.position.shape}")
+        if not 0 < self.scale < math.inf:
+            raise PniError(f"scale must be above 0 and finite, got {self.scale}")
+
+    @property
+    def tau(self) -> np.float32:
+        """τ of equation (4), above which a probability allows its class."""
+        return threshold(len(self.coreset))
+
+
+def distribution_size(coreset_size: int, most: int) -> int:
+    """Return K = |C_dist|: the size asked for, or all of C_emb where that is smaller."""
+    return min(most, coreset_size)

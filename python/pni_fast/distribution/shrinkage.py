@@ -1,0 +1,107 @@
+"""What normal images left out set for a calibrated rule: λ, and how far a position histogram is trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pni_fast.kernels import position_histogram
+from pni_fast.runtime.threads import ordered_map
+
+TAIL = 0.9
+"""Rates are read off the values above this quantile: the largest tenth, where defects are told apart."""
+
+CONCENTRATIONS = 2.0 ** np.arange(24)
+"""Candidates for m, in patches."""
+
+
+def tail_rate(values: NDArray[np.float32]) -> float:
+    """Return the rate of the exponential tail of some values: λ, where they are distances of images left out.
+
+    Values above the 0.9 quantile are taken as exponential, whose maximum-likelihood rate is one over the mean
+    excess. 1 where all values are the same.
+    """
+    limit = np.quantile(values, TAIL)
+    excess = values[values > limit].astype(np.float64) - limit
+    return 1.0 / float(excess.mean()) if len(excess) else 1.0
+
+
+def shrunken(
+    labels: NDArray[np.int64],
+    position: NDArray[np.float32],
+    window: int,
+    chosen: Sequence[int],
+    threads: int,
+) -> NDArray[np.float32]:
+    """Return p(c|x) = (counts + m·p(c)) / (patches + m), float32 (h, w, K).
+
+    This is the mean of a Dirichlet posterior around the class frequencies p(c) of the whole training set,
+    with the m that makes the classes of images left out most probable. Many images at a place or a strong tie
+    to it give small m; few images or a texture a large one.
+
+    Parameters
+    ----------
+    labels
+        (n, h, w) classes.
+    position
+        (h, w, K) float32, their histogram.
+    window
+        p, the side of its window.
+    chosen
+        Numbers of the images that are left out, each by itself.
+    threads
+        CPU threads; the result does not depend on it.
+    """
+    counted = LabelCounts(labels, position, window)
+    likelihoods = ordered_map(counted.log_likelihoods, chosen, threads)
+    best = np.float32(CONCENTRATIONS[int(np.argmax(sum(likelihoods)))])
+    prior = _frequencies(counted.classes).astype(np.float32)
+    patches = counted.area * np.float32(len(labels))
+    smooth: NDArray[np.float32] = (counted.counts + best * prior) / (patches + best)
+    return smooth.reshape(position.shape)
+
+
+class LabelCounts:
+    """How often each class was seen around each place.
+
+    Parameters
+    ----------
+    labels, position, window
+        As for :func:`shrunken`.
+    """
+
+    def __init__(self, labels: NDArray[np.int64], position: NDArray[np.float32], window: int) -> None:
+        self.labels, self.window = labels, window
+        count, height, width = labels.shape
+        ones = np.outer(_inside(height, window), _inside(width, window)).reshape(-1, 1)
+        self.area = ones.astype(np.float32)
+        self.counts = np.rint(position.reshape(height * width, -1) * (self.area * np.float32(count)))
+        self.classes = np.bincount(labels.ravel(), minlength=self.counts.shape[1]).astype(np.float64)
+
+    def log_likelihoods(self, index: int) -> NDArray[np.float64]:
+        """Return the mean log probability of an image's classes for each candidate m, by the other images."""
+        n_classes = self.counts.shape[1]
+        mine = self.labels[index].ravel()
+        own = position_histogram(
+            self.labels[index : index + 1], n_classes, patch=self.window, num_threads=1
+        ).reshape(self.counts.shape)
+        others = self.counts - np.rint(own * self.area)
+        seen = others[np.arange(len(mine)), mine].astype(np.float64)
+        patches = self.area[:, 0].astype(np.float64) * (len(self.labels) - 1)
+        prior = _frequencies(self.classes - np.bincount(mine, minlength=n_classes))[mine]
+        return np.array([np.log((seen + m * prior) / (patches + m)).mean() for m in CONCENTRATIONS])
+
+
+def _frequencies(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return class probabilities; half a count more for each (KT) keeps those never seen possible."""
+    shares: NDArray[np.float64] = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
+    return shares
+
+
+def _inside(size: int, window: int) -> NDArray[np.int64]:
+    """Return how many places of a line lie in the window around each of its places."""
+    places, half = np.arange(size), window // 2
+    reach: NDArray[np.int64] = np.minimum(places + half + 1, size) - np.maximum(places - half, 0)
+    return reach

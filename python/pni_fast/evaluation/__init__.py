@@ -1,0 +1,15 @@
+"""A test set scored, and the outcome held against its ground truth."""
+
+from .evaluation import Detector, Evaluation, Result, Scored, evaluate, write_metrics
+from .metrics import Metrics, compute_metrics
+
+__all__ = [
+    "Detector",
+    "Evaluation",
+    "Metrics",
+    "Result",
+    "Scored",
+    "compute_metrics",
+    "evaluate",
+    "write_metrics",
+]

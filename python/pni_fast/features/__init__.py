@@ -1,0 +1,1 @@
+"""From pictures to patch features: backbones, their weights, and the extractor."""

@@ -1,0 +1,45 @@
+"""How often each class occurs near each position of the maps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pni_fast import _core
+
+from .arguments import as_count, as_integers, as_threads
+
+
+def position_histogram(
+    labels: ArrayLike, n_classes: int, *, patch: int = 9, num_threads: int | None = None
+) -> NDArray[np.float32]:
+    """Count how often each class occurs near each position: p(c|x), Algorithm 1 of the paper.
+
+    Parameters
+    ----------
+    labels
+        (images, h, w) integers in [0, n_classes).
+    n_classes
+        Number of classes.
+    patch
+        Odd side of the window around each position whose labels count, clipped at the border.
+    num_threads
+        Threads to use; see the module.
+
+    Returns
+    -------
+    numpy.ndarray
+        (h, w, n_classes) float32; each position sums to 1.
+
+    Raises
+    ------
+    ValueError
+        A label out of range, an empty array, an even `patch`.
+    TypeError
+        An argument of the wrong kind.
+    """
+    stack = as_integers(labels, "labels", 3)
+    if 0 in stack.shape:
+        raise ValueError(f"labels must have at least one image, row and column, got shape {stack.shape}")
+    count, side = as_count(n_classes, "n_classes", 1), as_count(patch, "patch", 1)
+    return _core.position_histogram(stack, count, side, as_threads(num_threads))

@@ -1,0 +1,142 @@
+"""The fit, start to end: images → features → distribution → refiner → range of normal maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pni_fast.config import Config
+from pni_fast.data import Source
+from pni_fast.data.spacing import evenly_spaced
+from pni_fast.distribution.fit import fit_distribution
+from pni_fast.errors import PniError
+from pni_fast.features.backbones import build_extractor
+from pni_fast.features.extract import extract_features
+from pni_fast.features.extractor import FeatureExtractor
+from pni_fast.features.weights import load_weights
+from pni_fast.refinement import check_encoder
+from pni_fast.refinement.checkpoint import read_header
+from pni_fast.runtime.run import Run
+from pni_fast.runtime.stream import OnBroken
+from pni_fast.runtime.threads import one_torch_thread, ordered_map
+from pni_fast.scoring.anomaly_map import Upsampler
+from pni_fast.scoring.map_range import map_range
+
+from .ensemble import FittedModel, combine
+from .fitted import Fitted
+from .refiner_fit import fit_refiner
+
+RANGE_IMAGES = 32
+"""Normal images, evenly spaced over the training set, whose maps fix the normalisation."""
+
+
+@one_torch_thread()
+def fit(
+    sources: Sequence[Source],
+    config: Config,
+    weights: Sequence[Path | None],
+    run: Run,
+    *,
+    on_broken: OnBroken | None = None,
+    checkpoint: Path | None = None,
+    refiner_weights: Path | None = None,
+) -> FittedModel:
+    """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
+
+    The members of an ensemble are fitted one after another: features are held of one at a time, and on a GPU
+    the networks of one at a time, those finished waiting in the host's memory.
+    """
+    members = tuple(zip(config.members, weights, strict=True))
+    for member, file in members[1:]:
+        _extractor(member, file)  # a wrong name or file is found before the first fit, not after it
+    if config.refinement:
+        check_encoder(config.refiner, refiner_weights)
+    fitted: list[Fitted] = []
+    checkpoints = [None] * len(members) if checkpoint is None else member_checkpoints(config, checkpoint)
+    for number, ((member, file), own_checkpoint) in enumerate(zip(members, checkpoints, strict=True), 1):
+        where = "" if len(members) == 1 else f"{member.backbone} ({number}/{len(members)}): "
+        one, sources = _fit_member(
+            sources,
+            member,
+            file,
+            run.within(where),
+            on_broken=on_broken,
+            checkpoint=own_checkpoint,
+            refiner_weights=refiner_weights,
+        )
+        on_broken = None  # from the second member on, `sources` are those that could be read
+        fitted.append(one if len(members) == 1 else one.to(torch.device("cpu")))
+    return combine(config, fitted)
+
+
+def member_checkpoints(config: Config, checkpoint: Path) -> list[Path]:
+    """Return the file of each member's refiner training: `checkpoint`, numbered where there are several."""
+    count = len(config.backbones)
+    if count == 1:
+        return [checkpoint]
+    return [checkpoint.with_name(f"{checkpoint.stem}-{n}{checkpoint.suffix}") for n in range(1, count + 1)]
+
+
+def check_refiner_options(config: Config, checkpoint: Path | None, weights: Path | None) -> None:
+    """Refuse, before the work begins, options of a refiner where there is none, and a broken checkpoint.
+
+    Raises
+    ------
+    PniError
+        There will be no refiner.
+    ModelFileError
+        The checkpoint is none.
+    """
+    for name, value in {"checkpoint": checkpoint, "refiner_weights": weights}.items():
+        if value is not None and not config.refinement:
+            raise PniError(f"{name} {value}: refinement must be on, got refinement=False")
+    for file in [] if checkpoint is None else member_checkpoints(config, checkpoint):
+        if file.exists():
+            read_header(file)
+
+
+def _fit_member(
+    sources: Sequence[Source],
+    config: Config,
+    weights: Path | None,
+    run: Run,
+    *,
+    on_broken: OnBroken | None,
+    checkpoint: Path | None,
+    refiner_weights: Path | None,
+) -> tuple[Fitted, list[Source]]:
+    """Fit a model with one backbone; return the sources it could read too."""
+    extractor, weights_source = _extractor(config, weights)
+    extractor.to(run.device)
+    read, features = extract_features(extractor, sources, config.geometry, run, on_broken)
+    count, height, width, _ = features.shape
+    to_map = Upsampler(height, width, config.crop, config.sigma)
+    distribution = fit_distribution(features, config, run, to_map)
+    fitted = Fitted(config, weights_source, extractor, (height, width), distribution, count)
+    if config.refinement:
+        fitted = fit_refiner(fitted, read, features, run, checkpoint=checkpoint, weights=refiner_weights)
+    else:
+        fitted = fitted.with_normalization(_normal_range(fitted, features, run))
+    return fitted, read
+
+
+def _extractor(config: Config, weights: Path | None) -> tuple[FeatureExtractor, str]:
+    """Return the extractor of a model with one backbone, and where its weights came from."""
+    (name,) = config.backbones
+    extractor = build_extractor(name, config.patch, config.dimension)
+    return extractor, load_weights(extractor.backbone, name, weights)
+
+
+def _normal_range(fitted: Fitted, features: NDArray[np.float32], run: Run) -> tuple[float, float]:
+    """Return the lowest and highest value of the anomaly maps of some training images."""
+    scorer = fitted.likelihood_scorer(run)
+
+    def one_map(index: int) -> NDArray[np.float32]:
+        batch = torch.from_numpy(features[index : index + 1]).to(run.device)
+        return scorer.feature_maps(batch, threads=1)[0]
+
+    return map_range(ordered_map(one_map, evenly_spaced(len(features), RANGE_IMAGES), run.threads))

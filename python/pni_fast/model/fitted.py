@@ -1,0 +1,139 @@
+"""What a fit leaves behind: the arrays and networks of a model, ready to score."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from pni_fast.config import Config
+from pni_fast.distribution.distribution import Distribution
+from pni_fast.errors import PniError
+from pni_fast.features.extractor import FeatureExtractor
+from pni_fast.refinement import RefinedScorer, RefinementNetwork
+from pni_fast.runtime.run import Run
+from pni_fast.scoring.anomaly_map import Upsampler
+from pni_fast.scoring.image_maps import Maps
+from pni_fast.scoring.rules import RULE_CLASSES
+from pni_fast.scoring.scorer import Scorer
+
+PARTS = ("position", "neighborhood", "refinement")
+"""What a model may have besides PatchCore."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted model (see the attributes of :class:`pni_fast.PNI`).
+
+    Parameters
+    ----------
+    config
+        All settings.
+    weights_source
+        Where the backbone's weights came from.
+    extractor
+        Backbone and patch aggregation.
+    grid
+        (h, w) of the feature maps.
+    distribution
+        Coreset, groups, position histogram and neighborhood MLP.
+    n_images
+        Images fitted on.
+    normalization
+        Lowest and highest value of the final maps on normal images.
+    refiner
+        The refinement network, or None.
+    refiner_range
+        Values of the likelihood map that the refiner sees as 0 and 1.
+
+    Raises
+    ------
+    PniError
+        A value is out of its range, or a size does not fit the others.
+    """
+
+    config: Config
+    weights_source: str
+    extractor: FeatureExtractor
+    grid: tuple[int, int]
+    distribution: Distribution
+    n_images: int
+    normalization: tuple[float, float] = (0.0, 1.0)
+    refiner: RefinementNetwork | None = None
+    refiner_range: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        whole = all(isinstance(side, int) and side > 0 for side in self.grid)
+        if len(self.grid) != 2 or not whole:
+            raise PniError(f"grid must be two positive whole numbers, got {self.grid}")
+        position = self.distribution.position
+        if position is not None and position.shape[:2] != tuple(self.grid):
+            raise PniError(f"position must lie on the grid {self.grid}, got shape {position.shape}")
+        if isinstance(self.n_images, bool) or not isinstance(self.n_images, int) or self.n_images < 1:
+            raise PniError(f"n_images must be a positive whole number, got {self.n_images!r}")
+        for name in ("normalization", "refiner_range"):
+            low, high = getattr(self, name)
+            if not -math.inf < low <= high < math.inf:
+                raise PniError(f"{name} must be two finite numbers in order, got {getattr(self, name)}")
+
+    @property
+    def members(self) -> tuple[Fitted, ...]:
+        """The model itself, alone, where an ensemble has several."""
+        return (self,)
+
+    def to(self, device: torch.device) -> Fitted:
+        """Move the networks to `device` and return this model."""
+        for network in (self.extractor, self.distribution.neighborhood, self.refiner):
+            if network is not None:
+                network.to(device)
+        return self
+
+    def with_normalization(self, normalization: tuple[float, float]) -> Fitted:
+        """Return this model with another map range."""
+        return replace(self, normalization=normalization)
+
+    def likelihood_scorer(self, run: Run) -> Scorer:
+        """Return what gives maps before any refinement, its networks on the device of the run."""
+        self.to(run.device)
+        rule = RULE_CLASSES[self.config.rule](self.distribution, run.device)
+        upsampler = Upsampler(*self.grid, self.config.crop, self.config.sigma)
+        return Scorer(self.extractor, self.distribution.neighborhood, rule, upsampler, run.precision)
+
+    def scorer(self, run: Run) -> Maps:
+        """Return what gives the final maps, its networks on the device of the run."""
+        scorer = self.likelihood_scorer(run)
+        if self.refiner is None:
+            return scorer
+        return RefinedScorer(scorer, self.refiner, self.refiner_range, run.precision)
+
+    def _position(self) -> str:
+        """Return in words whether position is used and why."""
+        if not self.config.position:
+            return "off"
+        if self.distribution.gate is not None:
+            return self.distribution.gate.words
+        # A file of the penalty rule that is older than the gate's record keeps no reason.
+        return "used" if self.distribution.position is not None else "dropped"
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the model holds, as plain values for JSON."""
+        fitted = self.distribution
+        parts = dict(zip(PARTS, (fitted.position, fitted.neighborhood, self.refiner), strict=True))
+        return {
+            "preset": self.config.preset,
+            "backbone": self.config.backbone,
+            "weights": self.weights_source,
+            "n_images": self.n_images,
+            "grid": list(self.grid),
+            "coreset": len(fitted.coreset),
+            "dimension": fitted.coreset.shape[1],
+            "distribution_coreset": fitted.n_classes,
+            "likelihood_lambda": fitted.scale,
+            "parts": [name for name, part in parts.items() if part is not None],
+            "position": self._position(),
+            "position_risk": None if fitted.gate is None else fitted.gate.risk,
+            "normalization": list(self.normalization),
+            "config": self.config.as_dict(),
+        }

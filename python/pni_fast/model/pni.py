@@ -1,0 +1,299 @@
+"""PNI: fit on good images, then score any image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pni_fast.config import Config, Geometry, WeightsFile, member_weights
+from pni_fast.config import preset as preset_config
+from pni_fast.data import ImagesLike, prediction_sources, training_sources
+from pni_fast.errors import PniError
+from pni_fast.progress import Progress, silent
+from pni_fast.runtime.run import Run
+from pni_fast.scoring.image_maps import stream_maps
+
+from . import file as model_file
+from . import fit as fitting
+from .attributes import FittedAttributes
+from .ensemble import FittedModel
+from .prediction import Prediction
+
+
+class PNI(FittedAttributes):
+    """Anomaly detection with position and neighborhood information (Bae, Lee & Kim, ICCV 2023).
+
+    Parameters
+    ----------
+    preset
+        ``"lite"``: embedded weights, sized for a CPU. ``"best"``: the same backbone, position as a penalty
+        that images left out set. ``"paper"``: section 4.1 of the paper. ``"paper-ensemble"``: the same with
+        the paper's three backbones.
+    backbone
+        Any timm model with ``features_only`` and levels at strides 8 and 16, instead of the preset's. Several
+        make an ensemble: a whole model is fitted with each, one after another, and their normalised maps are
+        averaged.
+    weights
+        A state dict of the backbone (.safetensors or .pth, names of timm or torchvision). For several
+        backbones one each, in their order, None for embedded or hub weights; a single one is the first's.
+    refiner_weights
+        A state dict of the refiner's encoder. None: the embedded weights, or timm's hub.
+    coreset_ratio
+        |C_emb| as a share of all features, in (0, 1].
+    position, neighborhood, refinement
+        Switch parts on or off; with neither of the first two the model is PatchCore.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+    precision
+        ``"auto"``, ``"fp32"`` or ``"bf16"``, of the networks; see
+        :func:`pni_fast.runtime.precision.resolve_precision`.
+    seed
+        Seed of everything that is random.
+    num_threads
+        CPU threads; None takes PNI_FAST_NUM_THREADS or all cores. Results do not depend on it.
+    **settings
+        Any other field of :class:`pni_fast.presets.Config`; a field of a part by a mapping,
+        ``mlp={"dropout": 0.5}``, or by its dotted name.
+
+    Attributes
+    ----------
+    config : Config
+        All settings: those asked for, or those of the model loaded.
+    run : Run
+        Device, precision and threads.
+    weights, refiner_weights
+        The local files of weights, None where there is none.
+    skipped_ : list of (str, str)
+        Images left out by the last ``fit`` or ``predict`` with ``skip_broken``, and why.
+    members_ : tuple of PNI
+        The model of every backbone, fitted, to be used like any other; of an ensemble only they have the
+        attributes below that are marked with *.
+    n_images_ : int
+        Images fitted on.
+    normalization_ : tuple of float
+        Lowest and highest value of maps of normal images, seen at fit time; (0, 1) for an ensemble.
+    coreset_*, groups_*, position_*, neighborhood_*, scale_*, gate_*
+        The distribution: :class:`pni_fast.model.attributes.FittedAttributes` has their types and shapes.
+    extractor_*, grid_*, weights_source_*
+        The backbone with its patch aggregation, the size of its maps, and where its weights came from.
+    refiner_*, refiner_range_*
+        The refinement network or None, and the map values it sees as 0 and 1.
+
+    Raises
+    ------
+    PniError
+        An option is out of its range; the message names it, the value and what is allowed.
+
+    Examples
+    --------
+    >>> model = PNI().fit("parts/train/good")          # doctest: +SKIP
+    >>> for result in model.predict("parts/new"):      # doctest: +SKIP
+    ...     print(result.name, result.score)
+    """
+
+    def __init__(
+        self,
+        preset: str = "lite",
+        *,
+        backbone: str | Sequence[str] | None = None,
+        weights: WeightsFile | Sequence[WeightsFile] = None,
+        refiner_weights: WeightsFile = None,
+        coreset_ratio: float | None = None,
+        position: bool | None = None,
+        neighborhood: bool | None = None,
+        refinement: bool | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        seed: int | None = None,
+        num_threads: int | None = None,
+        **settings: Any,
+    ) -> None:
+        self._config = preset_config(
+            preset,
+            backbone=backbone,
+            coreset_ratio=coreset_ratio,
+            position=position,
+            neighborhood=neighborhood,
+            refinement=refinement,
+            seed=seed,
+            **settings,
+        )
+        self.weights = member_weights(self.config.backbones, weights)
+        self.refiner_weights = None if refiner_weights is None else Path(refiner_weights)
+        self._run = Run.resolve(device, precision, num_threads)
+        self.skipped_: list[tuple[str, str]] = []
+        self._fitted: FittedModel | None = None
+
+    @classmethod
+    def from_fitted(cls, fitted: FittedModel, run: Run) -> PNI:
+        """Return the estimator of a fitted model, computing as `run` says."""
+        model = cls.__new__(cls)
+        model._config, model._run, model._fitted = fitted.config, run, fitted
+        model.weights, model.refiner_weights = member_weights(fitted.config.backbones), None
+        model.skipped_ = []
+        return model
+
+    @property
+    def config(self) -> Config:
+        """All settings: those asked for, or those of the model loaded."""
+        return self._config
+
+    @property
+    def run(self) -> Run:
+        """Device, precision and threads."""
+        return self._run
+
+    @property
+    def geometry(self) -> Geometry:
+        """How images and masks are cropped."""
+        return self._config.geometry
+
+    @property
+    def fitted(self) -> FittedModel:
+        """The fitted model behind this estimator.
+
+        Raises
+        ------
+        PniError
+            There is none yet.
+        """
+        if self._fitted is None:
+            raise PniError("this PNI is not fitted yet; call fit() or PNI.load() first")
+        return self._fitted
+
+    def fit(
+        self,
+        images: ImagesLike,
+        *,
+        skip_broken: bool = False,
+        progress: Progress = silent,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> PNI:
+        """Learn what good images look like.
+
+        Parameters
+        ----------
+        images
+            A folder, a category in MVTec layout (then its ``train/good``), paths, PIL images, uint8 arrays
+            (H, W) or (H, W, 3), an array (n, H, W, 3), or :class:`pni_fast.data.Source` objects, which keep
+            the names they have.
+        skip_broken
+            Leave unreadable images out and list them in ``skipped_`` instead of raising.
+        progress
+            Called with (stage, done, total).
+        checkpoint
+            File that the refiner's training is kept in, with `refinement` only. Where it exists, training
+            goes on from it and on a CPU gives the very model of a fit never stopped. It is left in place:
+            remove it once the model is saved. Each member of an ensemble has a file, FILE-1 and so on.
+
+        Raises
+        ------
+        PniError
+            A checkpoint or weights of a refiner are given and refinement is off.
+        ModelFileError
+            The checkpoint is broken or of another run.
+        DataError
+            A path is missing, a folder is empty, an image cannot be read.
+        WeightsError
+            The backbone or its weights cannot be found or do not fit.
+        """
+        checkpoint_file = None if checkpoint is None else Path(checkpoint)
+        fitting.check_refiner_options(self.config, checkpoint_file, self.refiner_weights)
+        sources = training_sources(images)
+        self.skipped_ = []
+        self._fitted = fitting.fit(
+            sources,
+            self.config,
+            self.weights,
+            self.run.reporting(progress),
+            on_broken=self._skip if skip_broken else None,
+            checkpoint=checkpoint_file,
+            refiner_weights=self.refiner_weights,
+        )
+        return self
+
+    def predict(
+        self, images: ImagesLike, *, skip_broken: bool = False, progress: Progress = silent
+    ) -> Iterator[Prediction]:
+        """Yield a :class:`Prediction` for every image, in order, reading as it goes.
+
+        Parameters
+        ----------
+        images, skip_broken, progress
+            As for :meth:`fit`; a folder gives every image below it.
+
+        Raises
+        ------
+        PniError
+            The model is not fitted, or an image cannot be read.
+        """
+        scorer = self.fitted.scorer(self.run)
+        self.skipped_ = []
+        sources = list(prediction_sources(images)) if _has_length(images) else prediction_sources(images)
+        total = len(sources) if isinstance(sources, list) else 0
+        results = stream_maps(
+            scorer, sources, self.geometry, self.run, on_broken=self._skip if skip_broken else None
+        )
+        for done, item in enumerate(results, 1):
+            yield Prediction(
+                item.source.name, item.source.path, float(item.result.max()), item.result, item.image
+            )
+            progress("score", done + len(self.skipped_), total)
+
+    def score_samples(self, images: ImagesLike) -> NDArray[np.float32]:
+        """Return the anomaly scores of the images, float32 (n,); higher is more anomalous."""
+        return np.array([result.score for result in self.predict(images)], dtype=np.float32)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole model, backbone included, as one ``.safetensors`` file, by rename.
+
+        Raises
+        ------
+        PniError
+            The model is not fitted, or the file cannot be written.
+        """
+        model_file.save(self.fitted, path)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        num_threads: int | None = None,
+    ) -> PNI:
+        """Read a model that :meth:`save` wrote; nothing is unpickled and no hub is asked.
+
+        Raises
+        ------
+        ModelFileError
+            The file is missing, truncated, not a model of this package, or of a newer format.
+        """
+        run = Run.resolve(device, precision, num_threads)
+        return cls.from_fitted(model_file.load(path), run)
+
+    @property
+    def members_(self) -> tuple[PNI, ...]:
+        """The fitted model of every backbone."""
+        members = [PNI.from_fitted(member, self.run) for member in self._model("members_").members]
+        for member, weights in zip(members, self.weights, strict=True):
+            member.weights, member.skipped_ = (weights,), list(self.skipped_)
+        return tuple(members)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the model holds, as plain values for JSON."""
+        return self.fitted.summary()
+
+    def _skip(self, name: str, reason: str) -> None:
+        self.skipped_.append((name, reason))
+
+
+def _has_length(images: ImagesLike) -> bool:
+    """Whether the images can be counted before they are read; a generator is left to stream."""
+    return isinstance(images, (str, os.PathLike)) or hasattr(images, "__len__")

@@ -1,0 +1,214 @@
+"""Train one refiner for several fitted models, each of its own category (paper section 3.3)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias, Union
+
+from pni_fast.config import RefinerConfig
+from pni_fast.data import ImagesLike, training_sources
+from pni_fast.errors import DataError, PniError
+from pni_fast.features.extract import extract_features
+from pni_fast.progress import Progress, silent
+from pni_fast.refinement import check_encoder, train_shared_refiner
+from pni_fast.refinement.checkpoint import read_header
+from pni_fast.runtime.run import Run
+from pni_fast.runtime.threads import one_torch_thread
+
+from .fitted import Fitted
+from .pni import PNI
+from .refiner_fit import HalfFit, fit_half, with_refiner
+
+ModelLike: TypeAlias = Union[str, "os.PathLike[str]", PNI]
+
+
+@one_torch_thread()
+def refine(
+    models: Sequence[ModelLike],
+    categories: Sequence[ImagesLike],
+    *,
+    iterations: int | None = None,
+    seed: int = 0,
+    weights: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    num_threads: int | None = None,
+    skip_broken: bool = False,
+    progress: Progress = silent,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> list[PNI]:
+    """Train one refinement network over many categories and return the models with it.
+
+    A refiner must not take the maps of images whose own features sit in a coreset for those of new ones. Of
+    each category a second distribution is therefore fitted on every other image, with the settings of its
+    model, and the refiner sees synthetic defects in the images left out. For one category and the model's
+    seed this gives the very model that ``PNI(refinement=True).fit`` gives.
+
+    Parameters
+    ----------
+    models
+        Fitted models, or files of them. They stay as they are; a refiner they have is left out.
+    categories
+        The images each was fitted on, one category for each model in the same order; anything that
+        :meth:`pni_fast.PNI.fit` takes.
+    iterations
+        Steps of the training. None: those of the models' settings.
+    seed
+        Non-negative; decides the first weights, the defects and the augmentation.
+    weights
+        Pretrained weights of the refiner's encoder. None: the embedded ones, or timm's hub.
+    device, precision, num_threads
+        As for :class:`pni_fast.PNI`; on a CPU the result does not depend on the number of threads.
+    skip_broken
+        Leave unreadable images out and list them in each model's ``skipped_`` instead of raising.
+    progress
+        Called with (stage, done, total); stages of one category start with its number.
+    checkpoint
+        File that the training is kept in. Where it exists, training goes on from it and on a CPU gives the
+        very result of a run never stopped. It is left in place: remove it once the models are saved.
+
+    Returns
+    -------
+    list of PNI
+        The models in the order given, each with the same refiner and with its own range of maps.
+
+    Raises
+    ------
+    PniError
+        The numbers of models and categories differ, a model is not fitted, models differ in the size of the
+        crop or in their refiner's settings, or an option is out of its range.
+    ModelFileError
+        A model cannot be read, or the checkpoint is broken or of another run.
+    DataError
+        Images cannot be read, or are not as many as the model was fitted on.
+    WeightsError
+        The encoder's weights cannot be had.
+
+    Examples
+    --------
+    >>> files = ["bottle.safetensors", "cable.safetensors"]             # doctest: +SKIP
+    >>> for file, model in zip(files, refine(files, ["bottle", "cable"])):   # doctest: +SKIP
+    ...     model.save(f"refined/{file}")
+    """
+    if len(models) != len(categories) or not models:
+        raise PniError(
+            f"models and categories must be as many, at least one: got {len(models)} models and "
+            f"{len(categories)} categories"
+        )
+    if seed < 0:
+        raise PniError(f"seed must be at least 0, got {seed}")
+    run = Run.resolve(device, precision, num_threads, progress)
+    checkpoint_file = None if checkpoint is None else Path(checkpoint)
+    if checkpoint_file is not None and checkpoint_file.exists():
+        read_header(checkpoint_file)
+    encoder_weights = None if weights is None else Path(weights)
+    names = [_name(model, number) for number, model in enumerate(models)]
+    unrefined = [_single(model, name) for model, name in zip(models, names, strict=True)]
+    config = _common_config(unrefined, names, iterations)
+    check_encoder(config, encoder_weights)
+    ready = [
+        replace(fitted, config=replace(fitted.config, refinement=True, refiner=config), refiner=None)
+        for fitted in unrefined
+    ]
+    halves: list[HalfFit] = []
+    skipped: list[list[tuple[str, str]]] = []
+    for number, (fitted, name, images) in enumerate(zip(ready, names, categories, strict=True), 1):
+        told = run if len(ready) == 1 else run.within(f"{number}/{len(ready)} ")
+        half, broken = _fit_half(fitted, name, images, told, skip_broken=skip_broken)
+        halves.append(half)
+        skipped.append(broken)
+    refiner = train_shared_refiner(
+        [half.task for half in halves],
+        config,
+        run,
+        seed=seed,
+        weights=encoder_weights,
+        checkpoint=checkpoint_file,
+    )
+    refined = []
+    for fitted, half, broken in zip(ready, halves, skipped, strict=True):
+        model = PNI.from_fitted(with_refiner(fitted, half, refiner, run), run.reporting(silent))
+        model.skipped_ = broken
+        refined.append(model)
+    return refined
+
+
+def _name(model: ModelLike, number: int) -> str:
+    return f"models[{number}]" if isinstance(model, PNI) else os.fspath(model)
+
+
+def _single(model: ModelLike, name: str) -> Fitted:
+    """Return the one member of a model.
+
+    Raises
+    ------
+    PniError
+        It is an ensemble, whose members see an image's map each in its own way.
+    """
+    fitted = (model if isinstance(model, PNI) else PNI.load(model, device="cpu")).fitted
+    if isinstance(fitted, Fitted):
+        return fitted
+    raise PniError(
+        f"{name}: must be a model of one backbone, got an ensemble of {len(fitted.members)}; refine its "
+        "members_, or fit it with refinement"
+    )
+
+
+def _common_config(models: Sequence[Fitted], names: Sequence[str], iterations: int | None) -> RefinerConfig:
+    """Return the one configuration that a refiner of all the models has.
+
+    Raises
+    ------
+    PniError
+        The models differ in what one refiner must have in common, or `iterations` is out of range.
+    """
+    first = models[0].config
+    for model, name in zip(models, names, strict=True):
+        crop, settings = model.config.crop, model.config.refiner.as_dict()
+        if crop != first.crop:
+            raise PniError(
+                f"{name}: models of one refiner must have one crop size: its own is {crop} pixels, that of "
+                f"{names[0]} is {first.crop}"
+            )
+        for setting, value in first.refiner.as_dict().items():
+            # The number of steps asked for stands in for what the models say.
+            if settings[setting] != value and not (setting == "iterations" and iterations is not None):
+                raise PniError(
+                    f"{name}: models of one refiner must have the same refiner settings: its {setting} is "
+                    f"{settings[setting]}, that of {names[0]} is {value}"
+                )
+    return first.refiner if iterations is None else replace(first.refiner, iterations=iterations)
+
+
+def _fit_half(
+    fitted: Fitted, name: str, images: ImagesLike, run: Run, *, skip_broken: bool
+) -> tuple[HalfFit, list[tuple[str, str]]]:
+    """Return what a refiner may be trained on, from the images a model was fitted on, and those left out.
+
+    Raises
+    ------
+    DataError
+        The images cannot be read, or are not as many.
+    """
+    broken: list[tuple[str, str]] = []
+
+    def skip(source: str, reason: str) -> None:
+        broken.append((source, reason))
+
+    read, features = extract_features(
+        fitted.extractor.to(run.device),
+        training_sources(images),
+        fitted.config.geometry,
+        run,
+        skip if skip_broken else None,
+    )
+    if len(read) != fitted.n_images:
+        shown = f"{images}: " if isinstance(images, (str, os.PathLike)) else ""
+        raise DataError(
+            f"{shown}must hold the {fitted.n_images} images that {name} was fitted on, got {len(read)}; is "
+            "it the model of another category?"
+        )
+    return fit_half(fitted, read, features, run), broken

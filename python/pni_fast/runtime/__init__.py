@@ -1,0 +1,1 @@
+"""How a run runs, not what it computes: devices, threads, memory, files."""

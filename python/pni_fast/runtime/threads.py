@@ -1,0 +1,85 @@
+"""Threads over images, one thread inside each: the same bits for any number of threads.
+
+Torch's own threads cut some reductions differently for each thread count, which changes the last bit of a
+sum. Work on a CPU is therefore shared out by image (or by part of a batch), every part computed by a single
+thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+from pni_fast import _core
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def resolve_threads(count: int | None) -> int:
+    """Return the threads to use: the argument, else PNI_FAST_NUM_THREADS, else every core."""
+    return _core.num_threads(count)
+
+
+@contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Run torch's CPU operators in the calling thread on that thread alone.
+
+    Besides giving the same bits for any number of threads, this keeps torch's own threads from spinning
+    beside ours while they wait for the next operator.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def thread_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield a pool whose threads run torch's CPU operators each on itself alone.
+
+    On leaving, what has not started is dropped and what runs is waited for.
+    """
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(
+        threads, thread_name_prefix="pni-fast", initializer=torch.set_num_threads, initargs=(1,)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        # The setting is kept per thread, but threads that torch has not met yet start from the last one made.
+        torch.set_num_threads(before)
+
+
+def ordered_map(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    threads: int,
+    pool: ThreadPoolExecutor | None = None,
+) -> Iterator[R]:
+    """Yield ``function(item)`` in the order of the items, `threads` at a time.
+
+    At most twice as many results as threads are held, so memory does not grow with the number of items. An
+    exception comes out at its item's turn and drops what was queued behind it. The threads are those of
+    `pool`, which is left open, or of one made for this call.
+    """
+    iterator = iter(items)
+    with thread_pool(threads) if pool is None else contextlib.nullcontext(pool) as working:
+        pending = deque(working.submit(function, item) for item in itertools.islice(iterator, 2 * threads))
+        try:
+            while pending:
+                result = pending.popleft().result()
+                pending.extend(working.submit(function, item) for item in itertools.islice(iterator, 1))
+                yield result
+        finally:
+            for unfinished in pending:
+                unfinished.cancel()

@@ -1,0 +1,1 @@
+"""From features and their distribution to anomaly maps (paper section 3.1)."""

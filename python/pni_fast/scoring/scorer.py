@@ -1,0 +1,143 @@
+"""Score patch features against a fitted normal distribution (paper section 3.1, equations 2 to 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pni_fast.distribution.neighborhood import NeighborhoodMLP
+from pni_fast.features.extractor import FeatureExtractor
+from pni_fast.runtime.compiling import Compiled, compiles
+from pni_fast.runtime.copies import to_host
+from pni_fast.runtime.precision import FLOAT32, Precision
+
+from .anomaly_map import Upsampler
+from .rules import Rule
+
+ForEach: TypeAlias = Callable[
+    [Callable[..., NDArray[np.float32]], Iterable["Evidence"]], Iterable[NDArray[np.float32]]
+]
+"""Applies a function to each image of a batch and yields the results in order: ``map``, or a pool's."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the networks say of one image, on the host.
+
+    Parameters
+    ----------
+    grid
+        Φ, float32 (h, w, d).
+    conditions
+        What the rule needs of the conditions, see :meth:`pni_fast.scoring.rules.Rule.evidence`.
+    """
+
+    grid: NDArray[np.float32]
+    conditions: list[NDArray[Any] | None]
+
+
+class Scorer:
+    """S(x) = −log max_c p(Φ(x)|c) p(c|Ω) as an anomaly map, the conditions acting as the rule says.
+
+    Parameters
+    ----------
+    extractor
+        Backbone and patch aggregation.
+    neighborhood
+        The MLP, or None where it is switched off.
+    rule
+        What the conditions do to the search.
+    upsampler
+        From the grid of scores to the map.
+    precision
+        Of the networks.
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        neighborhood: NeighborhoodMLP | None,
+        rule: Rule,
+        upsampler: Upsampler,
+        precision: Precision = FLOAT32,
+    ) -> None:
+        self.extractor = extractor
+        self.neighborhood = neighborhood
+        self.rule = rule
+        self.upsampler = upsampler
+        self.precision = precision
+        self._conditions = None if neighborhood is None else self._with_neighborhood(neighborhood)
+
+    def _with_neighborhood(
+        self, neighborhood: NeighborhoodMLP
+    ) -> Callable[[torch.Tensor], list[torch.Tensor | None]]:
+        """Return what goes from the MLP's inputs to the rule's evidence."""
+        kernel = neighborhood.scoring_kernel(self.precision)
+
+        def conditions(inputs: torch.Tensor) -> list[torch.Tensor | None]:
+            return self.rule.evidence(neighborhood.classes(inputs, kernel))
+
+        if compiles(neighborhood.offsets.device):
+            return Compiled(lambda inner, inputs: inner(inputs), conditions)
+        return conditions
+
+    def maps(self, crops: torch.Tensor, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
+        """Return the anomaly maps, float32 (crop, crop) each, of uint8 crops (b, crop, crop, 3).
+
+        Parameters
+        ----------
+        crops
+            On the device of the networks.
+        threads
+            Threads for the search of one image.
+        for_each
+            Applies a function to each image of the batch.
+        """
+        return self.feature_maps(self.features(crops), threads, for_each)
+
+    def features(self, crops: torch.Tensor) -> torch.Tensor:
+        """Return Φ, float32 (b, h, w, d), of uint8 crops (b, crop, crop, 3)."""
+        with self.precision.in_backbone():
+            features: torch.Tensor = self.extractor(crops)
+        return features
+
+    def feature_maps(
+        self, features: torch.Tensor, threads: int, for_each: ForEach = map
+    ) -> list[NDArray[np.float32]]:
+        """Return the maps of patch features (b, h, w, d) on any device; arguments as for :meth:`maps`."""
+        evidence = self.evidence(features)
+        return list(for_each(lambda one: self.anomaly_map(one, threads), evidence))
+
+    @torch.inference_mode()
+    def evidence(self, features: torch.Tensor) -> list[Evidence]:
+        """Return what the search needs of features (b, h, w, d), by image: all the networks' work."""
+        parts = self.conditions(features)
+        grids, *found = to_host(features, *(part for part in parts if part is not None))
+        arrays = iter(found)
+        each = [None if part is None else next(arrays) for part in parts]
+        # What position decides alone has no dimension for the image.
+        return [
+            Evidence(grid, [part if part is None or part.ndim == 2 else part[index] for part in each])
+            for index, grid in enumerate(grids)
+        ]
+
+    @torch.inference_mode()
+    def conditions(self, features: torch.Tensor) -> list[torch.Tensor | None]:
+        """Return the rule's evidence of patch features (b, h, w, d), where the networks are."""
+        if self.neighborhood is None or self._conditions is None:
+            return self.rule.evidence(None)
+        inputs = self.neighborhood.reduce(features)
+        with self.precision.in_networks():
+            return self._conditions(inputs)
+
+    def anomaly_map(self, evidence: Evidence, threads: int) -> NDArray[np.float32]:
+        """Return the map of one image: all the search's work."""
+        height, width, dimension = evidence.grid.shape
+        rows = evidence.grid.reshape(-1, dimension)
+        scores = self.rule.scores(rows, evidence.conditions, threads)
+        return self.upsampler(scores.reshape(height, width))
