@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import safetensors
 import torch
+from model_files import rewrite
 from pictures import texture
 from pni_fast import PNI, DataError, ModelFileError, WeightsError
 from pni_fast.features import extract
@@ -199,12 +200,7 @@ def test_a_truncated_ensemble_is_refused(saved, tmp_path, kept):
     ],
 )
 def test_a_damaged_ensemble_is_refused(saved, tmp_path, change):
-    with safetensors.safe_open(saved, "pt") as file:
-        header = json.loads(file.metadata()["pni_fast"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    change(header, tensors)
-    bad = tmp_path / "bad.safetensors"
-    safetensors.torch.save_file(tensors, bad, metadata={"pni_fast": json.dumps(header)})
+    bad = rewrite(saved, tmp_path / "bad.safetensors", change)
     with pytest.raises(ModelFileError, match=r"bad\.safetensors: damaged model file"):
         PNI.load(bad)
 

@@ -1,11 +1,10 @@
 """The gate: its measure, its verdict, and what a model with a verdict is, saved and loaded."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import safetensors.torch
+from model_files import rewrite
 from pictures import texture
 from pni_fast import PNI, ModelFileError
 from pni_fast.distribution.gate import LIMIT, Gate
@@ -123,13 +122,8 @@ def test_a_model_that_keeps_position_is_the_one_without_a_gate(good):
 
 
 def rewritten(source, target, change):
-    """Copy a model file with its header and tensors changed."""
-    with safetensors.safe_open(source, "pt") as file:
-        header = json.loads(file.metadata()["pni_fast"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    change(header, tensors)
-    safetensors.torch.save_file(tensors, target, metadata={"pni_fast": json.dumps(header)})
-    return PNI.load(target, device="cpu")
+    """Load a copy of a model file with its header and tensors changed."""
+    return PNI.load(rewrite(source, target, change), device="cpu")
 
 
 def as_before_the_gate(header, _):

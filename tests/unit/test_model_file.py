@@ -1,8 +1,7 @@
-import json
-
 import pytest
 import safetensors.torch
 import torch
+from model_files import rewrite
 from pictures import texture
 from pni_fast import PNI, ModelFileError, PniError
 
@@ -15,15 +14,6 @@ def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "m.safetensors"
     model.save(path)
     return path
-
-
-def rewrite(source, target, change):
-    """Copy a model file with its header changed."""
-    with safetensors.safe_open(source, "pt") as file:
-        header = json.loads(file.metadata()["pni_fast"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    change(header, tensors)
-    safetensors.torch.save_file(tensors, target, metadata={"pni_fast": json.dumps(header)})
 
 
 def test_the_same_model_is_the_same_file(saved, tmp_path):

@@ -133,6 +133,9 @@ class Config:
         # Files older than the setting: the rules that images left out calibrate had a gate, the others none.
         rule = RULES.get(plain["rule"])
         plain.setdefault("position_gate", rule is not None and rule.calibrated)
+        for part, kind in (("mlp", MLPConfig), ("refiner", RefinerConfig)):
+            if not isinstance(plain[part], Mapping):
+                raise PniError(f"{part} must be a {kind.__name__}, got {plain[part]!r}")
         with named("mlp."):
             mlp = MLPConfig(**plain.pop("mlp"))
         with named("refiner."):
