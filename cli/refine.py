@@ -86,7 +86,7 @@ def refine(
     """Train one refinement network over every CATEGORY and write each MODEL with it.
 
     A CATEGORY is what its model was fitted on: a folder of good images, or a category in the MVTec AD layout.
-    The network is trained on synthetic defects in images held out of a second fit of each category.
+    The network is trained on synthetic defects in images left out of a second fit of each category.
 
     \b
     pni-fast refine bottle cable --models bottle.safetensors cable.safetensors --output refined
