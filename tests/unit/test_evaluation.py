@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from PIL import Image
-from pni_fast.data import open_category, read_image
+from pni_fast.config import Geometry
+from pni_fast.data import open_category
+from pni_fast.data.cropping import crop_image
 from pni_fast.errors import DataError, PniError
 from pni_fast.evaluation import evaluate, write_metrics
 from pni_fast.report import write_report
@@ -21,22 +23,17 @@ class Found:
     image: np.ndarray
 
 
-class Centre:
-    def mask(self, mask):
-        return mask[2:18, 2:18]
-
-
 class BrightnessModel:
-    geometry = Centre()
+    geometry = Geometry(SIDE, CROP)
     normalization_ = (0.0, 0.25)
 
     def __init__(self):
         self.scored = []
 
     def predict(self, images, *, progress):
-        for done, path in enumerate(images):
-            self.scored.append(path)
-            image = np.asarray(read_image(path))[2:18, 2:18]
+        for done, source in enumerate(images):
+            self.scored.append(source.name)
+            image = crop_image(source.read(), self.geometry)
             found = image.max(axis=2).astype(np.float32) / 255
             progress("score", done + 1, len(images))
             yield Found(float(found.max()), found, image)
