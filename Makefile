@@ -9,6 +9,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
+# `make test-oldest` has an environment of its own, on the oldest Python that is supported.
+PYTHON_OLDEST ?= python3.10
+OLDEST := .venv-oldest
+OLDEST_BIN := $(OLDEST)/$(notdir $(BIN))
+
+# What builds the package, as [build-system] in pyproject.toml has it.
+MATURIN := maturin>=1.9.4,<2
+
 # maturin installs into this environment whatever shell it is called from.
 export VIRTUAL_ENV := $(abspath $(VENV))
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
@@ -17,7 +25,7 @@ RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml
 
 .PHONY: help
 help: ## List every target
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.built ## Build, then find defects in photographs, end to end; prints the path of the report
@@ -27,6 +35,12 @@ demo: $(VENV)/.built ## Build, then find defects in photographs, end to end; pri
 test: $(VENV)/.extra-test ## Run every test, Rust and Python
 	PYO3_PYTHON="$(VIRTUAL_ENV)/$(notdir $(BIN))/python" cargo test --locked --workspace
 	$(BIN)/pytest
+	$(BIN)/pytest --doctest-modules python/pni_fast
+
+.PHONY: test-oldest
+test-oldest: $(OLDEST)/.built ## Run the Python tests with every dependency at its lower bound, on Python 3.10
+	$(OLDEST_BIN)/pytest
+	$(OLDEST_BIN)/pytest --doctest-modules python/pni_fast
 
 .PHONY: test-simd
 test-simd: $(VENV)/.extra-test ## Run the kernels' tests under every SIMD path this machine has
@@ -46,13 +60,23 @@ test-arm: ## Lint and test the Rust core for NEON on an emulated aarch64 (CONTRI
 	cargo test --locked -p pni-core --release --target $(ARM) --config profile.release.lto=false
 
 .PHONY: lint
-lint: $(VENV)/.extra-lint ## Check formatting, lints, types, and the stubs against the compiled module
+lint: $(VENV)/.extra-lint ## Check formatting, lints, layers, types, and the stubs against the compiled module
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest pni_fast._core --mypy-config-file pyproject.toml
 	cargo fmt --all --check
 	PYO3_PYTHON="$(VIRTUAL_ENV)/$(notdir $(BIN))/python" cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: docs
+docs: $(VENV)/.extra-docs ## Build the pages of docs/ and the API reference into site/; a warning is an error
+	$(BIN)/mkdocs build --strict
+
+.PHONY: audit
+audit: $(VENV)/.audit ## Ask PyPI for known vulnerabilities of the newest versions a user gets
+	$(BIN)/uv pip compile --quiet --no-header --output-file $(VENV)/audit.txt pyproject.toml
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)/audit.txt
 
 .PHONY: format
 format: $(VENV)/.extra-lint ## Format every file the way `make lint` wants it
@@ -82,7 +106,7 @@ build: $(VENV)/.tools ## Build the wheel and the source archive into dist/
 
 .PHONY: clean
 clean: ## Remove the environment and everything built or cached
-	rm -rf $(VENV) target dist demo-output bench-output python/pni_fast/_core*.so python/pni_fast/_core*.pyd
+	rm -rf $(VENV) $(OLDEST) target dist site demo-output bench-output python/pni_fast/_core*.so python/pni_fast/_core*.pyd
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -93,7 +117,7 @@ $(VENV)/.tools:
 		{ echo "$(PYTHON) lacks venv or pip; on Debian and Ubuntu: apt install python3-venv python3-pip" >&2; exit 1; }
 	@command -v cargo >/dev/null || { echo "cargo is missing; install Rust from https://rustup.rs" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(MATURIN)'
 	touch $@
 
 # An editable install: Python sources are used where they are, the Rust core is rebuilt when its sources change.
@@ -103,4 +127,31 @@ $(VENV)/.built: $(VENV)/.tools pyproject.toml $(RUST)
 
 $(VENV)/.extra-%: $(VENV)/.built
 	$(BIN)/maturin develop --release --extras $*
+	touch $@
+
+# pip resolves to the newest only; uv also to the oldest, of what pyproject.toml names itself.
+$(OLDEST)/.tools: pyproject.toml
+	@for python in $(PYTHON_OLDEST) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.10.*/bin/python; do \
+		if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 10))' 2>/dev/null; then \
+			echo "$$python -m venv $(OLDEST)"; \
+			exec "$$python" -m venv --clear $(OLDEST); \
+		fi; \
+	done; \
+	echo "make test-oldest needs Python 3.10 with venv and pip, and $(PYTHON_OLDEST) is not that;" \
+		"make PYTHON_OLDEST=/path/to/python3.10 test-oldest" >&2; exit 1
+	$(OLDEST_BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(OLDEST_BIN)/uv pip install --quiet --python $(OLDEST_BIN)/python --resolution lowest-direct \
+		--requirement pyproject.toml --extra test '$(MATURIN)'
+	touch $@
+
+# A target folder of its own: the core is not built anew each time the two environments take turns.
+test-oldest $(OLDEST)/.built: export VIRTUAL_ENV := $(abspath $(OLDEST))
+test-oldest $(OLDEST)/.built: export CARGO_TARGET_DIR := $(abspath target/oldest)
+
+$(OLDEST)/.built: $(OLDEST)/.tools $(RUST)
+	$(OLDEST_BIN)/maturin develop --release
+	touch $@
+
+$(VENV)/.audit: $(VENV)/.tools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv pip-audit
 	touch $@
