@@ -5,7 +5,7 @@ use super::centers::Centers;
 use super::pass::{Entry, Group, Pass, horizon_of};
 use super::plain::catch_up_plain;
 use super::points::{Points, State};
-use super::sketch_bytes::GROUP;
+use crate::bounds::bytes::lanes::GROUP;
 use crate::simd::prefetch;
 use crate::threads::Team;
 use crate::{Result, Simd};

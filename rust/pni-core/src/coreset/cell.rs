@@ -1,10 +1,10 @@
 //! The later centres that may be nearer to the points of one cell, laid out to be compared with them.
 
-use super::bounds::BLOCK;
 use super::centers::Centers;
-use super::sketch_bytes::{Bytes, GROUP, Lanes, View};
 use crate::Simd;
-use crate::bytes::quantize::REACH;
+use crate::bounds::bytes::lanes::{Bytes, GROUP, Lanes, View};
+use crate::bounds::bytes::quantize::REACH;
+use crate::bounds::sketch::compare::BLOCK;
 
 /// What laying out a candidate costs, in comparisons with one point.
 const LAYING: usize = 32;

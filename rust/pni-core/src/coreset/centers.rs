@@ -1,10 +1,10 @@
 //! The centres chosen so far: their rows, their sketches, and which of them lie near each other.
 
-use super::bounds::{BLOCK, RELATIVE, blocks, decisive};
 use super::links::Links;
-use super::sketch_bytes::{BYTES, Bytes, Lanes};
 use crate::Simd;
-use crate::bytes::quantize::REACH;
+use crate::bounds::bytes::lanes::{BYTES, Bytes, Lanes};
+use crate::bounds::bytes::quantize::REACH;
+use crate::bounds::sketch::compare::{BLOCK, RELATIVE, blocks, decisive};
 
 /// How much finer the units are than the largest component of a sketch allows: only the leading ones come near it.
 const FINER: f32 = 4.0;

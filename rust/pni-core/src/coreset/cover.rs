@@ -1,8 +1,8 @@
 //! Any centre near enough to a point to keep it out of the hot ones: which is nearest need not be known.
 
-use super::bounds::{RELATIVE, at_most, decisive};
-use super::least::least;
 use super::pass::{Entry, Group, Pass};
+use crate::bounds::lowest::least;
+use crate::bounds::sketch::compare::{RELATIVE, at_most, decisive};
 use crate::distance::root_above;
 
 /// Candidates a point is measured against, at most. The first is near enough for 19 of 20 points.

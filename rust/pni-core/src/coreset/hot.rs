@@ -1,8 +1,8 @@
 //! The points that can be picked next: kept up to date with every pick.
 
-use super::bounds::{RELATIVE, affected, near};
 use super::centers::{Apart, Centers};
 use super::points::{Points, State};
+use crate::bounds::sketch::compare::{RELATIVE, affected, near};
 use crate::distance::root_above;
 use crate::distance::squared_within;
 use crate::threads::Team;

@@ -12,8 +12,8 @@ use super::hot::Hot;
 use super::points::Points;
 use super::settle::settle;
 use super::{Assignment, Coreset, Request, validate};
+use crate::bounds::sketch::Map;
 use crate::search::{Sketched, search_sketched};
-use crate::sketch::Map;
 use crate::threads::Team;
 use crate::{Context, Matrix, Result, Simd};
 

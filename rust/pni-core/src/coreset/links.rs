@@ -1,8 +1,8 @@
 //! The later centres that may matter to the points of a centre.
 
-use super::bounds::{BLOCK, RELATIVE, Reach, blocks, lower_bound, lower_bounds, sketches_apart};
 use super::centers::{Apart, Centers};
-use super::least::up_to;
+use crate::bounds::lowest::up_to;
+use crate::bounds::sketch::compare::{BLOCK, RELATIVE, Reach, blocks, lower_bound, lower_bounds, sketches_apart};
 use crate::threads::Team;
 use crate::{Result, Simd};
 use std::ops::Range;

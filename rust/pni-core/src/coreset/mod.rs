@@ -1,13 +1,11 @@
 //! Exact greedy k-center (farthest-first) selection.
 
-mod bounds;
 mod catchup;
 mod cell;
-mod centers;
+pub(crate) mod centers;
 mod cover;
 mod hot;
 mod lazy;
-mod least;
 mod links;
 mod one;
 mod pass;
@@ -15,7 +13,6 @@ mod plain;
 mod points;
 mod scan;
 mod settle;
-mod sketch_bytes;
 
 use crate::nearest::same_width;
 use crate::{Context, Error, Matrix, Result};

@@ -1,10 +1,10 @@
 //! One point and its nearest centre, by float32 bounds from its sketch.
 
-use super::bounds::{BLOCK, RELATIVE, blocks, decisive, sketches_apart, within};
 use super::centers::Centers;
-use super::least::least;
 use super::points::{Points, State};
 use crate::Simd;
+use crate::bounds::lowest::least;
+use crate::bounds::sketch::compare::{BLOCK, RELATIVE, blocks, decisive, sketches_apart, within};
 use crate::distance::root_above;
 use crate::distance::squared_within;
 

@@ -1,11 +1,11 @@
 //! The points of one cell against its candidates, four points at a time.
 
-use super::bounds::RELATIVE;
 use super::cell::Cell;
 use super::centers::Centers;
 use super::points::{Points, State};
-use super::sketch_bytes::{GROUP, View};
 use crate::Simd;
+use crate::bounds::bytes::lanes::{GROUP, View};
+use crate::bounds::sketch::compare::RELATIVE;
 use crate::distance::root_above;
 use crate::simd::prefetch;
 use std::ops::Range;

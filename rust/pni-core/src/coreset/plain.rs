@@ -1,11 +1,11 @@
 //! Catching up for points that are their own sketches: a float32 distance leaves hardly anything in doubt.
 
-use super::bounds::BLOCK;
 use super::centers::Centers;
 use super::one::One;
 use super::pass::{Entry, horizon_of};
 use super::points::Points;
 use crate::Simd;
+use crate::bounds::sketch::compare::BLOCK;
 use crate::simd::prefetch;
 
 /// Compares points, ordered by their nearest centre, with the centres they have not seen.

@@ -1,10 +1,10 @@
 //! What is known of every point: its sketch and an upper bound of its distance to the nearest centre.
 
 use super::centers::Centers;
+use crate::bounds::sketch::Map;
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::memory::prefer_large_pages;
-use crate::sketch::Map;
 use crate::threads::Team;
 use crate::{Error, Matrix, Result, Simd};
 use std::sync::{Mutex, PoisonError};

@@ -1,11 +1,11 @@
 //! The nearest of all centres, exactly, for points that may be picked next.
 
-use super::bounds::{RELATIVE, decisive};
 use super::centers::Centers;
-use super::least::{least, up_to};
 use super::one::One;
 use super::points::{Points, State};
-use super::sketch_bytes::{Bytes, GROUP};
+use crate::bounds::bytes::lanes::{Bytes, GROUP};
+use crate::bounds::lowest::{least, up_to};
+use crate::bounds::sketch::compare::{RELATIVE, decisive};
 use crate::distance::root_above;
 use crate::distance::squared;
 use crate::threads::Team;

@@ -1,8 +1,8 @@
 //! Rows of few columns: a product costs less than keeping it, so all are made twice. First the lowest score of each row
 //! is found, then every column that can be as near.
 
-use super::tile::{GROUP, LANES, Panels, Rows};
 use crate::Simd;
+use crate::bounds::products::{GROUP, LANES, Panels, Rows};
 use crate::simd::lanes::{Isa, LANES as HALF};
 use crate::simd::multiversion;
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! Scans over the bounds of one row.
 
-use super::tile::LANES;
+use crate::bounds::products::LANES;
 use crate::simd::lanes::{Isa, LANES as HALF};
 use crate::simd::multiversion;
 

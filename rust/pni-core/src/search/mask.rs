@@ -1,6 +1,6 @@
 //! Which columns each query may use.
 
-use super::tile::LANES;
+use crate::bounds::products::LANES;
 
 /// Queries looked at to put groups that are allowed together next to each other.
 const SAMPLE: usize = 64;

@@ -1,6 +1,6 @@
 //! Exact nearest targets of many queries: bounds in float32, decisions by the canonical distance alone.
 //!
-//! 1. *Sketches* (see [`sketch`](crate::sketch)) at a byte a value: one short product bounds a distance from below; all
+//! 1. *Sketches* (see [`sketch`](crate::bounds::sketch)) at a byte a value: one short product bounds a distance from below; all
 //!    are taken in register tiles.
 //! 2. The target with the lowest bound is computed, which bounds the answer from above; what can still be nearer
 //!    is thinned out by the rows' bytes and by a float32 distance.
@@ -9,18 +9,13 @@
 //!    rather than kept.
 //! 4. What float32 cannot tell apart is decided by [`squared`](crate::distance::squared), ties by the index.
 
-mod byte_panels;
-mod byte_tiles;
 mod few_columns;
 mod filter;
 mod mask;
-mod pair;
 mod prepare;
-mod space;
-mod tile;
 mod worker;
 
-use crate::sketch::Basis;
+use crate::bounds::sketch::Basis;
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result};
 use prepare::{Prepared, Way};
@@ -29,9 +24,6 @@ use std::sync::{Mutex, PoisonError};
 use worker::{Scratch, Worker};
 
 pub(crate) use mask::Mask;
-
-/// Unit of rounding of float32.
-const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 
 /// With fewer queries or targets than these, bounds cost more than they save.
 const FEW_QUERIES: usize = 16;
@@ -69,7 +61,7 @@ const PIECE: usize = 64;
 #[derive(Clone, Copy)]
 pub(crate) struct Sketched<'a> {
     pub basis: &'a Basis,
-    /// [`WIDTH`](crate::sketch::WIDTH) values a query.
+    /// [`WIDTH`](crate::bounds::sketch::WIDTH) values a query.
     pub sketches: &'a [f32],
     pub slack: &'a [f32],
     /// At least the squared distance of a query to its nearest target: that of some target, with what rounding adds.

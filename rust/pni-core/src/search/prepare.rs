@@ -1,12 +1,12 @@
 //! The targets, made ready for a call.
 
-use super::byte_panels::{BytePanels, ByteRows, LONGEST_ROW};
-use super::pair::Bounds;
-use super::space::{LONGEST, Space};
-use super::tile::{LANES, Panels};
-use crate::bytes::RowBytes;
+use crate::bounds::bytes::RowBytes;
+use crate::bounds::bytes::panels::{BytePanels, ByteRows, LONGEST_ROW};
+use crate::bounds::pair::Bounds;
+use crate::bounds::products::space::{LONGEST, Space};
+use crate::bounds::products::{LANES, Panels};
+use crate::bounds::sketch::{Basis, WIDTH};
 use crate::distance::root_above;
-use crate::sketch::{Basis, WIDTH};
 use crate::threads::Team;
 use crate::{Result, Simd};
 use std::sync::{Mutex, OnceLock, PoisonError};

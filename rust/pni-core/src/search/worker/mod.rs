@@ -5,9 +5,9 @@ mod scores;
 mod sketched;
 
 use super::prepare::{Prepared, Way};
-use super::tile::{GROUP, LANES, Products};
 use super::{Mask, PIECE, Sketched};
-use crate::bytes::Narrowed;
+use crate::bounds::bytes::Narrowed;
+use crate::bounds::products::{GROUP, LANES, Products};
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::{Context, Matrix};

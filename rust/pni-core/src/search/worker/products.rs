@@ -1,11 +1,11 @@
 //! Float32 products over all columns, of queries that sketches do not pay for.
 
 use super::{Block, Scores, Scratch, Worker};
+use crate::bounds::products::space::LONGEST;
+use crate::bounds::products::{GROUP, LANES, Rows, products, stride};
 use crate::search::few_columns::{self, FEW};
 use crate::search::filter::number;
 use crate::search::prepare::Full;
-use crate::search::space::LONGEST;
-use crate::search::tile::{GROUP, LANES, Rows, products, stride};
 
 /// The rows of a block as the targets' space has them.
 #[derive(Debug, Default)]

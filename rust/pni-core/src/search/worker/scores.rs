@@ -1,8 +1,8 @@
 //! Scores of a block of queries, however they were made, and what of them can be an answer.
 
 use super::{Answer, Block, Scores, Worker};
+use crate::bounds::products::{GROUP, LANES};
 use crate::search::filter::{collect, lowest};
-use crate::search::tile::{GROUP, LANES};
 use std::ops::Range;
 
 /// The scores of one query.

@@ -1,13 +1,13 @@
 //! Queries by their sketches, and by the bytes of their rows where sketches tell too little.
 
 use super::{Answer, Block, PAIR_COST, Scores, Scratch, TRIAL, Worker};
-use crate::bytes::{Narrowed, RowBytes};
+use crate::bounds::bytes::panels::ByteRows;
+use crate::bounds::bytes::{Narrowed, RowBytes};
+use crate::bounds::products::{GROUP, LANES};
+use crate::bounds::sketch::WIDTH;
 use crate::distance::root_above;
-use crate::search::byte_panels::ByteRows;
 use crate::search::filter::number;
 use crate::search::prepare::Sketches;
-use crate::search::tile::{GROUP, LANES};
-use crate::sketch::WIDTH;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 

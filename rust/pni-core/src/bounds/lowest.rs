@@ -1,6 +1,6 @@
 //! The candidates that look nearest.
 
-use super::bounds::BLOCK;
+use crate::bounds::sketch::compare::BLOCK;
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 

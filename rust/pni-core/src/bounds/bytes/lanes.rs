@@ -3,9 +3,9 @@
 //! The error of the bytes is added to the slack. Distances of bytes are whole numbers below 2²⁴ and therefore exact in
 //! float32.
 
-use super::bounds::BLOCK;
 use crate::Simd;
-use crate::bytes::quantize::{OFFSET, norm, own, quantize};
+use crate::bounds::bytes::quantize::{OFFSET, norm, own, quantize};
+use crate::bounds::sketch::compare::BLOCK;
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 

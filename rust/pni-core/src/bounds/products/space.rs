@@ -1,10 +1,10 @@
 //! Where rows without sketches are bounded: moved to the targets' mean and scaled by a power of two. All errors made on the way
 //! are accounted for here.
 
-use super::UNIT;
-use super::pair::{center, norm_error};
-use super::tile::rounding;
+use super::rounding;
 use crate::Simd;
+use crate::bounds::UNIT;
+use crate::bounds::pair::{center, norm_error};
 
 /// Squared lengths above this are not bounded but computed: far from it nothing over- or underflows unnoticed.
 pub const LONGEST: f32 = (1u64 << 50) as f32;

@@ -1,11 +1,11 @@
 //! All pairs of some rows and columns by their bytes: squared distances in whole units, in register tiles. Where short
 //! sketches leave too much in doubt they cost a fraction of float32 products and rule out nearly as much.
 
-use super::byte_tiles::{Fours, Strip, Tile, tile, within};
-use super::tile::{GROUP, LANES, Products, To};
+use super::tiles::{Fours, Strip, Tile, tile, within};
 use crate::Simd;
-use crate::bytes::RowBytes;
-use crate::bytes::quantize::{OFFSET, norm, own};
+use crate::bounds::bytes::RowBytes;
+use crate::bounds::bytes::quantize::{OFFSET, norm, own};
+use crate::bounds::products::{GROUP, LANES, Products, To};
 use crate::simd::lanes::LANES as HALF;
 use std::ops::Range;
 
@@ -83,7 +83,7 @@ impl BytePanels {
     }
 
     /// For each of `rows` and each column of the panels in `range` the squared distance of their bytes; `range.len()` panels
-    /// a row. `wanted` is as for [`products`](super::tile::products).
+    /// a row. `wanted` is as for [`products`](crate::bounds::products::products).
     pub fn products(
         &self,
         simd: Simd,

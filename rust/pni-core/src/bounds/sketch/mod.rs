@@ -6,6 +6,7 @@
 //! `d(p, s) ≥ |sketch_p − sketch_s| − slack_p − slack_s` holds for the exact distance.
 
 mod basis;
+pub(crate) mod compare;
 
 pub(crate) use basis::{Basis, WIDTH};
 

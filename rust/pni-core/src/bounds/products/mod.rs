@@ -3,6 +3,7 @@
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+pub(crate) mod space;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -54,7 +55,7 @@ impl Panels {
 
 /// The largest factor by which a product of `depth` terms, in units of both lengths, can be off.
 pub fn rounding(depth: usize) -> f64 {
-    (RUN.min(depth) + depth.div_ceil(RUN) + 4) as f64 * super::UNIT
+    (RUN.min(depth) + depth.div_ceil(RUN) + 4) as f64 * crate::bounds::UNIT
 }
 
 /// Rows of equal length, `stride` values apart; whole groups of [`GROUP`].

@@ -1,6 +1,6 @@
 //! float32 arithmetic on sketches: it bounds distances, and never decides.
 
-use super::centers::Apart;
+use crate::coreset::centers::Apart;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 

@@ -1,6 +1,6 @@
 //! Products of bytes in register tiles.
 
-use super::tile::{GROUP, LANES, To};
+use crate::bounds::products::{GROUP, LANES, To};
 use crate::simd::lanes::{Isa, LANES as HALF};
 use crate::simd::multiversion;
 
@@ -11,7 +11,7 @@ pub type Fours = [[[u8; 4 * HALF]; 2]; 2];
 #[derive(Clone, Copy)]
 pub struct Tile<'a> {
     pub rows: &'a [[i8; 4 * HALF]],
-    /// What [`own`](crate::bytes::quantize::own) makes of each row.
+    /// What [`own`](crate::bounds::bytes::quantize::own) makes of each row.
     pub own: &'a [f32],
     pub columns: &'a [Fours],
     pub norms: &'a [f32; LANES],
@@ -88,7 +88,7 @@ multiversion! {
 #[derive(Clone, Copy)]
 pub struct Strip<'a> {
     pub rows: &'a [[i8; 4 * HALF]],
-    /// What [`own`](crate::bytes::quantize::own) makes of each row, less the highest squared distance that is within reach: whole numbers.
+    /// What [`own`](crate::bounds::bytes::quantize::own) makes of each row, less the highest squared distance that is within reach: whole numbers.
     pub excess: &'a [f32],
     /// [`Fours`] of a panel.
     pub depth: usize,

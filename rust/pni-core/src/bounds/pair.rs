@@ -1,6 +1,6 @@
 //! One pair of rows, or one row and the mean, in float32, with bounds on what rounding did.
 
-use super::UNIT;
+use crate::bounds::UNIT;
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 
