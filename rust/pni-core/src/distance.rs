@@ -91,12 +91,6 @@ multiversion! {
     pub fn closest(row: &[f32], centers: &[f32], first: usize, best: &mut (f64, usize)) = closest_body
 }
 
-/// A float32 at least the root of a squared distance.
-pub(crate) fn root_above(squared: f64) -> f32 {
-    // float32 rounding is at most half of 1.2e-7 relative; the constant is for values that round to 0.
-    (squared.sqrt() * (1.0 + 2e-7)) as f32 + f32::MIN_POSITIVE
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

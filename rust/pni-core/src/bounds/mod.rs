@@ -1,10 +1,22 @@
 //! All arithmetic in low precision, and what it proves: float32 and bytes bound distances, and never decide.
+//!
+//! `BOUNDS.md` derives every constant. Whatever steers speed alone may be wrong without harm, and says so.
 
 pub(crate) mod bytes;
+pub(crate) mod center;
 pub(crate) mod lowest;
 pub(crate) mod pair;
 pub(crate) mod products;
 pub(crate) mod sketch;
 
-/// Unit of rounding of float32.
+/// Unit of rounding of float32 (BOUNDS.md, *Model*).
 pub(crate) const UNIT: f64 = f32::EPSILON as f64 / 2.0;
+
+/// What the conversion of a root to float32 takes, relative, and more (BOUNDS.md, *Roots*).
+const ROOT_ROUNDING: f64 = 2e-7;
+
+/// A float32 at least the root of a squared distance.
+pub(crate) fn root_above(squared: f64) -> f32 {
+    // The addend is for values that round to 0.
+    (squared.sqrt() * (1.0 + ROOT_ROUNDING)) as f32 + f32::MIN_POSITIVE
+}

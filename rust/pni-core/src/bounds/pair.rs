@@ -1,122 +1,93 @@
-//! One pair of rows, or one row and the mean, in float32, with bounds on what rounding did.
+//! The squared distance of two rows in float32, and what rounding can have done to it (BOUNDS.md, *Pairs*).
 
-use crate::bounds::UNIT;
-use crate::simd::lanes::Isa;
+use super::UNIT;
+use crate::Simd;
+use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 
-/// Sums of the float32 distance.
-const SUMS: usize = 64;
+/// Vectors of lanes that are added up side by side.
+const VECTORS: usize = 4;
 
-/// a·b + c, fused where the level can.
-#[inline(always)]
-pub fn fused<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
-    if I::FUSED { a.mul_add(b, c) } else { a * b + c }
-}
+/// Values that are added up side by side.
+const SUMS: usize = VECTORS * LANES;
 
-/// The lanes added in one fixed tree.
-#[inline(always)]
-fn total(mut sums: [f32; SUMS]) -> f32 {
-    let mut half = SUMS / 2;
-    while half > 0 {
-        for i in 0..half {
-            sums[i] += sums[i + half];
-        }
-        half /= 2;
-    }
-    sums[0]
-}
+/// Roundings of a term beside an addition for every [`SUMS`] values, and more: its difference (counted twice, as it is
+/// squared), its square, and the sums of the vectors, of what is left of a row, and of the lanes.
+const ROUNDINGS: usize = 16;
 
+/// The sum of the squares of what `a` and `b` differ by: off by at most a factor of 1 ± [`relative_error`], and by
+/// [`absolute_error`], or infinite.
 #[inline(always)]
-fn difference_body<I: Isa>(_: I, a: &[f32], b: &[f32]) -> f32 {
+pub fn squared<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f32 {
     let (a_blocks, a_rest) = a.as_chunks::<SUMS>();
     let (b_blocks, b_rest) = b.as_chunks::<SUMS>();
-    let mut sums = [0.0f32; SUMS];
-    for (x, y) in a_blocks.iter().zip(b_blocks) {
-        for i in 0..SUMS {
-            let difference = x[i] - y[i];
-            sums[i] = fused::<I>(difference, difference, sums[i]);
+    let mut sums = [isa.splat(0.0); VECTORS];
+    for (a, b) in a_blocks.iter().zip(b_blocks) {
+        let ((a, _), (b, _)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        for i in 0..VECTORS {
+            let difference = isa.sub(isa.load(&a[i]), isa.load(&b[i]));
+            sums[i] = isa.mul_add(difference, difference, sums[i]);
         }
     }
-    for (i, (x, y)) in a_rest.iter().zip(b_rest).enumerate() {
-        let difference = x - y;
-        sums[i] = fused::<I>(difference, difference, sums[i]);
+    let mut sum = isa.add(isa.add(sums[0], sums[1]), isa.add(sums[2], sums[3]));
+    let (a_vectors, a_rest) = a_rest.as_chunks::<LANES>();
+    let (b_vectors, b_rest) = b_rest.as_chunks::<LANES>();
+    for (a, b) in a_vectors.iter().zip(b_vectors) {
+        let difference = isa.sub(isa.load(a), isa.load(b));
+        sum = isa.mul_add(difference, difference, sum);
     }
-    total(sums)
+    if !a_rest.is_empty() {
+        let difference = isa.sub(isa.load_part(a_rest), isa.load_part(b_rest));
+        sum = isa.mul_add(difference, difference, sum);
+    }
+    isa.sum(sum)
 }
 
 multiversion! {
-    /// The squared distance in float32; off by at most a factor of 1 ± [`relative_error`] and by
-    /// [`absolute_error`], or infinity.
-    fn difference(a: &[f32], b: &[f32]) -> f32 = difference_body
+    fn measure(a: &[f32], b: &[f32]) -> f32 = squared
 }
 
-/// Relative error of [`difference`]: every difference, square and sum is of one sign and rounded once.
-fn relative_error(columns: usize) -> f64 {
-    (columns.div_ceil(SUMS) + 16) as f64 * UNIT
+/// Relative error of a sum of squares of so many differences: every difference, square and sum is of one sign and rounded
+/// once.
+pub fn relative_error(columns: usize) -> f64 {
+    (columns.div_ceil(SUMS) + ROUNDINGS) as f64 * UNIT
+}
+
+/// What underflow takes from such a sum: each square and sum less than the smallest normal number.
+pub fn absolute_error(columns: usize) -> f64 {
+    columns as f64 * f64::from(f32::MIN_POSITIVE)
 }
 
 /// Bounds on a squared distance, canonical or exact, from one pass in float32.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub struct PairBounds {
     relative: f64,
     absolute: f64,
 }
 
-impl Bounds {
+impl PairBounds {
     /// For rows of so many columns.
     pub fn new(columns: usize) -> Self {
         Self {
             relative: relative_error(columns),
-            // A square or sum that underflows is off by less than the smallest normal number.
-            absolute: columns as f64 * f64::from(f32::MIN_POSITIVE),
+            absolute: absolute_error(columns),
         }
     }
 
-    /// The least and the most that the squared distance of `a` and `b` can be.
+    /// The least and the most that the squared distance of `a` and `b` can be; the most is infinite where float32
+    /// overflows.
     #[inline]
-    pub fn of(&self, simd: crate::Simd, a: &[f32], b: &[f32]) -> (f64, f64) {
-        let squared = f64::from(difference(simd, a, b));
+    pub fn of(&self, simd: Simd, a: &[f32], b: &[f32]) -> (f64, f64) {
+        let squared = f64::from(measure(simd, a, b));
         let least = squared.min(f64::from(f32::MAX)) * (1.0 - self.relative) - self.absolute;
         (least, squared * (1.0 + self.relative) + self.absolute)
     }
 }
 
-#[inline(always)]
-fn center_body<I: Isa>(_: I, row: &[f32], mean: &[f32], scale: f32, out: &mut [f32]) -> f32 {
-    let (row, row_rest) = row.as_chunks::<SUMS>();
-    let (mean, mean_rest) = mean.as_chunks::<SUMS>();
-    let (out, out_rest) = out.as_chunks_mut::<SUMS>();
-    let mut sums = [0.0f32; SUMS];
-    for ((row, mean), out) in row.iter().zip(mean).zip(out) {
-        for i in 0..SUMS {
-            let value = row[i] * scale - mean[i];
-            out[i] = value;
-            sums[i] = fused::<I>(value, value, sums[i]);
-        }
-    }
-    for (i, ((row, mean), out)) in row_rest.iter().zip(mean_rest).zip(out_rest).enumerate() {
-        let value = row * scale - mean;
-        *out = value;
-        sums[i] = fused::<I>(value, value, sums[i]);
-    }
-    total(sums)
-}
-
-multiversion! {
-    /// Writes `row`·`scale` − `mean` and returns its squared length, off by at most [`norm_error`].
-    pub fn center(row: &[f32], mean: &[f32], scale: f32, out: &mut [f32]) -> f32 = center_body
-}
-
-/// Relative error of the squared length that [`center`] returns.
-pub fn norm_error(columns: usize) -> f64 {
-    relative_error(columns)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Simd;
-    use crate::distance::squared;
+    use crate::distance;
     use proptest::prelude::*;
 
     proptest! {
@@ -127,8 +98,8 @@ mod tests {
             let near = |p: &(f32, f32, bool)| if p.2 { p.0 * 1.000_01 } else { p.1 };
             let b: Vec<f32> = pairs.iter().map(|p| clean(near(p))).collect();
             for simd in Simd::available() {
-                let (least, most) = Bounds::new(a.len()).of(simd, &a, &b);
-                let exact = squared(simd, &a, &b);
+                let (least, most) = PairBounds::new(a.len()).of(simd, &a, &b);
+                let exact = distance::squared(simd, &a, &b);
                 prop_assert!(least <= exact && exact <= most, "{least} {exact} {most}");
             }
         }

@@ -2,9 +2,10 @@
 
 use super::centers::{Apart, Centers};
 use super::points::{Points, State};
-use crate::bounds::sketch::compare::{RELATIVE, affected, near};
-use crate::distance::root_above;
+use crate::bounds::sketch::compare::{horizon, near, reach};
 use crate::distance::squared_within;
+use crate::simd::lanes::Isa;
+use crate::simd::multiversion;
 use crate::threads::Team;
 use crate::{Result, Simd};
 
@@ -108,7 +109,7 @@ impl Hot {
         let mut doubts: Vec<Doubt> = Vec::new();
         for place in &self.places[..count] {
             let (i, point) = (*place as usize, self.points[*place as usize] as usize);
-            let reach = (root_above(self.best[i]) + points.slack[point] + slack) * (1.0 + RELATIVE);
+            let reach = reach(self.best[i], points.slack[point] + slack);
             if near(simd, points.sketch(point), sketch, reach) {
                 doubts.push(Doubt {
                     place: *place,
@@ -148,6 +149,19 @@ impl Hot {
     }
 }
 
-fn horizon(best: f64) -> f32 {
-    2.0 * root_above(best) * (1.0 + RELATIVE)
+#[inline(always)]
+fn affected_body<I: Isa>(_isa: I, apart: &Apart, nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize {
+    let mut count = 0;
+    for (i, (center, horizon)) in nearest.iter().zip(horizon).enumerate() {
+        out[count] = i as u32;
+        // NaN would count as unaffected; neither is ever NaN.
+        count += usize::from(apart.squared[*center as usize] <= apart.limit(*horizon));
+    }
+    count
+}
+
+multiversion! {
+    /// Places of the points whose nearest centre is not proved too far (`apart`) from the new centre; `out` must
+    /// be as long as `nearest`. Returns how many.
+    pub fn affected(apart: &Apart, nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize = affected_body
 }

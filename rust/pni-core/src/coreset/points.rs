@@ -111,11 +111,6 @@ impl<'a> Points<'a> {
         sample.fold(0.0, |most: f32, value| most.max(value.abs()))
     }
 
-    /// Those of all points.
-    pub fn sketches(&self) -> &[f32] {
-        &self.sketches[self.aligned..][..self.states.len() * self.map.width()]
-    }
-
     pub fn sketch(&self, point: usize) -> &[f32] {
         let width = self.map.width();
         &self.sketches[self.aligned + point * width..][..width]

@@ -1,16 +1,16 @@
 //! Tiles in plain Rust.
 
-use super::{GROUP, LANES, RUN, To};
+use super::{PANEL, RUN, TILE_ROWS, To};
 
 /// Two rows by eight columns at a time: as many sums as the smallest register file holds.
 #[allow(clippy::needless_pass_by_value)] // as the other levels, which write through it
-pub fn tile(rows: &[f32], panel: &[[f32; LANES]], base: &[f32; LANES], to: To<'_>) {
+pub fn tile(rows: &[f32], panel: &[[f32; PANEL]], base: &[f32; PANEL], to: To<'_>) {
     const WIDTH: usize = 8;
-    let (depth, stride) = (panel.len(), rows.len() / GROUP);
-    for pair in (0..GROUP).step_by(2) {
+    let (depth, stride) = (panel.len(), rows.len() / TILE_ROWS);
+    for pair in (0..TILE_ROWS).step_by(2) {
         let (first, second) = rows[pair * stride..][..2 * stride].split_at(stride);
         let mut out = [*base; 2];
-        for column in (0..LANES).step_by(WIDTH) {
+        for column in (0..PANEL).step_by(WIDTH) {
             let first = first[..depth].chunks(RUN);
             for ((first, second), panel) in first.zip(second[..depth].chunks(RUN)).zip(panel.chunks(RUN)) {
                 let mut sums = [[0.0f32; WIDTH]; 2];

@@ -1,47 +1,60 @@
-//! float32 arithmetic on sketches: it bounds distances, and never decides.
+//! float32 distances of sketches (BOUNDS.md, *Sketches compared*).
 
-use crate::coreset::centers::Apart;
+use crate::bounds::pair::squared;
+use crate::bounds::root_above;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 
-/// Centres in a block: one lane each.
-pub const BLOCK: usize = LANES;
-
 /// Leading components that are compared before the others.
-pub const LEAD: usize = 16;
+const LEAD: usize = 16;
 
-/// A relative error no sum of squares below exceeds: up to 64 terms, each rounded three times.
+/// A relative error that no sum of squares below exceeds: up to 64 terms, each rounded three times.
 pub const RELATIVE: f32 = 1e-5;
 
-/// What is lost to underflow in such a sum, at most.
-pub const ABSOLUTE: f32 = 1e-30;
+/// What a squared reach must be raised by: the error of the sum it is compared with, and of its own square.
+const DECISIVE: f32 = 4.0 * RELATIVE;
 
-#[inline(always)]
-pub fn difference_squared<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f32 {
-    let (a_blocks, a_rest) = a.as_chunks::<BLOCK>();
-    let (b_blocks, b_rest) = b.as_chunks::<BLOCK>();
-    let mut sums = isa.splat(0.0);
-    for (x, y) in a_blocks.iter().zip(b_blocks) {
-        let difference = isa.sub(isa.load(x), isa.load(y));
-        sums = isa.mul_add(difference, difference, sums);
-    }
-    if !a_rest.is_empty() {
-        let difference = isa.sub(isa.load_part(a_rest), isa.load_part(b_rest));
-        sums = isa.mul_add(difference, difference, sums);
-    }
-    isa.sum(sums)
-}
+/// What a root must be lowered by to be a lower bound.
+const LOWER: f32 = 4.0 * RELATIVE;
+
+/// What a distance must be raised by so that what [`LOWER`] took from its bound cannot bring it back.
+const FAR: f32 = 8.0 * RELATIVE;
+
+/// What a horizon must be raised by: the rounding of its root and of what it is compared with.
+const HORIZON: f32 = 2.0 * RELATIVE;
+
+/// What is lost to underflow in such a sum, at most.
+const ABSOLUTE: f32 = 1e-30;
+
+/// The same of its root: what a sum that was rounded up has too much.
+const ROOT_ABSOLUTE: f32 = 1e-15;
 
 /// What the squared distance of two sketches must exceed to prove the points farther apart than `reach`.
 #[inline(always)]
 pub fn decisive(reach: f32) -> f32 {
-    reach * reach * (1.0 + 4.0 * RELATIVE) + ABSOLUTE
+    reach * reach * (1.0 + DECISIVE) + ABSOLUTE
 }
+
+/// What the distance of two sketches must exceed to prove the points farther apart than the root of `squared`, where both
+/// slacks are `slack`: with what rounding it takes away.
+pub fn reach(squared: f64, slack: f32) -> f32 {
+    (root_above(squared) + slack) * (1.0 + RELATIVE)
+}
+
+/// A center farther than this from a point's own, which is at the root of `squared`, cannot be nearer to the point: by the
+/// triangle inequality twice the distance (Elkan 2003).
+pub fn horizon(squared: f64) -> f32 {
+    2.0 * root_above(squared) * (1.0 + HORIZON)
+}
+
+/// Of the centers that might be near enough to cover a point, those within this share of the farthest such are looked at:
+/// nearly all that do cover one (measured), and a fraction of all. Proves nothing and need not: BOUNDS.md, *Covers*.
+pub const COVER_SHARE: f32 = 0.55;
 
 #[inline(always)]
 fn near_body<I: Isa>(isa: I, sketch: &[f32], other: &[f32], reach: f32) -> bool {
     // False for NaN, which proves nothing.
-    let apart = difference_squared(isa, sketch, other) > decisive(reach);
+    let apart = squared(isa, sketch, other) > decisive(reach);
     !apart
 }
 
@@ -50,54 +63,11 @@ multiversion! {
     pub fn near(sketch: &[f32], other: &[f32], reach: f32) -> bool = near_body
 }
 
-/// The squared distance of two rows in float32, and its errors, relative and (of what is subnormal) absolute.
-#[inline(always)]
-fn single<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> (f32, f32, f32) {
-    let (a_blocks, a_rest) = a.as_chunks::<{ 2 * BLOCK }>();
-    let (b_blocks, b_rest) = b.as_chunks::<{ 2 * BLOCK }>();
-    let mut sums = [isa.splat(0.0); 2];
-    for (a, b) in a_blocks.iter().zip(b_blocks) {
-        let ((a, _), (b, _)) = (a.as_chunks::<BLOCK>(), b.as_chunks::<BLOCK>());
-        for i in 0..2 {
-            let difference = isa.sub(isa.load(&a[i]), isa.load(&b[i]));
-            sums[i] = isa.mul_add(difference, difference, sums[i]);
-        }
-    }
-    let squared = isa.sum(isa.add(sums[0], sums[1])) + difference_squared(isa, a_rest, b_rest);
-    // Every term is rounded three times, and each addition once: half of this is enough.
-    let relative = (16.0 + a.len() as f32 / 16.0) * f32::EPSILON;
-    (squared, relative, a.len() as f32 * f32::MIN_POSITIVE)
-}
-
-#[inline(always)]
-fn within_body<I: Isa>(isa: I, a: &[f32], b: &[f32], limit: f64) -> bool {
-    let (squared, relative, absolute) = single(isa, a, b);
-    // Where a square overflowed the sum proves nothing.
-    let apart = squared > limit as f32 * (1.0 + relative) + absolute && squared < f32::INFINITY;
-    !apart
-}
-
-multiversion! {
-    /// Whether two rows may be within `limit` (squared) of each other, by their float32 differences.
-    pub fn within(a: &[f32], b: &[f32], limit: f64) -> bool = within_body
-}
-
-#[inline(always)]
-fn at_most_body<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f64 {
-    let (squared, relative, absolute) = single(isa, a, b);
-    f64::from(squared) * (1.0 + f64::from(relative)) + f64::from(absolute)
-}
-
-multiversion! {
-    /// A value that the squared distance of two rows does not exceed, and is hardly below; infinite on overflow.
-    pub fn at_most(a: &[f32], b: &[f32]) -> f64 = at_most_body
-}
-
 #[inline(always)]
 fn blocks_body<I: Isa>(isa: I, sketch: &[f32], blocks: &[f32], limit: f32, out: &mut [f32]) {
     let width = sketch.len();
-    let (rows, _) = blocks.as_chunks::<BLOCK>();
-    let (out, _) = out.as_chunks_mut::<BLOCK>();
+    let (rows, _) = blocks.as_chunks::<LANES>();
+    let (out, _) = out.as_chunks_mut::<LANES>();
     let limit = isa.splat(limit);
     for (block, out) in rows.chunks_exact(width).zip(out) {
         let mut sums = isa.splat(0.0);
@@ -111,9 +81,9 @@ fn blocks_body<I: Isa>(isa: I, sketch: &[f32], blocks: &[f32], limit: f32, out: 
     }
 }
 
-/// Squared distances of some components to those of 16 centres, a row each.
+/// Squared distances of some components to those of 16 centers, a row each.
 #[inline(always)]
-fn compare<I: Isa>(isa: I, values: &[f32], rows: &[[f32; BLOCK]]) -> I::F {
+fn compare<I: Isa>(isa: I, values: &[f32], rows: &[[f32; LANES]]) -> I::F {
     let (mut even, mut odd) = (isa.splat(0.0), isa.splat(0.0));
     let (pairs, last) = values.as_chunks::<2>();
     let (row_pairs, last_row) = rows.as_chunks::<2>();
@@ -131,8 +101,8 @@ fn compare<I: Isa>(isa: I, values: &[f32], rows: &[[f32; BLOCK]]) -> I::F {
 }
 
 multiversion! {
-    /// Squared distances of one sketch to those of every centre in `blocks` (each `width` rows of one lane per
-    /// centre). Where a whole block is beyond `limit`, of the leading components only: still lower bounds.
+    /// Squared distances of one sketch to those of every center in `blocks` (each `width` rows of one lane per
+    /// center). Where a whole block is beyond `limit`, of the leading components only: still lower bounds.
     pub fn blocks(sketch: &[f32], blocks: &[f32], limit: f32, out: &mut [f32]) = blocks_body
 }
 
@@ -140,24 +110,37 @@ multiversion! {
 #[inline(always)]
 pub fn lower_bound(squared: f32, slack: f32) -> f32 {
     // A sum that underflowed is too small already; the constant is for one that was rounded up.
-    ((squared.sqrt() - 1e-15) * (1.0 - 4.0 * RELATIVE) - slack).max(0.0)
+    ((squared.sqrt() - ROOT_ABSOLUTE) * (1.0 - LOWER) - slack).max(0.0)
 }
 
-/// How near a centre must be to matter.
+/// How near a center must be to matter.
 #[derive(Clone, Copy)]
 pub struct Reach {
-    /// A squared distance of sketches beyond which it cannot, whatever the slack.
-    pub far: f32,
-    /// The slack of the centre that asks.
-    pub own: f32,
-    /// The distance up to which it is near.
-    pub near: f32,
+    /// What the distance of two sketches must exceed to prove a center beyond `near`, whatever its slack.
+    most: f32,
+    /// The slack of the center that asks.
+    own: f32,
+    /// The distance up to which a center is near.
+    near: f32,
+}
+
+impl Reach {
+    /// Up to `near` from a center of slack `own`, where no other has more than `most_slack`.
+    pub fn new(near: f32, own: f32, most_slack: f32) -> Self {
+        let most = (near + own + most_slack) * (1.0 + FAR) + ROOT_ABSOLUTE;
+        Self { most, own, near }
+    }
+
+    /// The same squared.
+    pub fn squared(&self) -> f32 {
+        self.most * self.most
+    }
 }
 
 /// Turns squared distances of sketches into lower bounds; a bit for each of those that are near.
 #[inline(always)]
-fn lower_block<I: Isa>(isa: I, reach: Reach, bounds: &mut [f32; BLOCK], slack: &[f32; BLOCK]) -> u32 {
-    if isa.above(isa.load(bounds), isa.splat(reach.far)) == 0xffff {
+fn lower_block<I: Isa>(isa: I, reach: Reach, bounds: &mut [f32; LANES], slack: &[f32; LANES]) -> u32 {
+    if isa.above(isa.load(bounds), isa.splat(reach.squared() * (1.0 + RELATIVE))) == 0xffff {
         bounds.fill(f32::MAX);
         return 0;
     }
@@ -176,12 +159,12 @@ fn lower_bounds_body<I: Isa>(
     bounds: &mut [f32],
     near: &mut Vec<u32>,
 ) {
-    let parts = bounds.chunks_mut(BLOCK).zip(slack.chunks(BLOCK)).enumerate();
+    let parts = bounds.chunks_mut(LANES).zip(slack.chunks(LANES)).enumerate();
     for (part, (bounds, slack)) in parts {
         let mut close = if let (Ok(bounds), Ok(slack)) = (bounds.try_into(), slack.try_into()) {
             lower_block(isa, reach, bounds, slack)
         } else {
-            let (mut padded, mut slacks) = ([f32::MAX; BLOCK], [0.0; BLOCK]);
+            let (mut padded, mut slacks) = ([f32::MAX; LANES], [0.0; LANES]);
             padded[..bounds.len()].copy_from_slice(bounds);
             slacks[..slack.len()].copy_from_slice(slack);
             let close = lower_block(isa, reach, &mut padded, &slacks);
@@ -189,15 +172,15 @@ fn lower_bounds_body<I: Isa>(
             close & ((1 << bounds.len()) - 1)
         };
         while close != 0 {
-            near.push((first + part * BLOCK) as u32 + close.trailing_zeros());
+            near.push((first + part * LANES) as u32 + close.trailing_zeros());
             close &= close - 1;
         }
     }
 }
 
 multiversion! {
-    /// Turns squared distances of sketches to the centres from `first` on into lower bounds of the distances, and adds the
-    /// centres that are near.
+    /// Turns squared distances of sketches to the centers from `first` on into lower bounds of the distances, and adds the
+    /// centers that are near.
     pub fn lower_bounds(
         reach: Reach,
         first: usize,
@@ -208,33 +191,16 @@ multiversion! {
 }
 
 #[inline(always)]
-fn sketches_apart_body<I: Isa>(isa: I, sketch: &[f32], sketches: &[f32], some: &[u32], out: &mut Vec<f32>) {
+fn squared_to_body<I: Isa>(isa: I, sketch: &[f32], sketches: &[f32], some: &[u32], out: &mut Vec<f32>) {
     let width = sketch.len();
     out.clear();
     out.extend(some.iter().map(|other| {
         let other = &sketches[*other as usize * width..][..width];
-        difference_squared(isa, sketch, other)
+        squared(isa, sketch, other)
     }));
 }
 
 multiversion! {
     /// Writes to `out` the squared distances of one sketch to `some` of others.
-    pub fn sketches_apart(sketch: &[f32], sketches: &[f32], some: &[u32], out: &mut Vec<f32>) = sketches_apart_body
-}
-
-#[inline(always)]
-fn affected_body<I: Isa>(_isa: I, apart: &Apart, nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize {
-    let mut count = 0;
-    for (i, (center, horizon)) in nearest.iter().zip(horizon).enumerate() {
-        out[count] = i as u32;
-        // NaN would count as unaffected; neither is ever NaN.
-        count += usize::from(apart.squared[*center as usize] <= apart.limit(*horizon));
-    }
-    count
-}
-
-multiversion! {
-    /// Places of the points whose nearest centre is not proved too far (`apart`) from the new centre; `out` must
-    /// be as long as `nearest`. Returns how many.
-    pub fn affected(apart: &Apart, nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize = affected_body
+    pub fn squared_to(sketch: &[f32], sketches: &[f32], some: &[u32], out: &mut Vec<f32>) = squared_to_body
 }

@@ -5,13 +5,13 @@ mod scores;
 mod sketched;
 
 use super::prepare::{Prepared, Way};
-use super::{Mask, PIECE, Sketched};
+use super::{Mask, PIECE};
 use crate::bounds::bytes::Narrowed;
-use crate::bounds::products::{GROUP, LANES, Products};
+use crate::bounds::products::{PANEL, Products, TILE_ROWS};
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::{Context, Matrix};
-use products::Centred;
+use products::Centered;
 use sketched::Own;
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
@@ -31,7 +31,7 @@ pub struct Scratch {
     buffer: Vec<f32>,
     block: Block,
     own: Own,
-    centred: Centred,
+    centered: Centered,
     scores: Scores,
 }
 
@@ -54,10 +54,6 @@ struct Answer {
 #[derive(Debug, Default)]
 struct Scores {
     products: Products,
-    /// Where all is known that bounds the answers, a bit for each column that may be one.
-    within: Vec<u32>,
-    /// The lowest of each row.
-    lowest: Vec<f32>,
     wanted: Vec<bool>,
     found: Narrowed,
 }
@@ -66,8 +62,6 @@ struct Scores {
 pub struct Worker<'a> {
     prepared: &'a Prepared<'a>,
     mask: Option<&'a Mask<'a>>,
-    /// The queries' sketches, where they are there already.
-    known: Option<Sketched<'a>>,
     context: &'a Context<'a>,
     queries: usize,
     panels: usize,
@@ -79,17 +73,15 @@ impl<'a> Worker<'a> {
     pub fn new(
         prepared: &'a Prepared<'a>,
         mask: Option<&'a Mask<'a>>,
-        known: Option<Sketched<'a>>,
         queries: usize,
         context: &'a Context<'a>,
     ) -> Self {
         Self {
             prepared,
             mask,
-            known,
             context,
             queries,
-            panels: prepared.count.div_ceil(LANES),
+            panels: prepared.count.div_ceil(PANEL),
             tried: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
         }
@@ -106,14 +98,10 @@ impl<'a> Worker<'a> {
         let width = self.prepared.width;
         let mut buffer = std::mem::take(&mut scratch.buffer);
         let rows = queries.load(first..first + found.len(), &mut buffer);
-        let bad = match self.known {
-            // Finite, or they would have none.
-            Some(_) => None,
-            None => first_not_finite(rows, width),
-        };
+        let bad = first_not_finite(rows, width);
         if bad.is_none() {
-            let scored = self.panels.min(SEGMENT) * LANES;
-            let step = (SCORES / scored / GROUP * GROUP).clamp(GROUP, PIECE);
+            let scored = self.panels.min(SEGMENT) * PANEL;
+            let step = (SCORES / scored / TILE_ROWS * TILE_ROWS).clamp(TILE_ROWS, PIECE);
             for (block, (rows, found)) in rows.chunks(step * width).zip(found.chunks_mut(step)).enumerate() {
                 self.block(rows, first + block * step, found, scratch);
             }
@@ -134,8 +122,8 @@ impl<'a> Worker<'a> {
         let count = found.len();
         let block = &mut scratch.block;
         block.answers.resize_with(count, Answer::default);
-        for (id, answer) in block.answers.iter_mut().enumerate() {
-            answer.most = self.known.map_or(f64::INFINITY, |known| (known.most)(first + id));
+        for answer in &mut block.answers {
+            answer.most = f64::INFINITY;
             answer.left.clear();
         }
         if let Some(mask) = self.mask {
@@ -153,7 +141,7 @@ impl<'a> Worker<'a> {
                 }
             }
             Way::Products(full) => self.products(full, rows, scratch),
-            Way::Sketches(sketches) => self.sketched(sketches, rows, first, scratch),
+            Way::Sketches(sketches) => self.sketched(sketches, rows, scratch),
         }
         let rows = rows.chunks_exact(self.prepared.width);
         for ((row, found), answer) in rows.zip(found).zip(&scratch.block.answers) {

@@ -1,7 +1,7 @@
 //! Scores of a block of queries, however they were made, and what of them can be an answer.
 
 use super::{Answer, Block, Scores, Worker};
-use crate::bounds::products::{GROUP, LANES};
+use crate::bounds::products::{PANEL, TILE_ROWS};
 use crate::search::filter::{collect, lowest};
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use std::ops::Range;
 #[derive(Clone, Copy)]
 pub(super) struct Scored<'a> {
     /// Of the columns from `first` on.
-    pub values: &'a [[f32; LANES]],
+    pub values: &'a [[f32; PANEL]],
     /// The lowest of each panel.
     pub lows: &'a [f32],
     /// The mask's bits; empty without a mask.
@@ -28,7 +28,7 @@ impl Worker<'_> {
     ) -> Option<&'a [bool]> {
         self.mask?;
         wanted.clear();
-        for ids in ids.chunks(GROUP) {
+        for ids in ids.chunks(TILE_ROWS) {
             let start = wanted.len();
             wanted.resize(start + range.len(), false);
             for id in ids {
@@ -75,7 +75,7 @@ impl Worker<'_> {
     /// The scores of query `id` in panels `range`, given the mask's `words`.
     pub(super) fn scored<'a>(
         &self,
-        values: &'a [[f32; LANES]],
+        values: &'a [[f32; PANEL]],
         lows: &'a [f32],
         id: usize,
         range: &Range<usize>,
@@ -85,7 +85,7 @@ impl Worker<'_> {
             Some(_) => &words[id * self.panels..][range.clone()],
             None => &[],
         };
-        let first = (range.start * LANES) as u32;
+        let first = (range.start * PANEL) as u32;
         Scored {
             values,
             lows,
@@ -149,9 +149,9 @@ impl Worker<'_> {
                 Some(_) => block.words[id * self.panels + panel],
                 None => u32::MAX,
             };
-            let columns = LANES.min(self.prepared.count - panel * LANES);
+            let columns = PANEL.min(self.prepared.count - panel * PANEL);
             for lane in (0..columns).filter(|lane| word >> lane & 1 == 1) {
-                self.look(row, (panel * LANES + lane) as u32, &mut block.answers[id]);
+                self.look(row, (panel * PANEL + lane) as u32, &mut block.answers[id]);
             }
         }
     }

@@ -1,11 +1,11 @@
-//! Bringing points up to date with the centres they have not seen.
+//! Bringing points up to date with the centers they have not seen.
 
-use super::cell::Cell;
-use super::centers::Centers;
-use super::pass::{Entry, Group, Pass, horizon_of};
-use super::plain::catch_up_plain;
+use super::cover::{Cell, Entry, Group, Pass, horizon_of};
+use super::links::Linked;
+use super::low_dimensional::catch_up_exactly;
 use super::points::{Points, State};
-use crate::bounds::bytes::lanes::GROUP;
+use crate::bounds::bytes::blocks::POINTS;
+use crate::bounds::sketch::compare::COVER_SHARE;
 use crate::simd::prefetch;
 use crate::threads::Team;
 use crate::{Result, Simd};
@@ -18,10 +18,6 @@ const BATCH: usize = 1 << 17;
 /// Points a thread takes at a time: enough to share the candidates of their cells, where there are enough for all.
 const PART: std::ops::RangeInclusive<usize> = 64..=1024;
 
-/// Of the centres that might be near enough to cover a point, those within this share of the farthest such are looked
-/// at: nearly all that do cover one (measured), and a fraction of all.
-pub const NEAR: f32 = 0.55;
-
 /// Finds points of `list` a centre nearer than `enough` (squared) among those they have not seen. A distance may come out a
 /// little too large, and where no centre is found one may still exist. Points that are their own sketches always find
 /// the nearest, exactly.
@@ -29,28 +25,28 @@ pub fn catch_up(
     points: &mut Points<'_>,
     list: &[u32],
     enough: f64,
-    centers: &Centers,
+    linked: Linked<'_>,
     simd: Simd,
     team: &Team<'_>,
 ) -> Result<()> {
     for list in list.chunks(BATCH) {
-        let mut entries = by_cell(points, list, centers.len(), team)?;
+        let mut entries = by_cell(points, list, linked.centers.len(), team)?;
         let shared: &Points<'_> = points;
         let part = (entries.len() / (16 * team.threads())).clamp(*PART.start(), *PART.end());
         team.each_chunk(&mut entries, part, |_, entries| {
-            if centers.exact() {
-                return catch_up_plain(entries, shared, centers, simd);
+            if linked.centers.are_sketches() {
+                return catch_up_exactly(entries, shared, linked, simd);
             }
             let mut scratch = Scratch::default();
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
                 members.sort_unstable_by_key(|entry| (entry.state.seen, entry.point));
             }
             let order: Vec<u32> = entries.iter().map(|entry| entry.point).collect();
-            let mut ahead = Ahead(order.chunks(GROUP));
+            let mut ahead = Ahead(order.chunks(POINTS));
             ahead.fetch(shared);
             ahead.fetch(shared);
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
-                catch_up_cell(members, enough, shared, centers, simd, &mut ahead, &mut scratch);
+                catch_up_cell(members, enough, shared, linked, simd, &mut ahead, &mut scratch);
             }
         })?;
         for entry in entries {
@@ -129,7 +125,7 @@ fn catch_up_cell(
     members: &mut [Entry],
     enough: f64,
     points: &Points<'_>,
-    centers: &Centers,
+    linked: Linked<'_>,
     simd: Simd,
     ahead: &mut Ahead<'_>,
     scratch: &mut Scratch,
@@ -140,10 +136,11 @@ fn catch_up_cell(
         groups: [group, last],
         row,
     } = scratch;
+    let centers = linked.centers;
     let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
     let horizon = horizon_of(members);
     let center = members[0].state.center as usize;
-    centers.candidates(simd, center, seen, NEAR * horizon, apart, &mut cell.candidates);
+    linked.candidates(simd, center, seen, COVER_SHARE * horizon, apart, &mut cell.candidates);
     if !cell.candidates.is_empty() {
         cell.lay(simd, center, seen, horizon, members.len(), centers);
         let pass = Pass {
@@ -155,10 +152,10 @@ fn catch_up_cell(
         };
         // The rows of a group arrive while the next one is aimed.
         last.members = 0..0;
-        let starts = (0..members.len()).step_by(GROUP).map(Some).chain([None]);
+        let starts = (0..members.len()).step_by(POINTS).map(Some).chain([None]);
         for start in starts {
             if let Some(start) = start {
-                group.members = start..(start + GROUP).min(members.len());
+                group.members = start..(start + POINTS).min(members.len());
                 ahead.fetch(points);
                 pass.aim_at_cover(members, group);
             }
