@@ -4,7 +4,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use pni_core::coreset::{Request, full_scan, greedy};
 use pni_core::{Context, Control, Matrix, Simd};
 
-/// Points around a few hundred centres with a decaying spectrum, from a fixed linear congruential generator.
+/// Points around a few hundred centers with a decaying spectrum, from a fixed linear congruential generator.
 fn points(rows: usize, cols: usize) -> Vec<f32> {
     let mut state = 1u64;
     let mut uniform = move || {

@@ -1,4 +1,4 @@
-//! greedy_coreset and the scan, with and without centres to start from, against the plain selection.
+//! greedy_coreset and the scan, with and without centers to start from, against the plain selection.
 
 #![no_main]
 

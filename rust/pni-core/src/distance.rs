@@ -47,14 +47,15 @@ multiversion! {
 
 #[inline(always)]
 fn squared_within_body<I: Isa>(isa: I, a: &[f32], b: &[f32], limit: f64) -> f64 {
-    const PART: usize = 8;
+    /// Blocks between two looks at the limit.
+    const BLOCKS: usize = 8;
     if a.len() <= SHORT {
         return short(a, b);
     }
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
     let mut sums = isa.zero();
-    for (x_part, y_part) in a_blocks.chunks(PART).zip(b_blocks.chunks(PART)) {
+    for (x_part, y_part) in a_blocks.chunks(BLOCKS).zip(b_blocks.chunks(BLOCKS)) {
         for (x, y) in x_part.iter().zip(y_part) {
             sums = isa.add_square(sums, isa.load(x), isa.load(y));
         }

@@ -1,4 +1,4 @@
-//! Masked nearest neighbour: `−log max_c p(Φ|c) T_τ(c|Ω)` up to λ (equations (1) to (5) of the paper).
+//! Masked nearest neighbor: `−log max_c p(Φ|c) T_τ(c|Ω)` up to λ (equations (1) to (5) of the paper).
 
 use crate::search::{Few, Mask, search};
 use crate::threads::Team;

@@ -1,4 +1,4 @@
-//! The nearest centre of every row, exactly.
+//! The nearest center of every row, exactly.
 
 pub use crate::search::Few;
 use crate::search::search;

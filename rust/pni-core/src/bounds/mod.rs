@@ -12,6 +12,9 @@ pub(crate) mod sketch;
 /// Unit of rounding of float32 (BOUNDS.md, *Model*).
 pub(crate) const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 
+/// Terms added up in one go before they join the total, which keeps the rounding error of long sums small.
+pub(crate) const RUN: usize = 128;
+
 /// What the conversion of a root to float32 takes, relative, and more (BOUNDS.md, *Roots*).
 const ROOT_ROUNDING: f64 = 2e-7;
 

@@ -10,16 +10,17 @@ use crate::simd::prefetch;
 use crate::threads::Team;
 use crate::{Result, Simd};
 use std::mem::swap;
+use std::ops::RangeInclusive;
 use std::slice::Chunks;
 
 /// Points at once: bounds the extra memory.
 const BATCH: usize = 1 << 17;
 
 /// Points a thread takes at a time: enough to share the candidates of their cells, where there are enough for all.
-const PART: std::ops::RangeInclusive<usize> = 64..=1024;
+const PARTS: RangeInclusive<usize> = 64..=1024;
 
-/// Finds points of `list` a centre nearer than `enough` (squared) among those they have not seen. A distance may come out a
-/// little too large, and where no centre is found one may still exist. Points that are their own sketches always find
+/// Finds points of `list` a center nearer than `enough` (squared) among those they have not seen. A distance may come out a
+/// little too large, and where no center is found one may still exist. Points that are their own sketches always find
 /// the nearest, exactly.
 pub fn catch_up(
     points: &mut Points<'_>,
@@ -32,7 +33,7 @@ pub fn catch_up(
     for list in list.chunks(BATCH) {
         let mut entries = by_cell(points, list, linked.centers.len(), team)?;
         let shared: &Points<'_> = points;
-        let part = (entries.len() / (16 * team.threads())).clamp(*PART.start(), *PART.end());
+        let part = (entries.len() / (16 * team.threads())).clamp(*PARTS.start(), *PARTS.end());
         team.each_chunk(&mut entries, part, |_, entries| {
             if linked.centers.are_sketches() {
                 return catch_up_exactly(entries, shared, linked, simd);
@@ -56,10 +57,10 @@ pub fn catch_up(
     Ok(())
 }
 
-/// The points of `list` that have not seen all `centers`, ordered by their nearest centre: neighbours in this order
+/// The points of `list` that have not seen all `centers`, ordered by their nearest center: neighbors in this order
 /// share candidates.
 fn by_cell(points: &Points<'_>, list: &[u32], centers: usize, team: &Team<'_>) -> Result<Vec<Entry>> {
-    const STEP: usize = 1 << 12;
+    const PART: usize = 1 << 12;
     let nothing = State {
         best: 0.0,
         center: 0,
@@ -73,8 +74,8 @@ fn by_cell(points: &Points<'_>, list: &[u32], centers: usize, team: &Team<'_>) -
         };
         list.len()
     ];
-    team.each_chunk(&mut entries, STEP, |part, entries| {
-        for (entry, point) in entries.iter_mut().zip(&list[part * STEP..]) {
+    team.each_chunk(&mut entries, PART, |part, entries| {
+        for (entry, point) in entries.iter_mut().zip(&list[part * PART..]) {
             *entry = Entry {
                 state: points.states[*point as usize],
                 point: *point,
@@ -120,7 +121,7 @@ struct Scratch {
     row: Vec<f32>,
 }
 
-/// Compares points with the same nearest centre.
+/// Compares points with the same nearest center.
 fn catch_up_cell(
     members: &mut [Entry],
     enough: f64,

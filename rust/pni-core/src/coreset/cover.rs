@@ -24,7 +24,7 @@ pub struct Entry {
     pub slack: f32,
 }
 
-/// No centre farther than this from theirs can be nearer to one of these points.
+/// No center farther than this from theirs can be nearer to one of these points.
 pub fn horizon_of(members: &[Entry]) -> f32 {
     let most = members.iter().map(|entry| entry.state.best).fold(0.0, f64::max);
     horizon(most)
@@ -36,13 +36,13 @@ const LAYING: usize = 32;
 /// A component of a point is rarely longer than so many times the root of the mean of their squares.
 const SPREAD: f32 = 2.8;
 
-/// The candidates of some points with the same nearest centre.
+/// The candidates of some points with the same nearest center.
 #[derive(Debug, Default)]
 pub struct Cell {
-    /// The centres to compare with.
+    /// The centers to compare with.
     pub candidates: Vec<u32>,
     blocks: ByteBlocks,
-    /// Where the candidates are all centres from here on, whose own lanes serve.
+    /// Where the candidates are all centers from here on, whose own lanes serve.
     first: Option<usize>,
     origin: Vec<f32>,
     /// Units of the bytes to one.
@@ -50,7 +50,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Lays out the candidates of `members` points, found within `horizon` of `center` among the centres from `seen`
+    /// Lays out the candidates of `members` points, found within `horizon` of `center` among the centers from `seen`
     /// on.
     pub fn lay(&mut self, simd: Simd, center: usize, seen: usize, horizon: f32, members: usize, centers: &Centers) {
         let first = seen / LANES * LANES;
@@ -72,7 +72,7 @@ impl Cell {
             }
             return;
         }
-        // A point is within half the horizon of its centre, and the more components share that, the less of each is cut
+        // A point is within half the horizon of its center, and the more components share that, the less of each is cut
         // off by finer units.
         let finer = ((centers.width() as f32).sqrt() / SPREAD).max(1.0);
         self.scale = f32::from(REACH) * 2.0 * finer / horizon.max(1e-30);
@@ -91,12 +91,12 @@ impl Cell {
             .map_or_else(|| self.blocks.from(0), |first| centers.byte_blocks().from(first))
     }
 
-    /// The lane, counted from lane `from`, of a centre that is not a candidate but lies among them.
+    /// The lane, counted from lane `from`, of a center that is not a candidate but lies among them.
     pub fn own_lane(&self, center: usize, from: usize) -> Option<usize> {
         self.first.and_then(|first| center.checked_sub(first + from))
     }
 
-    /// The first lane, a multiple of 16, that can matter to points that have seen the centres below `seen`.
+    /// The first lane, a multiple of 16, that can matter to points that have seen the centers below `seen`.
     pub fn first_lane(&self, seen: usize) -> usize {
         self.first.map_or(0, |first| (seen - first) / LANES * LANES)
     }
@@ -156,7 +156,7 @@ impl Pass<'_> {
         group.errors = [0, 1, 2, 3].map(|i: usize| bytes[i].error);
     }
 
-    /// The centres in the lanes of a group.
+    /// The centers in the lanes of a group.
     pub fn indices(&self, group: &Group) -> &[u32] {
         &self.cell.candidates[group.first..]
     }
@@ -170,7 +170,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Finds the centre that looks nearest to each point of a group, and asks for the rows.
+    /// Finds the center that looks nearest to each point of a group, and asks for the rows.
     pub fn aim_at_cover(&self, members: &[Entry], group: &mut Group) {
         let entries = &members[group.members.clone()];
         self.compare(entries, group);

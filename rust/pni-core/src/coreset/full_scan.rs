@@ -8,7 +8,7 @@ use crate::threads::Team;
 use crate::{Context, Matrix, Result};
 use std::sync::{Mutex, PoisonError};
 
-/// A row's nearest centre so far.
+/// A row's nearest center so far.
 #[derive(Clone, Copy)]
 struct Nearest {
     squared: f64,
@@ -86,7 +86,7 @@ pub fn full_scan(points: &Matrix<'_>, request: &Request<'_>, context: &Context<'
     })
 }
 
-/// Compares one centre with every row; returns the row now farthest that is not picked, the lowest among equals.
+/// Compares one center with every row; returns the row now farthest that is not picked, the lowest among equals.
 fn compare(
     points: &Matrix<'_>,
     center: &[f32],

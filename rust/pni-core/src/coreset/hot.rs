@@ -10,7 +10,7 @@ use crate::threads::Team;
 use crate::{Result, Simd};
 
 /// Values to compare from which on the work is shared among threads.
-const SHARE: usize = 1 << 17;
+const WORTH_SHARING: usize = 1 << 17;
 
 /// Points at or above a threshold, all up to date; any other point is below the threshold.
 #[derive(Debug, Default)]
@@ -18,13 +18,13 @@ pub struct Hot {
     points: Vec<u32>,
     centers: Vec<u32>,
     best: Vec<f64>,
-    /// At least twice the root of `best`: a pick farther from the point's centre leaves it alone.
+    /// At least twice the root of `best`: a pick farther from the point's center leaves it alone.
     horizon: Vec<f32>,
     threshold: f64,
     places: Vec<u32>,
 }
 
-/// A point's distance to the newest centre, to be found.
+/// A point's distance to the newest center, to be found.
 #[derive(Clone, Copy)]
 struct Doubt {
     place: u32,
@@ -93,7 +93,7 @@ impl Hot {
         points.states[point as usize] = state;
     }
 
-    /// Compares the hot points with the newest centre; `apart` is its distance to every centre.
+    /// Compares the hot points with the newest center; `apart` is its distance to every center.
     pub fn update(
         &mut self,
         points: &mut Points<'_>,
@@ -127,10 +127,10 @@ impl Hot {
                 doubt.squared = squared_within(simd, other, row, self.best[i]);
             }
         };
-        if doubts.len() * cols < SHARE {
+        if doubts.len() * cols < WORTH_SHARING {
             measure(&mut doubts);
         } else {
-            let part = (SHARE / 8 / cols).max(1);
+            let part = (WORTH_SHARING / 8 / cols).max(1);
             team.each_chunk(&mut doubts, part, |_, doubts| measure(doubts))?;
         }
         // From the last place down, so that dropping one does not move another.
@@ -161,7 +161,7 @@ fn affected_body<I: Isa>(_isa: I, apart: &Apart, nearest: &[u32], horizon: &[f32
 }
 
 multiversion! {
-    /// Places of the points whose nearest centre is not proved too far (`apart`) from the new centre; `out` must
+    /// Places of the points whose nearest center is not proved too far (`apart`) from the new center; `out` must
     /// be as long as `nearest`. Returns how many.
     pub fn affected(apart: &Apart, nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize = affected_body
 }

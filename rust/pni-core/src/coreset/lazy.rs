@@ -1,8 +1,8 @@
 //! Exact farthest-first selection that looks at few points and few of their distances.
 //!
-//! Every point keeps the distance to some centre near it: an upper bound. Points at or above a threshold are hot, know
-//! their nearest centre and see every pick at once; while one of them is left, no other point can be the farthest.
-//! When they run out the threshold is lowered, and just the points it then uncovers look for a nearer centre among
+//! Every point keeps the distance to some center near it: an upper bound. Points at or above a threshold are hot, know
+//! their nearest center and see every pick at once; while one of them is left, no other point can be the farthest.
+//! When they run out the threshold is lowered, and just the points it then uncovers look for a nearer center among
 //! those they missed. For all but one or two in a hundred there is one below the threshold; only the others must know
 //! their nearest.
 
@@ -26,7 +26,7 @@ struct Run<'a> {
     points: Points<'a>,
     centers: Centers,
     links: Links,
-    /// Of the newest centre.
+    /// Of the newest center.
     apart: Apart,
     hot: Hot,
     /// Hot points wanted, where a sixteenth of all is fewer.
@@ -94,7 +94,7 @@ pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, cont
         for (_, point) in &picks {
             picked[*point] = true;
         }
-        // Every point left is at distance 0 from a centre.
+        // Every point left is at distance 0 from a center.
         let left = (0..matrix.rows())
             .filter(|point| !picked[*point])
             .map(|point| (0.0, point));
@@ -114,7 +114,7 @@ pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, cont
 }
 
 impl Run<'_> {
-    /// Takes centres from elsewhere; the points have seen the first.
+    /// Takes centers from elsewhere; the points have seen the first.
     fn start_from(&mut self, initial: &Matrix<'_>) -> Result<()> {
         let (mut buffer, mut sketch, mut slack) = (Vec::new(), vec![0.0; self.points.map.width()], [0.0]);
         for row in 0..initial.rows() {
@@ -128,7 +128,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes a point the next centre; the very first one has been seen by all points.
+    /// Makes a point the next center; the very first one has been seen by all points.
     fn pick(&mut self, point: usize, best: f64) -> Result<()> {
         self.points.add_to(self.simd, point, &mut self.centers);
         let newest = self.centers.len() - 1;
@@ -205,7 +205,7 @@ impl Run<'_> {
         Ok(parts.concat())
     }
 
-    /// Finds the nearest centre of every point, once the centres to assign to are there.
+    /// Finds the nearest center of every point, once the centers to assign to are there.
     fn finish_assignment(&mut self) -> Result<()> {
         if self.assign.is_none() || self.assignment.is_some() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The later centres that may matter to the points of a centre.
+//! The later centers that may matter to the points of a center.
 
 use super::centers::{Apart, Centers};
 use crate::bounds::lowest::lanes_up_to;
@@ -8,37 +8,37 @@ use crate::threads::Team;
 use crate::{Result, Simd};
 use std::ops::Range;
 
-/// Links kept in all; beyond, distances between centres are bounded anew where they are needed.
+/// Links kept in all; beyond, distances between centers are bounded anew where they are needed.
 const LINKS: usize = 4 << 20;
 
-/// Centres whose links a thread adds at a time, at most.
+/// Centers whose links a thread adds at a time, at most.
 const PART: usize = 1024;
 
-/// A later centre that may be nearer to the points of a cell than the cell's own.
+/// A later center that may be nearer to the points of a cell than the cell's own.
 #[derive(Debug, Clone, Copy)]
 struct Link {
-    /// At most the distance between the two centres.
+    /// At most the distance between the two centers.
     bound: f32,
-    /// The later centre.
+    /// The later center.
     index: u32,
 }
 
-/// Which centres are near each other.
+/// Which centers are near each other.
 #[derive(Debug)]
 pub struct Links {
-    /// For each centre the later ones that may be nearer to points of its own.
+    /// For each center the later ones that may be nearer to points of its own.
     of: Vec<Vec<Link>>,
-    /// Centres near most of those before them, ascending: not in the links, they count as near every one.
+    /// Centers near most of those before them, ascending: not in the links, they count as near every one.
     everywhere: Vec<u32>,
     /// Links to be added.
     new: Vec<New>,
-    /// Centres from here to `to` are linked wherever they matter.
+    /// Centers from here to `to` are linked wherever they matter.
     from: usize,
     to: usize,
     stored: usize,
 }
 
-/// A centre that is to be linked to some before it.
+/// A center that is to be linked to some before it.
 #[derive(Debug)]
 struct New {
     index: u32,
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::{Context, Control};
 
-    /// Centres on a line, of `cols` equal values, the odd ones with some slack; from `from` on linked within twice `radius`.
+    /// Centers on a line, of `cols` equal values, the odd ones with some slack; from `from` on linked within twice `radius`.
     fn line(cols: usize, from: usize, stored: usize, radius: f32) -> (Centers, Links) {
         let simd = Simd::best();
         let mut centers = Centers::new(cols, 1, 100.0);
@@ -257,11 +257,11 @@ mod tests {
                 let expected: Vec<u32> = (seen..100).filter(near).map(|i| i as u32).collect();
                 for cols in [1, 2] {
                     assert_eq!(find(&line(cols, 0, 0, 10.0), center, seen), expected);
-                    // No room for links from the start, or from some centre on; centres that came without.
+                    // No room for links from the start, or from some center on; centers that came without.
                     assert_eq!(find(&line(cols, 0, LINKS, 10.0), center, seen), expected);
                     assert_eq!(find(&line(cols, 0, LINKS - 300, 10.0), center, seen), expected);
                     assert_eq!(find(&line(cols, 60, 0, 10.0), center, seen), expected);
-                    // Near every other centre: all of them count.
+                    // Near every other center: all of them count.
                     let all: Vec<u32> = (seen as u32..100).collect();
                     assert_eq!(find(&line(cols, 0, 0, 50.0), center, seen), all);
                 }

@@ -9,7 +9,7 @@ use crate::Simd;
 use crate::simd::lanes::LANES;
 use crate::simd::prefetch;
 
-/// Compares points, ordered by their nearest centre, with the centres they have not seen.
+/// Compares points, ordered by their nearest center, with the centers they have not seen.
 pub fn catch_up_exactly(entries: &mut [Entry], points: &Points<'_>, linked: Linked<'_>, simd: Simd) {
     let centers = linked.centers;
     for entry in &*entries {

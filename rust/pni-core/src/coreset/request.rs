@@ -7,11 +7,11 @@ use crate::{Error, Matrix, Result};
 pub struct Request<'a> {
     /// How many rows to pick.
     pub size: usize,
-    /// The first pick where there are no `initial` centres.
+    /// The first pick where there are no `initial` centers.
     pub start: usize,
-    /// Centres already chosen elsewhere; the first pick is then the row farthest from them.
+    /// Centers already chosen elsewhere; the first pick is then the row farthest from them.
     pub initial: Option<Matrix<'a>>,
-    /// Also find the nearest of the first so many centres (`initial` first, then the picks) for every row.
+    /// Also find the nearest of the first so many centers (`initial` first, then the picks) for every row.
     pub assign: Option<usize>,
 }
 
@@ -49,16 +49,16 @@ impl Request<'_> {
 pub struct Coreset {
     /// Rows in the order they were picked.
     pub indices: Vec<i64>,
-    /// Distance of each pick to the centres before it; infinity for the first of all.
+    /// Distance of each pick to the centers before it; infinity for the first of all.
     pub radii: Vec<f32>,
-    /// The nearest of the first `assign` centres, when asked for.
+    /// The nearest of the first `assign` centers, when asked for.
     pub assignment: Option<Assignment>,
 }
 
-/// Nearest centres of all rows.
+/// Nearest centers of all rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignment {
-    /// Index of the nearest centre, the earliest among equals.
+    /// Index of the nearest center, the earliest among equals.
     pub labels: Vec<i64>,
     /// Distance to it.
     pub distances: Vec<f32>,

@@ -15,7 +15,7 @@ use crate::threads::Team;
 /// Points a thread takes at a time.
 const PART: usize = 16;
 
-/// For each point of `list`, finds a centre nearer than `enough` (squared) or, where there is none, the nearest.
+/// For each point of `list`, finds a center nearer than `enough` (squared) or, where there is none, the nearest.
 pub fn settle(
     points: &mut Points<'_>,
     list: &[u32],
@@ -49,7 +49,7 @@ pub fn settle(
             for (point, state) in left {
                 let one = One::new(*point, shared.slack[*point], shared, centers, simd, &mut buffer);
                 one.bound(state, centers.blocks(), &mut bounds);
-                // Lanes without a centre, and the point's own.
+                // Lanes without a center, and the point's own.
                 bounds[centers.len()..].fill(f32::INFINITY);
                 bounds[state.center as usize] = f32::INFINITY;
                 one.find(enough, state, &mut bounds, |lane| lane as u32);
@@ -71,7 +71,7 @@ struct Scratch {
     row: Vec<f32>,
 }
 
-/// Settles up to four points: bytes leave few centres to be looked at more closely.
+/// Settles up to four points: bytes leave few centers to be looked at more closely.
 fn by_bytes(
     group: &mut [&mut (usize, State)],
     enough: f64,
@@ -109,15 +109,15 @@ fn by_bytes(
         squared[nearest] = f32::INFINITY;
         listed.clear();
         lanes_up_to(simd, squared, limit(state), listed);
-        // Lanes without a centre are within an infinite limit.
+        // Lanes without a center are within an infinite limit.
         listed.truncate(listed.partition_point(|lane| (*lane as usize) < centers.len()));
         one.bound_some(listed, bounds);
         one.find(enough, state, bounds, |lane| listed[lane]);
     }
 }
 
-/// Centres that are looked for by their bound, the nearest first, before all others are gone through.
-const FIRST: usize = 6;
+/// Centers that are looked for by their bound, the nearest first, before all others are gone through.
+const NEAREST_FIRST: usize = 6;
 
 /// A point, and what it is compared with.
 pub struct One<'a> {
@@ -147,26 +147,26 @@ impl<'a> One<'a> {
         }
     }
 
-    /// Writes to `bounds` what the sketches say of the squared distances to the centres in `lanes` (as in
+    /// Writes to `bounds` what the sketches say of the squared distances to the centers in `lanes` (as in
     /// [`blocks`]).
     pub fn bound(&self, state: &State, lanes: &[f32], bounds: &mut Vec<f32>) {
         bounds.resize(lanes.len() / self.sketch.len(), 0.0);
         blocks(self.simd, self.sketch, lanes, self.limit(state), bounds);
     }
 
-    /// The same of `some` centres; what follows them is infinite.
+    /// The same of `some` centers; what follows them is infinite.
     pub fn bound_some(&self, some: &[u32], bounds: &mut Vec<f32>) {
         squared_to(self.simd, self.sketch, self.centers.sketches(), some, bounds);
         bounds.resize(some.len().next_multiple_of(LANES), f32::INFINITY);
     }
 
-    /// Lowers `state` to the nearest centre, or to one nearer than `enough` (squared). `index` says which centre has the
+    /// Lowers `state` to the nearest center, or to one nearer than `enough` (squared). `index` says which center has the
     /// bound in a lane; lanes whose bound is infinite are passed over.
     pub fn find(&self, enough: f64, state: &mut State, bounds: &mut [f32], index: impl Fn(usize) -> u32) {
         if bounds.is_empty() {
             return;
         }
-        for _ in 0..FIRST {
+        for _ in 0..NEAREST_FIRST {
             let lane = lowest_lane(self.simd, bounds);
             if bounds[lane] > self.limit(state) || bounds[lane] == f32::INFINITY {
                 return;
@@ -189,12 +189,12 @@ impl<'a> One<'a> {
         }
     }
 
-    /// What a bound must exceed to prove a centre no nearer.
+    /// What a bound must exceed to prove a center no nearer.
     fn limit(&self, state: &State) -> f32 {
         decisive(reach(state.best, self.slack + self.centers.most_slack()))
     }
 
-    /// Lowers `state` to a centre that is nearer.
+    /// Lowers `state` to a center that is nearer.
     pub fn measure(&self, index: u32, state: &mut State) {
         let other = self.centers.row(index as usize);
         // Of few dimensions the bound has said it all.

@@ -19,7 +19,7 @@ use crate::{Context, Error, Matrix, Result};
 use prepare::{Prepared, Way};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use worker::{Scratch, Worker};
+use worker::{PART, Scratch, Worker};
 
 pub(crate) use mask::Mask;
 
@@ -51,9 +51,6 @@ impl Few {
 
 /// Rows that directions are made from: this many for one image, up to four times as many where that is soon repaid.
 const BASIS_ROWS: usize = 256;
-
-/// Rows that are one piece of work.
-const PIECE: usize = 64;
 
 /// For every query the squared canonical distance to its nearest target, and that one's row (the lowest among
 /// equals): infinity and −1 where `mask` allows none.
@@ -98,14 +95,14 @@ fn run(
     let mut found = vec![(f64::INFINITY, -1); queries.rows()];
     let bad = AtomicUsize::new(usize::MAX);
     let idle: Mutex<Vec<Scratch>> = Mutex::default();
-    team.each_chunk(&mut found, PIECE, |piece, found| {
-        // Pieces are handed out in order, so no row before a bad one is left out.
+    team.each_chunk(&mut found, PART, |part, found| {
+        // Parts are handed out in order, so no row before a bad one is left out.
         if bad.load(Ordering::Relaxed) != usize::MAX {
             return;
         }
         let own = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut scratch = own.unwrap_or_default();
-        if let Some(row) = worker.piece(queries, piece * PIECE, found, &mut scratch) {
+        if let Some(row) = worker.part(queries, part * PART, found, &mut scratch) {
             bad.fetch_min(row, Ordering::Relaxed);
         }
         idle.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);

@@ -11,8 +11,8 @@ use crate::threads::Team;
 use crate::{Result, Simd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Targets whose sketches are made together.
-const STEP: usize = 48;
+/// Targets whose sketches a thread makes at a time.
+const PART: usize = 48;
 
 /// Slack of a sketch, in medians of all, beyond which its column is left in doubt.
 const OUTLYING: f32 = 8.0;
@@ -172,9 +172,9 @@ impl<'a> Prepared<'a> {
     /// The targets' sketches and slacks, in the targets' order.
     fn sketch(&self, basis: &Basis, simd: Simd, team: &Team<'_>) -> Result<(Vec<f32>, Vec<f32>)> {
         let (mut sketches, mut slack) = (vec![0.0; self.count * WIDTH], vec![0.0; self.count]);
-        let parts = sketches.chunks_mut(STEP * WIDTH).zip(slack.chunks_mut(STEP));
+        let parts = sketches.chunks_mut(PART * WIDTH).zip(slack.chunks_mut(PART));
         let parts: Vec<_> = parts
-            .zip(self.targets.chunks(STEP * self.width))
+            .zip(self.targets.chunks(PART * self.width))
             .map(Mutex::new)
             .collect();
         team.each(parts.len(), |part| {

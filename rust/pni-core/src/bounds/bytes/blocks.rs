@@ -8,7 +8,7 @@ use crate::bounds::bytes::quantize::{OFFSET, norm, offset_norm, quantize, square
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 
-/// SketchBytes of a sketch, at most.
+/// Bytes of a sketch, at most.
 pub const LONGEST_SKETCH: usize = 32;
 
 /// Points that are compared together.
@@ -43,7 +43,7 @@ impl SketchBytes {
 /// The bytes of some centers, sixteen side by side.
 #[derive(Debug, Default)]
 pub struct ByteBlocks {
-    /// SketchBytes of a center: a multiple of 4.
+    /// Bytes of a center: a multiple of 4.
     stride: usize,
     len: usize,
     /// For each block of 16 centers, four bytes of each in turn, plus 64.

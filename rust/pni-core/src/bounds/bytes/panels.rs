@@ -13,11 +13,11 @@ use std::ops::Range;
 pub const LONGEST_ROW: usize = 1 << 11;
 
 /// More than what rounding takes from a limit, relative (BOUNDS.md, *Panels of bytes*).
-const LIMIT_ROUNDING: f32 = 1.000_01;
+pub const LIMIT_ROUNDING: f32 = 1.000_01;
 
 /// What float32 may take from a squared distance, in squared units, for each value of a row: sums beyond 2²⁴ are rounded
 /// (BOUNDS.md, *Panels of bytes*).
-const VALUE_ROUNDING: f32 = 0.01;
+pub const VALUE_ROUNDING: f32 = 0.01;
 
 /// The bytes of all columns, [`PANEL`] side by side.
 #[derive(Debug)]

@@ -57,8 +57,8 @@ fn quantize_block<I: Isa>(
     for ((unit, value), origin) in units.iter_mut().zip(values).zip(origin) {
         // `clamp` would keep NaN; f32::max gives −63.
         #[allow(clippy::manual_clamp)]
-        let within = ((value - origin) * scale).max(-most).min(most);
-        *unit = within;
+        let cut = ((value - origin) * scale).max(-most).min(most);
+        *unit = cut;
     }
     let whole = units.map(f32::round_ties_even);
     for (out, whole) in out.iter_mut().zip(whole) {

@@ -17,8 +17,8 @@ const SPREAD: f32 = 3.5;
 /// Rows that are asked what is typical, at most.
 const TYPICAL_ROWS: usize = 256;
 
-/// Rows that are made one after the other.
-const STEP: usize = 64;
+/// Rows a thread takes at a time.
+const PART: usize = 64;
 
 /// Pieces whose squares are added up in 32 bits: four of at most 126² to a lane and piece.
 const TOGETHER: usize = 1 << 12;
@@ -71,12 +71,12 @@ impl RowBytes {
         let typical = typical[typical.len() / 2].clamp(1e-30, 1e30);
         let scale = f32::from(REACH) / (SPREAD * typical);
         let (mut values, mut errors) = (vec![[0; PIECE]; count * pieces], vec![0.0; count]);
-        let parts = values.chunks_mut(STEP * pieces).zip(errors.chunks_mut(STEP));
+        let parts = values.chunks_mut(PART * pieces).zip(errors.chunks_mut(PART));
         let parts: Vec<_> = parts.map(Mutex::new).collect();
         team.each(parts.len(), |part| {
             let (values, errors) = &mut *parts[part].lock().unwrap_or_else(PoisonError::into_inner);
             for (i, (bytes, error)) in values.chunks_exact_mut(pieces).zip(&mut **errors).enumerate() {
-                *error = quantize(simd, row(part * STEP + i), &origin, scale, bytes.as_flattened_mut());
+                *error = quantize(simd, row(part * PART + i), &origin, scale, bytes.as_flattened_mut());
             }
         })?;
         drop(parts);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     proptest! {
-        /// No centre within the distance is ever ruled out, whatever is cut off or far from the origin.
+        /// No center within the distance is ever ruled out, whatever is cut off or far from the origin.
         #[test]
         fn what_is_near_stays(
             width in 1usize..300,

@@ -8,14 +8,13 @@ pub(crate) mod space;
 mod x86;
 
 use crate::Simd;
+use crate::bounds::{RUN, UNIT};
 use std::ops::Range;
 
 /// Columns of a panel.
 pub const PANEL: usize = 32;
 /// Rows of a tile.
 pub const TILE_ROWS: usize = 8;
-/// Terms added up in one go before they join the total, which keeps the rounding error of long sums small.
-pub const RUN: usize = 128;
 
 /// Columns in groups of [`PANEL`]: for each panel `depth` × [`PANEL`] values, and one addend per column.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl Panels {
 
 /// The largest factor by which a product of `depth` terms, in units of both lengths, can be off.
 pub fn rounding(depth: usize) -> f64 {
-    (RUN.min(depth) + depth.div_ceil(RUN) + 4) as f64 * crate::bounds::UNIT
+    (RUN.min(depth) + depth.div_ceil(RUN) + 4) as f64 * UNIT
 }
 
 /// Rows of equal length, `stride` values apart; whole groups of [`TILE_ROWS`].

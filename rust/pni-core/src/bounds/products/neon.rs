@@ -1,6 +1,7 @@
 //! Tiles with NEON: four rows by sixteen columns at a time, whose sums take half of the 32 registers.
 
-use super::{PANEL, RUN, TILE_ROWS, To};
+use super::{PANEL, TILE_ROWS, To};
+use crate::bounds::RUN;
 use crate::simd::lanes::{self, Isa};
 use crate::simd::neon::Neon;
 

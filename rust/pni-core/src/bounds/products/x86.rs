@@ -1,6 +1,7 @@
 //! Tiles with AVX2 and with AVX-512.
 
-use super::{PANEL, RUN, TILE_ROWS, To};
+use super::{PANEL, TILE_ROWS, To};
+use crate::bounds::RUN;
 use crate::simd::x86::lowest8;
 use std::arch::x86_64::{
     _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_min_ps, _mm256_set1_ps, _mm256_setzero_ps,

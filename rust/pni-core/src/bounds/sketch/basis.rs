@@ -1,5 +1,6 @@
 //! Principal directions of the data, from a fixed sample of its rows by subspace iteration.
 
+use crate::bounds::RUN;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 use crate::threads::Team;
@@ -10,9 +11,6 @@ pub const WIDTH: usize = 32;
 
 /// Rounds of subspace iteration: the directions only steer speed.
 const ROUNDS: usize = 2;
-
-/// Terms that are added up in float32 before the sum starts anew; keeps rounding errors small.
-const RUN: usize = 128;
 
 /// More than the rounding of the skew takes (BOUNDS.md, *Slack of a sketch*).
 const SKEW_ROUNDING: f32 = 1.01;
@@ -75,7 +73,7 @@ fn project_vectors<I: Isa, const VECTORS: usize>(isa: I, rows: &[f32], cols: usi
 }
 
 multiversion! {
-    /// `out` (rows, WIDTH) = centred rows times `vectors`.
+    /// `out` (rows, WIDTH) = centerd rows times `vectors`.
     pub fn project(rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) = project_body
 }
 

@@ -4,8 +4,8 @@ mod products;
 mod scores;
 mod sketched;
 
+use super::mask::Mask;
 use super::prepare::{Prepared, Way};
-use super::{Mask, PIECE};
 use crate::bounds::bytes::Narrowed;
 use crate::bounds::products::{PANEL, Products, TILE_ROWS};
 use crate::distance::squared;
@@ -16,6 +16,8 @@ use sketched::Own;
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 
+/// Queries a thread takes at a time.
+pub const PART: usize = 64;
 /// Panels whose scores are held at a time.
 const SEGMENT: usize = 256;
 /// Scores held at a time, of all rows: they stay in the second cache.
@@ -25,7 +27,7 @@ const PAIR_COST: usize = 6;
 /// Queries after which sketches are judged.
 const TRIAL: usize = 256;
 
-/// What one thread works with, kept from piece to piece.
+/// What one thread works with, kept from part to part.
 #[derive(Debug, Default)]
 pub struct Scratch {
     buffer: Vec<f32>,
@@ -88,7 +90,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Answers the queries from `first` on into `found`, or returns the first row that is not finite.
-    pub fn piece(
+    pub fn part(
         &self,
         queries: &Matrix<'_>,
         first: usize,
@@ -101,7 +103,7 @@ impl<'a> Worker<'a> {
         let bad = first_not_finite(rows, width);
         if bad.is_none() {
             let scored = self.panels.min(SEGMENT) * PANEL;
-            let step = (SCORES / scored / TILE_ROWS * TILE_ROWS).clamp(TILE_ROWS, PIECE);
+            let step = (SCORES / scored / TILE_ROWS * TILE_ROWS).clamp(TILE_ROWS, PART);
             for (block, (rows, found)) in rows.chunks(step * width).zip(found.chunks_mut(step)).enumerate() {
                 self.block(rows, first + block * step, found, scratch);
             }

@@ -59,7 +59,7 @@ impl Worker<'_> {
             let limit = |most| limit(place, most);
             let scored = self.scored(values, lows, *id, range, &block.words);
             let answer = &mut block.answers[*id];
-            let Some(probe) = self.within(row, scored, limit, answer, found) else {
+            let Some(probe) = self.candidates(row, scored, limit, answer, found) else {
                 continue;
             };
             let score = |column: u32| values.as_flattened()[(column - scored.first) as usize];
@@ -96,7 +96,7 @@ impl Worker<'_> {
 
     /// Looks at the column of the lowest score, then writes to `found` the columns that can still be the answer: those of
     /// scores at most `limit` of its squared distance. Returns the column it looked at; none where nothing can be.
-    pub(super) fn within(
+    pub(super) fn candidates(
         &self,
         row: &[f32],
         scored: Scored<'_>,

@@ -82,7 +82,7 @@ impl Worker<'_> {
             let scored = self.scored(values, lows, id, range, &block.words);
             let answer = &mut block.answers[id];
             let limit = |most| sketches.limit(short, id, most);
-            let Some(probe) = self.within(row, scored, limit, answer, &mut found.rows) else {
+            let Some(probe) = self.candidates(row, scored, limit, answer, &mut found.rows) else {
                 continue;
             };
             let panels = match scored.words {
