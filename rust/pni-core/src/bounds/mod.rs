@@ -4,6 +4,8 @@
 
 pub(crate) mod bytes;
 pub(crate) mod center;
+#[cfg(test)]
+mod edges;
 pub(crate) mod lowest;
 pub(crate) mod pair;
 pub(crate) mod products;
