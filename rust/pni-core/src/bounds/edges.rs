@@ -20,6 +20,8 @@ use crate::simd::lanes::LANES;
 use crate::threads::Team;
 use crate::{Context, Control, Matrix, Simd};
 use half::f16;
+use std::fs;
+use std::path::Path;
 
 /// A square that is half a unit in the last place of 1, 2⁻²⁴: added to 1 in float32 it is lost.
 const LOST: f32 = 1.0 / 4096.0;
@@ -630,16 +632,15 @@ fn bytes_know_their_error() {
         }
         // Half a unit, beside which everything else in its lane is lost: a fifth of what `SUM_ROUNDING` and a rounding for every
         // 16 values allow.
-        let value = |i: usize| {
-            if i == 0 {
-                0.5
-            } else {
-                f32::from(i % LANES == 0) * LOST / 2.0
-            }
+        let value = |i: usize| match i {
+            0 => 0.5,
+            _ if i.is_multiple_of(LANES) => LOST / 2.0,
+            _ => 0.0,
         };
-        let (values, mut bytes) = ((0..5000).map(value).collect::<Vec<_>>(), vec![0; 5000]);
-        let error = f64::from(quantize(simd, &values, &[0.0; 5000], 1.0, &mut bytes));
-        let exact = missed(&values, &[0.0; 5000], 1.0, &bytes);
+        let values: Vec<f32> = (0..5000).map(value).collect();
+        let (origin, mut bytes) = (vec![0.0; values.len()], vec![0; values.len()]);
+        let error = f64::from(quantize(simd, &values, &origin, 1.0, &mut bytes));
+        let exact = missed(&values, &origin, 1.0, &bytes);
         assert!(
             exact <= error && exact - 0.5 >= 0.18 * (error - 0.5),
             "{simd} {exact} {error}"
@@ -882,4 +883,42 @@ fn float16_is_read_exactly() {
         };
         assert_eq!(f64::from(read), sign * value);
     }
+}
+
+/// The names of the constants that a source file declares.
+fn constants(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let line = line
+            .strip_prefix("pub(crate) ")
+            .or(line.strip_prefix("pub "))
+            .unwrap_or(line);
+        let name = line.strip_prefix("const ")?.split_once(':')?.0;
+        name.bytes()
+            .all(|c| c.is_ascii_uppercase() || c == b'_')
+            .then_some(name)
+    })
+}
+
+/// Every constant of the code that bounds, and of what uses it, has its place in `BOUNDS.md`: a proof or tuning.
+#[test]
+fn every_constant_is_accounted_for() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = ["bounds", "coreset", "search"].map(|name| sources.join(name)).to_vec();
+    let page = include_str!("BOUNDS.md");
+    let mut count = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("edges.rs") {
+                for name in constants(&fs::read_to_string(&path).unwrap()) {
+                    assert!(page.contains(&format!("`{name}`")), "{name} of {}", path.display());
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 60, "{count}");
 }
