@@ -12,7 +12,7 @@ const VECTORS: usize = 4;
 const SUMS: usize = VECTORS * LANES;
 
 /// Roundings of a term beside an addition for every [`SUMS`] values, and more: its difference (counted twice, as it is
-/// squared), its square, and the sums of the vectors, of what is left of a row, and of the lanes.
+/// squared), its square, and the sums of the vectors, of what is left of a row, and of the lanes (BOUNDS.md, *Pairs*).
 const ROUNDINGS: usize = 16;
 
 /// The sum of the squares of what `a` and `b` differ by: off by at most a factor of 1 ± [`relative_error`], and by

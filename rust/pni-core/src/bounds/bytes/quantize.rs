@@ -6,20 +6,21 @@
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 
-/// Units from the origin, at most: so few that products of two bytes can be added up in 16 bits.
+/// Units from the origin, at most: so few that products of two bytes can be added up in 16 bits (BOUNDS.md, *Bytes*).
 pub const REACH: i8 = 63;
 
 /// What makes a signed byte unsigned.
 pub const OFFSET: i8 = REACH + 1;
 
-/// What rounding takes from the root of a sum of squares, relative, beside a rounding for every 16 values; and more (BOUNDS.md,
-/// *Bytes*, as the next two).
+/// What rounding takes from the root of a sum of squares, relative, beside a rounding for every 16 values; and more
+/// (BOUNDS.md, *Bytes*).
 const SUM_ROUNDING: f32 = 1e-5;
 
-/// What rounding makes of a value in units, relative: its difference from the origin and the product, twice over.
+/// What rounding makes of a value in units, relative: its difference from the origin and the product, twice over
+/// (BOUNDS.md, *Bytes*).
 const UNIT_ROUNDING: f32 = 4e-7;
 
-/// More than the root of a sum of squares loses to underflow, in units.
+/// More than the root of a sum of squares loses to underflow, in units (BOUNDS.md, *Bytes*).
 const UNDERFLOW: f32 = 1e-15;
 
 /// |q|² of some bytes.

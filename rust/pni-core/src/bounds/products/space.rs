@@ -7,15 +7,16 @@ use crate::bounds::UNIT;
 use crate::bounds::center::center;
 use crate::bounds::pair::relative_error;
 
-/// Squared lengths above this are not bounded but computed: far from it nothing over- or underflows unnoticed.
+/// Squared lengths above this are not bounded but computed: far from it nothing over- or underflows unnoticed
+/// (BOUNDS.md, *Products*).
 pub const LONGEST: f32 = (1u64 << 50) as f32;
-/// What underflow can take from a squared distance, scaled as here.
+/// What underflow can take from a squared distance, scaled as here (BOUNDS.md, *Products*).
 const UNDERFLOW: f64 = 1e-30;
-/// What centering both rows adds, in units of both squared lengths.
+/// What centering both rows adds, in units of both squared lengths (BOUNDS.md, *Products*).
 const CENTERING: f64 = 8.0 * UNIT;
-/// Times what the analysis gives.
+/// Times what the analysis gives (BOUNDS.md, *Products*).
 const SAFETY: f64 = 2.0;
-/// More than a conversion to float32 can round down, relative.
+/// More than a conversion to float32 can round down, relative (BOUNDS.md, *Products*).
 const CONVERSION: f64 = 4.0 * UNIT;
 /// Rows that the mean is made from.
 const MEAN_ROWS: usize = 256;

@@ -8,25 +8,28 @@ use crate::simd::multiversion;
 /// Leading components that are compared before the others.
 const LEAD: usize = 16;
 
-/// A relative error that no sum of squares below exceeds: up to 64 terms, each rounded three times.
+/// A relative error that no sum of squares below exceeds: up to 64 terms, each rounded three times (BOUNDS.md, *Sketches compared*).
 pub const RELATIVE: f32 = 1e-5;
 
-/// What a squared reach must be raised by: the error of the sum it is compared with, and of its own square.
+/// What a squared reach must be raised by: the error of the sum it is compared with, and of its own square
+/// (BOUNDS.md, *Sketches compared*).
 const DECISIVE: f32 = 4.0 * RELATIVE;
 
-/// What a root must be lowered by to be a lower bound.
+/// What a root must be lowered by to be a lower bound (BOUNDS.md, *Sketches compared*).
 const LOWER: f32 = 4.0 * RELATIVE;
 
-/// What a distance must be raised by so that what [`LOWER`] took from its bound cannot bring it back.
+/// What a distance must be raised by so that what [`LOWER`] took from its bound cannot bring it back
+/// (BOUNDS.md, *Sketches compared*).
 const FAR: f32 = 8.0 * RELATIVE;
 
-/// What a horizon must be raised by: the rounding of its root and of what it is compared with.
+/// What a horizon must be raised by: the rounding of its root and of what it is compared with
+/// (BOUNDS.md, *Horizon*).
 const HORIZON: f32 = 2.0 * RELATIVE;
 
-/// What is lost to underflow in such a sum, at most.
+/// What is lost to underflow in such a sum, at most (BOUNDS.md, *Sketches compared*).
 const ABSOLUTE: f32 = 1e-30;
 
-/// The same of its root: what a sum that was rounded up has too much.
+/// The same of its root: what a sum that was rounded up has too much (BOUNDS.md, *Sketches compared*).
 const ROOT_ABSOLUTE: f32 = 1e-15;
 
 /// What the squared distance of two sketches must exceed to prove the points farther apart than `reach`.
@@ -35,8 +38,8 @@ pub fn decisive(reach: f32) -> f32 {
     reach * reach * (1.0 + DECISIVE) + ABSOLUTE
 }
 
-/// What the distance of two sketches must exceed to prove the points farther apart than the root of `squared`, where both
-/// slacks are `slack`: with what rounding it takes away.
+/// What the distance of two sketches must exceed to prove the points farther apart than the root of `squared`, where their
+/// slacks together are `slack`.
 pub fn reach(squared: f64, slack: f32) -> f32 {
     (root_above(squared) + slack) * (1.0 + RELATIVE)
 }
@@ -116,7 +119,8 @@ pub fn lower_bound(squared: f32, slack: f32) -> f32 {
 /// How near a center must be to matter.
 #[derive(Clone, Copy)]
 pub struct Reach {
-    /// What the distance of two sketches must exceed to prove a center beyond `near`, whatever its slack.
+    /// What the distance of two sketches must exceed to prove a center beyond `near`, whatever its slack
+    /// (BOUNDS.md, *Sketches compared*).
     most: f32,
     /// The slack of the center that asks.
     own: f32,

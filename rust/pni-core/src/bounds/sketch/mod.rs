@@ -20,27 +20,28 @@ use basis::project;
 /// Points that a map is made from, at most.
 const MAP_POINTS: usize = 1024;
 
-/// Values beyond this might overflow when squared; their points get an infinite slack, which bounds nothing.
+/// Values beyond this might overflow when squared; their points get an infinite slack, which bounds nothing
+/// (BOUNDS.md, *Slack of a sketch*).
 const LARGEST: f32 = 1e16;
 
-/// Roundings of a term of a float32 sum of products here, beside one for every 16 values of a row. With [`f32::EPSILON`], which
-/// is two units, twice what the analysis gives.
+/// Roundings of a term of a float32 sum of products here, beside one for every 16 values of a row, in units of
+/// [`f32::EPSILON`]: twice what the analysis gives, and more (BOUNDS.md, *Slack of a sketch*).
 const SUM_ROUNDINGS: f32 = 192.0;
 
-/// At least √31: what the errors of as many components make together.
+/// At least √31: what the errors of as many components make together (BOUNDS.md, *Slack of a sketch*).
 const ROOT_COMPONENTS: f32 = 5.6;
 
 /// What the errors of three sums make of the square of what the components leave out: the squared length, the squares of the
-/// components, and their difference.
+/// components, and their difference (BOUNDS.md, *Slack of a sketch*).
 const REMAINDER_SUMS: f32 = 3.0;
 
-/// A square is off by twice the error of its root, and little more.
+/// A square is off by twice the error of its root, and little more (BOUNDS.md, *Slack of a sketch*).
 const REMAINDER_COMPONENTS: f32 = 2.1;
 
-/// More than the rounding of the slack itself takes.
+/// More than the rounding of the slack itself takes (BOUNDS.md, *Slack of a sketch*).
 const SLACK_ROUNDING: f32 = 1.01;
 
-/// A squared length may underflow to less than it is: more than the root of what a value's square can lose.
+/// A squared length may underflow to less than it is: more than the root of what a value's square can lose (BOUNDS.md, *Slack of a sketch*).
 const UNDERFLOW: f32 = 1e-18;
 
 /// How points become sketches.
