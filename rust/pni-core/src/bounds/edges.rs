@@ -15,7 +15,9 @@ use super::sketch::compare::{
     RELATIVE, Reach, blocks, decisive, horizon, lower_bound, lower_bounds, near, reach, squared_to,
 };
 use super::sketch::{Basis, Map, WIDTH};
+use crate::coreset::{Request, full_scan, lazy_with};
 use crate::distance::{squared, squared_within};
+use crate::nearest::{Few, nearest_with};
 use crate::simd::lanes::LANES;
 use crate::threads::Team;
 use crate::{Context, Control, Matrix, Simd};
@@ -860,6 +862,72 @@ fn products_are_bounded_wherever_rows_lie() {
             assert!(
                 !limit.is_finite() || !score.is_finite() || score <= limit,
                 "{simd} {round} {score} {limit}"
+            );
+        }
+    }
+}
+
+/// *Decision*: rows whose distances float32 has in another order, or for equal, are told apart and tied as a plain loop in
+/// float64 does it, whatever bounds are used on the way.
+#[test]
+fn what_float32_confuses_is_decided_in_float64() {
+    let (width, mut random) = (130, Random(9));
+    let mut rows = |count: usize, first: f32, terms: &[f32]| -> Vec<f32> {
+        let mut value = |i: usize| {
+            if i == 0 {
+                first
+            } else {
+                terms[random.below(terms.len())]
+            }
+        };
+        (0..count * width).map(|i| value(i % width)).collect()
+    };
+    let (mut targets, queries) = (rows(70, 1.0, &[LOST, DOUBLED, 0.0]), rows(20, 0.0, &[0.0, 1e-9]));
+    // Two that tie.
+    let twice: Vec<f32> = targets[..width].to_vec();
+    targets[40 * width..41 * width].copy_from_slice(&twice);
+    let target = |i: usize| &targets[i * width..][..width];
+    let count = targets.len() / width;
+    let features = Matrix::from_f32("features", &queries, 20, width).unwrap();
+    let centers = Matrix::from_f32("centers", &targets, count, width).unwrap();
+    let control = Control::default();
+    for simd in Simd::available() {
+        let context = Context {
+            simd,
+            threads: 1,
+            control: &control,
+        };
+        let bounds = PairBounds::new(width);
+        let mut confused = 0;
+        for few in [Few::MEASURED, Few::NONE] {
+            let (found, distances) = nearest_with(&features, &centers, few, &context).unwrap();
+            for (id, query) in queries.chunks_exact(width).enumerate() {
+                let exact: Vec<f64> = (0..count).map(|i| squared(simd, query, target(i))).collect();
+                let best = (0..count).fold(0, |best, i| if exact[i] < exact[best] { i } else { best });
+                assert_eq!(
+                    (found[id], distances[id]),
+                    (best as i64, exact[best].sqrt() as f32),
+                    "{simd} {id}"
+                );
+                let rounded = |i: usize| bounds.of(simd, query, target(i)).1;
+                confused += (0..count)
+                    .filter(|i| exact[*i] > exact[best] && rounded(*i) <= rounded(best))
+                    .count();
+            }
+        }
+        assert!(confused > 20, "{simd} {confused}");
+        for start in [0, 40, 69] {
+            let request = Request {
+                size: 69,
+                start,
+                initial: None,
+                assign: Some(30),
+            };
+            let expected = full_scan(&centers, &request, &context).unwrap();
+            assert_eq!(
+                lazy_with(&centers, &request, 4, &context).unwrap(),
+                expected,
+                "{simd} {start}"
             );
         }
     }
