@@ -1,10 +1,10 @@
 //! `cargo bench -p pni-core --bench coreset`: the selection against the plain scan on points with structure.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use pni_core::coreset::{Request, greedy, scan};
+use pni_core::coreset::{Request, full_scan, greedy};
 use pni_core::{Context, Control, Matrix, Simd};
 
-/// Points around a few hundred centres with a decaying spectrum, from a fixed linear congruential generator.
+/// Points around a few hundred centers with a decaying spectrum, from a fixed linear congruential generator.
 fn points(rows: usize, cols: usize) -> Vec<f32> {
     let mut state = 1u64;
     let mut uniform = move || {
@@ -45,7 +45,7 @@ fn coreset(criterion: &mut Criterion) {
             b.iter(|| greedy(&matrix, &request, &context));
         });
         group.bench_function(BenchmarkId::new("scan", &shape), |b| {
-            b.iter(|| scan(&matrix, &request, &context));
+            b.iter(|| full_scan(&matrix, &request, &context));
         });
     }
     group.finish();

@@ -1,10 +1,10 @@
-//! greedy_coreset and the scan, with and without centres to start from, against the plain selection.
+//! greedy_coreset and the scan, with and without centers to start from, against the plain selection.
 
 #![no_main]
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use pni_core::coreset::{Request, greedy, lazy, lazy_with, scan};
+use pni_core::coreset::{Request, full_scan, greedy, lazy, lazy_with};
 use pni_fuzz::oracle::plain_coreset;
 use pni_fuzz::{columns, every_way, matrix, view};
 
@@ -52,7 +52,7 @@ fuzz_target!(|input: Input| {
     };
     let picks = (input.initial.is_none()).then(|| plain_coreset(&input.points, input.columns, input.size, input.start));
     every_way(|context| {
-        let plain = scan(&points, &request, context).expect("a good request");
+        let plain = full_scan(&points, &request, context).expect("a good request");
         if let Some((indices, radii)) = &picks {
             assert_eq!(
                 (&plain.indices, &plain.radii),

@@ -64,7 +64,11 @@ fuzz_target!(|input: Input| {
         for few in [Few::MEASURED, Few::NONE] {
             let found = max_likelihood_with(&features, &coreset, &input.groups, allowed, few, context);
             let found = found.expect("good groups");
-            assert_eq!(found, expected, "{}, {} threads, {few:?}", context.simd, context.threads);
+            assert_eq!(
+                found, expected,
+                "{}, {} threads, {few:?}",
+                context.simd, context.threads
+            );
         }
     });
 });

@@ -33,7 +33,11 @@ fuzz_target!(|input: Input| {
     every_way(|context| {
         for few in [Few::MEASURED, Few::NONE] {
             let found = nearest_with(&features, &centers, few, context).expect("finite values");
-            assert_eq!(found, expected, "{}, {} threads, {few:?}", context.simd, context.threads);
+            assert_eq!(
+                found, expected,
+                "{}, {} threads, {few:?}",
+                context.simd, context.threads
+            );
         }
     });
 });

@@ -6,7 +6,7 @@ pub mod oracle;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use pni_core::{Context, Control, Matrix, Simd};
 
-/// One finite value: small integers that tie, neighbours in the last bit, extremes, or any bits at all.
+/// One finite value: small integers that tie, neighbors in the last bit, extremes, or any bits at all.
 pub fn value(u: &mut Unstructured<'_>) -> Result<f32> {
     let near = |u: &mut Unstructured<'_>| u.int_in_range(-2i8..=2).map(f32::from);
     Ok(match u.int_in_range(0u8..=9)? {

@@ -47,14 +47,15 @@ multiversion! {
 
 #[inline(always)]
 fn squared_within_body<I: Isa>(isa: I, a: &[f32], b: &[f32], limit: f64) -> f64 {
-    const PART: usize = 8;
+    /// Blocks between two looks at the limit.
+    const BLOCKS: usize = 8;
     if a.len() <= SHORT {
         return short(a, b);
     }
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
     let (b_blocks, b_rest) = b.as_chunks::<LANES>();
     let mut sums = isa.zero();
-    for (x_part, y_part) in a_blocks.chunks(PART).zip(b_blocks.chunks(PART)) {
+    for (x_part, y_part) in a_blocks.chunks(BLOCKS).zip(b_blocks.chunks(BLOCKS)) {
         for (x, y) in x_part.iter().zip(y_part) {
             sums = isa.add_square(sums, isa.load(x), isa.load(y));
         }
@@ -89,12 +90,6 @@ multiversion! {
     /// Lowers `best` = (squared distance, index) to the nearest of `centers` (whole rows, numbered from `first`).
     /// An equal distance leaves it: ascending calls keep the lowest index.
     pub fn closest(row: &[f32], centers: &[f32], first: usize, best: &mut (f64, usize)) = closest_body
-}
-
-/// A float32 at least the root of a squared distance.
-pub(crate) fn root_above(squared: f64) -> f32 {
-    // float32 rounding is at most half of 1.2e-7 relative; the constant is for values that round to 0.
-    (squared.sqrt() * (1.0 + 2e-7)) as f32 + f32::MIN_POSITIVE
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! the canonical squared distance of [`distance`], whose order of operations is fixed. Anything faster may bound
 //! a distance, never decide.
 
-mod bytes;
+mod bounds;
 pub mod context;
 pub mod coreset;
 pub mod distance;
@@ -16,7 +16,6 @@ mod memory;
 pub mod nearest;
 mod search;
 pub mod simd;
-mod sketch;
 pub mod threads;
 
 pub use context::{Context, Control};

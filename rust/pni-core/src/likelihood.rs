@@ -1,6 +1,5 @@
-//! Masked nearest neighbour: `−log max_c p(Φ|c) T_τ(c|Ω)` up to λ (equations (1) to (5) of the paper).
+//! Masked nearest neighbor: `−log max_c p(Φ|c) T_τ(c|Ω)` up to λ (equations (1) to (5) of the paper).
 
-use crate::nearest::same_width;
 use crate::search::{Few, Mask, search};
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result};
@@ -35,7 +34,7 @@ pub fn max_likelihood_with(
     few: Few,
     context: &Context<'_>,
 ) -> Result<(Vec<f32>, Vec<i64>)> {
-    same_width(coreset, features)?;
+    coreset.check_width(features)?;
     if groups.len() != coreset.rows() {
         let expected = format!("one group per coreset row ({})", coreset.rows());
         return Err(Error::invalid("groups", expected, groups.len()));

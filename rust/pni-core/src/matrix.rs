@@ -114,6 +114,15 @@ impl<'a> Matrix<'a> {
         (65_536 / self.cols).clamp(1, self.rows)
     }
 
+    /// Refuses a matrix whose rows cannot be compared with those of `like`.
+    pub(crate) fn check_width(&self, like: &Self) -> Result<()> {
+        if self.cols == like.cols {
+            return Ok(());
+        }
+        let allowed = format!("a matrix of {} columns, as many as {}", like.cols, like.what);
+        Err(Error::invalid(self.what, allowed, format!("{} columns", self.cols)))
+    }
+
     /// Refuses NaN and infinity, naming the first row that holds one.
     pub fn check_finite(&self, team: &Team<'_>) -> Result<()> {
         let step = self.rows_per_chunk();

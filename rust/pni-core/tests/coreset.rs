@@ -1,7 +1,7 @@
 //! The lazy selection equals the plain scan, bit by bit, at every SIMD level and any number of threads.
 
 use half::f16;
-use pni_core::coreset::{Request, greedy, lazy, lazy_with, scan};
+use pni_core::coreset::{Request, full_scan, greedy, lazy, lazy_with};
 use pni_core::{Context, Control, Error, Matrix, Simd};
 use proptest::prelude::*;
 
@@ -33,7 +33,7 @@ proptest! {
         for assign in [None, Some(1), Some(grow + size)] {
             let request = Request { size, start: rows / 2, initial, assign };
             let context = Context { simd: Simd::from_setting(Some("scalar")).unwrap(), threads: 1, control: &control };
-            let expected = scan(&points, &request, &context).unwrap();
+            let expected = full_scan(&points, &request, &context).unwrap();
             for simd in Simd::available() {
                 let context = Context { simd, threads, ..context };
                 prop_assert_eq!(&lazy(&points, &request, &context).unwrap(), &expected);
@@ -53,7 +53,7 @@ proptest! {
         let context = Context { simd: Simd::best(), threads: 2, control: &control };
         let request = Request { size: rows, start: 0, initial: None, assign: Some(rows) };
         let found = greedy(&Matrix::from_f16("features", &half, rows, cols).unwrap(), &request, &context);
-        let expected = scan(&Matrix::from_f32("features", &full, rows, cols).unwrap(), &request, &context);
+        let expected = full_scan(&Matrix::from_f32("features", &full, rows, cols).unwrap(), &request, &context);
         prop_assert_eq!(found, expected);
     }
 }
@@ -89,7 +89,7 @@ fn points_that_bytes_can_tell_apart_are_picked_as_the_scan_does() {
             threads: 2,
             control: &control,
         };
-        let expected = scan(&points, &request, &context).unwrap();
+        let expected = full_scan(&points, &request, &context).unwrap();
         for simd in Simd::available() {
             let context = Context { simd, ..context };
             for wanted in [1, 250, 1_000] {
@@ -119,7 +119,7 @@ fn a_cancelled_run_says_so() {
     };
     assert_eq!(lazy(&points, &request, &context), Err(Error::Cancelled));
     assert_eq!(greedy(&points, &request, &context), Err(Error::Cancelled));
-    assert_eq!(scan(&points, &request, &context), Err(Error::Cancelled));
+    assert_eq!(full_scan(&points, &request, &context), Err(Error::Cancelled));
 }
 
 #[test]

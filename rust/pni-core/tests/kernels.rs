@@ -4,7 +4,7 @@ mod oracle;
 
 use half::f16;
 use oracle::{plain_coreset, plain_histogram, plain_likelihood, plain_nearest};
-use pni_core::coreset::{Request, greedy, lazy, scan};
+use pni_core::coreset::{Request, full_scan, greedy, lazy};
 use pni_core::histogram::{Labels, position_histogram};
 use pni_core::likelihood::{Allowed, max_likelihood_with};
 use pni_core::nearest::{Few, nearest_with};
@@ -66,7 +66,7 @@ proptest! {
         let control = Control::default();
         for simd in Simd::available() {
             let context = Context { simd, threads, control: &control };
-            for select in [greedy, lazy, scan] {
+            for select in [greedy, lazy, full_scan] {
                 let found = select(&points, &request, &context).unwrap();
                 prop_assert_eq!(&found.indices, &expected.0, "{}", simd);
                 prop_assert_eq!(&found.radii, &expected.1, "{}", simd);

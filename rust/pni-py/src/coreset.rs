@@ -3,7 +3,7 @@
 use crate::arrays::Rows;
 use crate::leave::leave;
 use numpy::{IntoPyArray, PyArray1};
-use pni_core::coreset::{Coreset, Request, greedy, scan};
+use pni_core::coreset::{Coreset, Request, full_scan, greedy};
 use pni_core::{Context, Matrix, Result};
 use pyo3::prelude::*;
 
@@ -56,7 +56,7 @@ pub fn _scan_coreset<'py>(
         initial: None,
         assign: None,
     };
-    select(py, scan, &features, &request, num_threads, None)
+    select(py, full_scan, &features, &request, num_threads, None)
 }
 
 fn select<'py>(

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 /// Indices and distances.
 type Found<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f32>>);
 
-/// Index of, and distance to, the nearest centre of every row.
+/// Index of, and distance to, the nearest center of every row.
 #[pyfunction]
 #[pyo3(signature = (features, centers, num_threads=None))]
 #[allow(clippy::needless_pass_by_value)]

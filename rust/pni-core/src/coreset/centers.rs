@@ -1,68 +1,72 @@
-//! The centres chosen so far: their rows, their sketches, and which of them lie near each other.
+//! The centers chosen so far: their rows, their sketches, and how far they are from the newest.
 
-use super::bounds::{BLOCK, RELATIVE, blocks, decisive};
-use super::links::Links;
-use super::sketch_bytes::{BYTES, Bytes, Lanes};
 use crate::Simd;
-use crate::bytes::quantize::REACH;
+use crate::bounds::bytes::blocks::{ByteBlocks, LONGEST_SKETCH, SketchBytes};
+use crate::bounds::bytes::quantize::REACH;
+use crate::bounds::pair::PairBounds;
+use crate::bounds::sketch::compare::{RELATIVE, blocks, decisive};
+use crate::simd::lanes::LANES;
 
 /// How much finer the units are than the largest component of a sketch allows: only the leading ones come near it.
 const FINER: f32 = 4.0;
 
-/// All centres, in the order they were chosen.
+/// What rounding to units leaves of a component on average, on both sides, and the share of a distance that this may be.
+const ROUNDED_OFF: f32 = 0.6;
+const FINE: f32 = 0.15;
+
+/// All centers, in the order they were chosen.
 #[derive(Debug)]
 pub struct Centers {
     cols: usize,
     width: usize,
+    pair_bounds: PairBounds,
     rows: Vec<f32>,
     sketches: Vec<f32>,
     slack: Vec<f32>,
     /// The largest of them.
     most_slack: f32,
-    /// The sketches again, in blocks of 16 centres, component by component.
+    /// The sketches again, in blocks of 16 centers, component by component.
     blocks: Vec<f32>,
-    /// And in bytes around 0, `per` units to one, by itself and side by side.
-    bytes: Vec<Bytes>,
-    lanes: Lanes,
-    per: f32,
-    pub(super) links: Links,
+    /// And in bytes around 0, by itself and side by side.
+    bytes: Vec<SketchBytes>,
+    byte_blocks: ByteBlocks,
+    /// Units of the bytes to one.
+    scale: f32,
 }
 
-/// How far all centres are from the newest.
+/// How far all centers are from the newest.
 #[derive(Debug, Default)]
 pub struct Apart {
     /// Squared distances in units: with the errors, at most the true ones.
     pub squared: Vec<f32>,
     /// Units to one.
-    pub per: f32,
+    pub scale: f32,
     /// In units.
-    pub error: f32,
+    error: f32,
 }
 
 impl Apart {
-    /// What a squared distance must exceed to prove a centre farther than `reach`.
+    /// What a squared distance must exceed to prove a center farther than `reach`.
     pub fn limit(&self, reach: f32) -> f32 {
-        decisive(reach * self.per + self.error)
+        decisive(reach * self.scale + self.error)
     }
 }
 
 impl Centers {
-    /// No centres yet; `linked_from` come without links. `largest` is about the largest component of a sketch.
-    pub fn new(cols: usize, width: usize, linked_from: usize, largest: f32) -> Self {
-        let mut lanes = Lanes::default();
-        lanes.reset(width);
+    /// No centers yet; `largest` is about the largest component of a sketch.
+    pub fn new(cols: usize, width: usize, largest: f32) -> Self {
         Self {
             cols,
             width,
+            pair_bounds: PairBounds::new(cols),
             rows: Vec::new(),
             sketches: Vec::new(),
             slack: Vec::new(),
             most_slack: 0.0,
             blocks: Vec::new(),
             bytes: Vec::new(),
-            lanes,
-            per: f32::from(REACH) * if cols == width { 1.0 } else { FINER } / largest.max(1e-30),
-            links: Links::new(linked_from),
+            byte_blocks: ByteBlocks::new(width),
+            scale: f32::from(REACH) * if cols == width { 1.0 } else { FINER } / largest.max(1e-30),
         }
     }
 
@@ -74,16 +78,21 @@ impl Centers {
         self.width
     }
 
+    /// What float32 says of a pair of rows.
+    pub fn pair_bounds(&self) -> PairBounds {
+        self.pair_bounds
+    }
+
     pub fn row(&self, index: usize) -> &[f32] {
         &self.rows[index * self.cols..][..self.cols]
     }
 
-    /// Those of all centres.
+    /// Those of all centers.
     pub fn rows(&self) -> &[f32] {
         &self.rows
     }
 
-    /// Those of all centres.
+    /// Those of all centers.
     pub fn sketches(&self) -> &[f32] {
         &self.sketches
     }
@@ -93,8 +102,8 @@ impl Centers {
     }
 
     /// See the field.
-    pub fn lanes(&self) -> &Lanes {
-        &self.lanes
+    pub fn byte_blocks(&self) -> &ByteBlocks {
+        &self.byte_blocks
     }
 
     /// See the field.
@@ -103,24 +112,23 @@ impl Centers {
     }
 
     /// See the field.
-    pub fn per(&self) -> f32 {
-        self.per
+    pub fn scale(&self) -> f32 {
+        self.scale
     }
 
-    /// Whether points are their own sketches: catching up finds the nearest centre then, as it costs little.
-    pub fn exact(&self) -> bool {
+    /// Whether points are their own sketches: catching up finds the nearest center then, as it costs little.
+    pub fn are_sketches(&self) -> bool {
         self.cols == self.width
     }
 
     /// Whether the bytes around 0 are fine enough to tell distances below `reach`.
     pub fn fine_within(&self, reach: f32) -> bool {
-        // Rounding leaves 0.29 units a component on average, on both sides.
-        0.6 * (self.width as f32).sqrt() <= 0.15 * reach * self.per
+        ROUNDED_OFF * (self.width as f32).sqrt() <= FINE * reach * self.scale
     }
 
     /// A sketch in bytes around 0.
-    pub fn bytes(&self, simd: Simd, sketch: &[f32]) -> Bytes {
-        Bytes::of(simd, sketch, &[0.0; BYTES][..self.width], self.per)
+    pub fn bytes(&self, simd: Simd, sketch: &[f32]) -> SketchBytes {
+        SketchBytes::of(simd, sketch, &[0.0; LONGEST_SKETCH][..self.width], self.scale)
     }
 
     /// See the field.
@@ -132,31 +140,31 @@ impl Centers {
         &self.slack
     }
 
-    /// Adds a centre.
+    /// Adds a center.
     pub fn push(&mut self, simd: Simd, row: &[f32], sketch: &[f32], slack: f32) {
         let index = self.len();
         self.rows.extend_from_slice(row);
         self.sketches.extend_from_slice(sketch);
         self.slack.push(slack);
         self.most_slack = self.most_slack.max(slack);
-        if index.is_multiple_of(BLOCK) {
-            self.blocks.resize(self.blocks.len() + BLOCK * self.width, 0.0);
+        if index.is_multiple_of(LANES) {
+            self.blocks.resize(self.blocks.len() + LANES * self.width, 0.0);
         }
-        let block = &mut self.blocks[index / BLOCK * BLOCK * self.width..];
+        let block = &mut self.blocks[index / LANES * LANES * self.width..];
         for (component, value) in sketch.iter().enumerate() {
-            block[component * BLOCK + index % BLOCK] = *value;
+            block[component * LANES + index % LANES] = *value;
         }
         let bytes = self.bytes(simd, sketch);
-        self.lanes.push(&bytes, slack * self.per);
+        self.byte_blocks.push(&bytes, slack * self.scale);
         self.bytes.push(bytes);
     }
 
-    /// Measures how far all centres are from the newest, as far as that is below `horizon`.
+    /// Measures how far all centers are from the newest, as far as that is below `horizon`.
     pub fn apart(&self, simd: Simd, horizon: f32, out: &mut Apart) {
         let newest = self.len() - 1;
-        if self.exact() || !self.fine_within(horizon) {
-            (out.per, out.error) = (1.0 + RELATIVE, self.slack[newest] + self.most_slack);
-            out.squared.resize(self.len().next_multiple_of(BLOCK), 0.0);
+        if self.are_sketches() || !self.fine_within(horizon) {
+            (out.scale, out.error) = (1.0 + RELATIVE, self.slack[newest] + self.most_slack);
+            out.squared.resize(self.len().next_multiple_of(LANES), 0.0);
             blocks(
                 simd,
                 self.sketch(newest),
@@ -165,11 +173,11 @@ impl Centers {
                 &mut out.squared,
             );
         } else {
-            let view = self.lanes.from(0);
+            let view = self.byte_blocks.from(0);
             let bytes = &self.bytes[newest];
             view.compare_one(simd, bytes, &mut out.squared);
-            out.per = self.per;
-            out.error = bytes.error + view.slack + self.slack[newest] * self.per;
+            out.scale = self.scale;
+            out.error = bytes.error + view.slack + self.slack[newest] * self.scale;
         }
     }
 }

@@ -1,15 +1,16 @@
 //! The points that can be picked next: kept up to date with every pick.
 
-use super::bounds::{RELATIVE, affected, near};
 use super::centers::{Apart, Centers};
 use super::points::{Points, State};
-use crate::distance::root_above;
+use crate::bounds::sketch::compare::{horizon, near, reach};
 use crate::distance::squared_within;
+use crate::simd::lanes::Isa;
+use crate::simd::multiversion;
 use crate::threads::Team;
 use crate::{Result, Simd};
 
 /// Values to compare from which on the work is shared among threads.
-const SHARE: usize = 1 << 17;
+const WORTH_SHARING: usize = 1 << 17;
 
 /// Points at or above a threshold, all up to date; any other point is below the threshold.
 #[derive(Debug, Default)]
@@ -17,13 +18,13 @@ pub struct Hot {
     points: Vec<u32>,
     centers: Vec<u32>,
     best: Vec<f64>,
-    /// At least twice the root of `best`: a pick farther from the point's centre leaves it alone.
+    /// At least twice the root of `best`: a pick farther from the point's center leaves it alone.
     horizon: Vec<f32>,
     threshold: f64,
     places: Vec<u32>,
 }
 
-/// A point's distance to the newest centre, to be found.
+/// A point's distance to the newest center, to be found.
 #[derive(Clone, Copy)]
 struct Doubt {
     place: u32,
@@ -92,7 +93,7 @@ impl Hot {
         points.states[point as usize] = state;
     }
 
-    /// Compares the hot points with the newest centre; `apart` is its distance to every centre.
+    /// Compares the hot points with the newest center; `apart` is its distance to every center.
     pub fn update(
         &mut self,
         points: &mut Points<'_>,
@@ -108,7 +109,7 @@ impl Hot {
         let mut doubts: Vec<Doubt> = Vec::new();
         for place in &self.places[..count] {
             let (i, point) = (*place as usize, self.points[*place as usize] as usize);
-            let reach = (root_above(self.best[i]) + points.slack[point] + slack) * (1.0 + RELATIVE);
+            let reach = reach(self.best[i], points.slack[point] + slack);
             if near(simd, points.sketch(point), sketch, reach) {
                 doubts.push(Doubt {
                     place: *place,
@@ -126,10 +127,10 @@ impl Hot {
                 doubt.squared = squared_within(simd, other, row, self.best[i]);
             }
         };
-        if doubts.len() * cols < SHARE {
+        if doubts.len() * cols < WORTH_SHARING {
             measure(&mut doubts);
         } else {
-            let part = (SHARE / 8 / cols).max(1);
+            let part = (WORTH_SHARING / 8 / cols).max(1);
             team.each_chunk(&mut doubts, part, |_, doubts| measure(doubts))?;
         }
         // From the last place down, so that dropping one does not move another.
@@ -148,6 +149,19 @@ impl Hot {
     }
 }
 
-fn horizon(best: f64) -> f32 {
-    2.0 * root_above(best) * (1.0 + RELATIVE)
+#[inline(always)]
+fn affected_body<I: Isa>(_isa: I, apart: &Apart, nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize {
+    let mut count = 0;
+    for (i, (center, horizon)) in nearest.iter().zip(horizon).enumerate() {
+        out[count] = i as u32;
+        // NaN would count as unaffected; neither is ever NaN.
+        count += usize::from(apart.squared[*center as usize] <= apart.limit(*horizon));
+    }
+    count
+}
+
+multiversion! {
+    /// Places of the points whose nearest center is not proved too far (`apart`) from the new center; `out` must
+    /// be as long as `nearest`. Returns how many.
+    pub fn affected(apart: &Apart, nearest: &[u32], horizon: &[f32], out: &mut [u32]) -> usize = affected_body
 }

@@ -1,19 +1,21 @@
 //! Exact farthest-first selection that looks at few points and few of their distances.
 //!
-//! Every point keeps the distance to some centre near it: an upper bound. Points at or above a threshold are hot, know
-//! their nearest centre and see every pick at once; while one of them is left, no other point can be the farthest.
-//! When they run out the threshold is lowered, and just the points it then uncovers look for a nearer centre among
+//! Every point keeps the distance to some center near it: an upper bound. Points at or above a threshold are hot, know
+//! their nearest center and see every pick at once; while one of them is left, no other point can be the farthest.
+//! When they run out the threshold is lowered, and just the points it then uncovers look for a nearer center among
 //! those they missed. For all but one or two in a hundred there is one below the threshold; only the others must know
 //! their nearest.
 
-use super::catchup::{NEAR, catch_up};
+use super::catch_up::catch_up;
 use super::centers::{Apart, Centers};
 use super::hot::Hot;
+use super::links::{Linked, Links};
 use super::points::Points;
+use super::request::{Assignment, Coreset, Request};
 use super::settle::settle;
-use super::{Assignment, Coreset, Request, validate};
-use crate::search::{Sketched, search_sketched};
-use crate::sketch::Map;
+
+use crate::bounds::sketch::compare::COVER_SHARE;
+use crate::search::{Few, search};
 use crate::threads::Team;
 use crate::{Context, Matrix, Result, Simd};
 
@@ -23,7 +25,8 @@ const HOT: usize = 4096;
 struct Run<'a> {
     points: Points<'a>,
     centers: Centers,
-    /// Of the newest centre.
+    links: Links,
+    /// Of the newest center.
     apart: Apart,
     hot: Hot,
     /// Hot points wanted, where a sixteenth of all is fewer.
@@ -43,7 +46,7 @@ pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
 /// The same with another number of hot points wanted: few of them take a small matrix through all that a large one goes
 /// through.
 pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, context: &Context<'_>) -> Result<Coreset> {
-    validate(matrix, request)?;
+    request.validate(matrix)?;
     Team::with(context, |team| {
         let (simd, mut buffer) = (context.simd, Vec::new());
         let first = match &request.initial {
@@ -55,10 +58,11 @@ pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, cont
         };
         let points = Points::read(matrix, first, simd, team)?;
         let before = request.initial.map_or(0, |initial| initial.rows());
-        let centers = Centers::new(matrix.cols(), points.map.width(), before, points.largest());
+        let centers = Centers::new(matrix.cols(), points.map.width(), points.largest());
         let mut run = Run {
             points,
             centers,
+            links: Links::new(before),
             apart: Apart::default(),
             hot: Hot::default(),
             wanted,
@@ -90,7 +94,7 @@ pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, cont
         for (_, point) in &picks {
             picked[*point] = true;
         }
-        // Every point left is at distance 0 from a centre.
+        // Every point left is at distance 0 from a center.
         let left = (0..matrix.rows())
             .filter(|point| !picked[*point])
             .map(|point| (0.0, point));
@@ -110,7 +114,7 @@ pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, cont
 }
 
 impl Run<'_> {
-    /// Takes centres from elsewhere; the points have seen the first.
+    /// Takes centers from elsewhere; the points have seen the first.
     fn start_from(&mut self, initial: &Matrix<'_>) -> Result<()> {
         let (mut buffer, mut sketch, mut slack) = (Vec::new(), vec![0.0; self.points.map.width()], [0.0]);
         for row in 0..initial.rows() {
@@ -124,13 +128,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes a point the next centre; the very first one has been seen by all points.
+    /// Makes a point the next center; the very first one has been seen by all points.
     fn pick(&mut self, point: usize, best: f64) -> Result<()> {
         self.points.add_to(self.simd, point, &mut self.centers);
         let newest = self.centers.len() - 1;
-        let share = if self.centers.exact() { 1.0 } else { NEAR };
-        self.centers
-            .meet_newest(self.simd, best.sqrt() as f32, share, &mut self.apart);
+        let share = if self.centers.are_sketches() { 1.0 } else { COVER_SHARE };
+        self.links
+            .meet_newest(&self.centers, self.simd, best, share, &mut self.apart);
         self.hot
             .update(&mut self.points, &self.centers, &self.apart, self.simd, self.team)?;
         if self.assign == Some(newest + 1) {
@@ -168,14 +172,23 @@ impl Run<'_> {
         if list.is_empty() {
             return Ok(false);
         }
-        self.centers.link(self.simd, self.team)?;
-        catch_up(&mut self.points, &list, threshold, &self.centers, self.simd, self.team)?;
-        if !self.centers.exact() {
+        self.catch_up(&list, threshold)?;
+        if !self.centers.are_sketches() {
             list.retain(|point| self.points.states[*point as usize].best >= threshold);
             settle(&mut self.points, &list, threshold, &self.centers, self.simd, self.team)?;
         }
         self.hot.fill(&self.points, &list, threshold, wanted);
         Ok(true)
+    }
+
+    /// Brings points up to date with all centers; see [`catch_up`].
+    fn catch_up(&mut self, list: &[u32], enough: f64) -> Result<()> {
+        self.links.make(&self.centers, self.simd, self.team)?;
+        let linked = Linked {
+            centers: &self.centers,
+            links: &self.links,
+        };
+        catch_up(&mut self.points, list, enough, linked, self.simd, self.team)
     }
 
     /// The points whose distance may reach the threshold (squared).
@@ -192,34 +205,32 @@ impl Run<'_> {
         Ok(parts.concat())
     }
 
-    /// Finds the nearest centre of every point, once the centres to assign to are there.
+    /// Finds the nearest center of every point, once the centers to assign to are there.
     fn finish_assignment(&mut self) -> Result<()> {
         if self.assign.is_none() || self.assignment.is_some() {
             return Ok(());
         }
-        self.hot.leave(&mut self.points, self.centers.len());
-        let assignment = if let Map::Project(basis) = &self.points.map {
-            let states = &self.points.states;
-            let known = Sketched {
-                basis,
-                sketches: self.points.sketches(),
-                slack: &self.points.slack,
-                most: &|point| states[point].best,
-            };
-            let (matrix, rows) = (self.points.matrix, self.centers.rows());
-            let found = search_sketched(matrix, known, rows, self.team, self.context)?;
-            found
-                .into_iter()
-                .map(|(squared, center)| (center, squared.sqrt() as f32))
-                .collect()
-        } else {
-            self.centers.link(self.simd, self.team)?;
+        let (count, cols) = (self.centers.len(), self.points.matrix.cols());
+        let assignment = if self.centers.are_sketches() {
+            self.hot.leave(&mut self.points, count);
             let all: Vec<u32> = (0..self.points.states.len() as u32).collect();
-            catch_up(&mut self.points, &all, 0.0, &self.centers, self.simd, self.team)?;
+            self.catch_up(&all, 0.0)?;
             let states = self.points.states.iter();
             states
                 .map(|state| (i64::from(state.center), state.best.sqrt() as f32))
                 .collect()
+        } else {
+            let centers = Matrix::from_f32("centers", self.centers.rows(), count, cols)?;
+            let found = search(
+                self.points.matrix,
+                &centers,
+                None,
+                Few::MEASURED,
+                self.team,
+                self.context,
+            )?;
+            let found = found.into_iter();
+            found.map(|(squared, center)| (center, squared.sqrt() as f32)).collect()
         };
         self.assignment = Some(assignment);
         Ok(())

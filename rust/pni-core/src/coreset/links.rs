@@ -1,43 +1,44 @@
-//! The later centres that may matter to the points of a centre.
+//! The later centers that may matter to the points of a center.
 
-use super::bounds::{BLOCK, RELATIVE, Reach, blocks, lower_bound, lower_bounds, sketches_apart};
 use super::centers::{Apart, Centers};
-use super::least::up_to;
+use crate::bounds::lowest::lanes_up_to;
+use crate::bounds::sketch::compare::{Reach, blocks, horizon, lower_bound, lower_bounds, squared_to};
+use crate::simd::lanes::LANES;
 use crate::threads::Team;
 use crate::{Result, Simd};
 use std::ops::Range;
 
-/// Links kept in all; beyond, distances between centres are bounded anew where they are needed.
+/// Links kept in all; beyond, distances between centers are bounded anew where they are needed.
 const LINKS: usize = 4 << 20;
 
-/// Centres whose links a thread adds at a time, at most.
+/// Centers whose links a thread adds at a time, at most.
 const PART: usize = 1024;
 
-/// A later centre that may be nearer to the points of a cell than the cell's own.
+/// A later center that may be nearer to the points of a cell than the cell's own.
 #[derive(Debug, Clone, Copy)]
 struct Link {
-    /// At most the distance between the two centres.
+    /// At most the distance between the two centers.
     bound: f32,
-    /// The later centre.
+    /// The later center.
     index: u32,
 }
 
-/// Which centres are near each other.
+/// Which centers are near each other.
 #[derive(Debug)]
 pub struct Links {
-    /// For each centre the later ones that may be nearer to points of its own.
+    /// For each center the later ones that may be nearer to points of its own.
     of: Vec<Vec<Link>>,
-    /// Centres near most of those before them, ascending: not in the links, they count as near every one.
+    /// Centers near most of those before them, ascending: not in the links, they count as near every one.
     everywhere: Vec<u32>,
     /// Links to be added.
     new: Vec<New>,
-    /// Centres from here to `to` are linked wherever they matter.
+    /// Centers from here to `to` are linked wherever they matter.
     from: usize,
     to: usize,
     stored: usize,
 }
 
-/// A centre that is to be linked to some before it.
+/// A center that is to be linked to some before it.
 #[derive(Debug)]
 struct New {
     index: u32,
@@ -48,7 +49,7 @@ struct New {
 }
 
 impl Links {
-    /// No links, and none wanted to the centres before `from`.
+    /// No links, and none wanted to the centers before `from`.
     pub fn new(from: usize) -> Self {
         Self {
             of: Vec::new(),
@@ -59,41 +60,38 @@ impl Links {
             stored: 0,
         }
     }
-}
 
-impl Centers {
-    /// Measures how far all centres are from the newest, chosen at `radius`, as far as they may matter to it. Those within
-    /// `share` of the farthest such will be linked to it; candidates must not be asked for beyond that later.
-    pub fn meet_newest(&mut self, simd: Simd, radius: f32, share: f32, apart: &mut Apart) {
-        let newest = self.len() - 1;
-        let horizon = 2.0 * radius * (1.0 + RELATIVE);
+    /// Measures how far all centers are from the newest, chosen at the root of `squared`, as far as they may matter to it.
+    /// Those within `share` of the farthest such will be linked to it; candidates must not be asked for beyond that later.
+    pub fn meet_newest(&mut self, centers: &Centers, simd: Simd, squared: f64, share: f32, apart: &mut Apart) {
+        let newest = centers.len() - 1;
+        let horizon = horizon(squared);
         let reach = share * horizon;
-        self.apart(simd, horizon, apart);
-        if self.links.to != newest {
+        centers.apart(simd, horizon, apart);
+        if self.to != newest {
             return;
         }
         let mut near = Vec::new();
         // Where links may be missing, what the bytes say is near enough will do; elsewhere they must not rule any out.
         let limit = if share < 1.0 {
-            (reach * apart.per).powi(2)
+            (reach * apart.scale).powi(2)
         } else {
             apart.limit(reach)
         };
-        up_to(simd, &apart.squared, limit, &mut near);
-        // The newest itself, and lanes without a centre where the limit is infinite.
+        lanes_up_to(simd, &apart.squared, limit, &mut near);
+        // The newest itself, and lanes without a center where the limit is infinite.
         near.truncate(near.partition_point(|center| (*center as usize) < newest));
         // Bytes take too many for near: they are counted again where they seem to be most of all.
         let most = 2 * near.len() > newest && {
             let mut squared = Vec::new();
-            let bounds = self.bounds(simd, newest, &near, &mut squared);
-            2 * bounds.filter(|(_, bound)| *bound <= reach).count() > newest
+            let distances = at_most(centers, simd, newest, &near, &mut squared);
+            2 * distances.filter(|(_, bound)| *bound <= reach).count() > newest
         };
-        let links = &mut self.links;
         if most {
-            links.everywhere.push(newest as u32);
-        } else if links.stored + near.len() <= LINKS {
-            links.stored += near.len();
-            links.new.push(New {
+            self.everywhere.push(newest as u32);
+        } else if self.stored + near.len() <= LINKS {
+            self.stored += near.len();
+            self.new.push(New {
                 index: newest as u32,
                 reach,
                 near,
@@ -101,49 +99,56 @@ impl Centers {
         } else {
             return;
         }
-        links.to = newest + 1;
+        self.to = newest + 1;
     }
 
-    /// At most the distance of a centre to each of `some` others.
-    fn bounds<'a>(
-        &'a self,
-        simd: Simd,
-        center: usize,
-        some: &'a [u32],
-        squared: &'a mut Vec<f32>,
-    ) -> impl Iterator<Item = (u32, f32)> + 'a {
-        sketches_apart(simd, self.sketch(center), self.sketches(), some, squared);
-        let slack = self.slack()[center];
-        some.iter()
-            .zip(squared)
-            .map(move |(other, squared)| (*other, lower_bound(*squared, slack + self.slack()[*other as usize])))
-    }
-
-    /// Links the centres that were met since the last time.
-    pub fn link(&mut self, simd: Simd, team: &Team<'_>) -> Result<()> {
-        let mut links = std::mem::take(&mut self.links.of);
-        links.resize_with(self.len(), Vec::new);
-        let (centers, new) = (&*self, &self.links.new);
-        let step = self.len().div_ceil(2 * team.threads()).min(PART);
-        team.each_chunk(&mut links, step, |part, links| {
+    /// Links the centers that were met since the last time.
+    pub fn make(&mut self, centers: &Centers, simd: Simd, team: &Team<'_>) -> Result<()> {
+        let new = &self.new;
+        self.of.resize_with(centers.len(), Vec::new);
+        let step = centers.len().div_ceil(2 * team.threads()).min(PART);
+        team.each_chunk(&mut self.of, step, |part, links| {
             let mut squared = Vec::new();
             let range = (part * step) as u32..(part * step + links.len()) as u32;
             for New { index, reach, near } in new {
-                let near = within(near, &range);
-                for (center, bound) in centers.bounds(simd, *index as usize, near, &mut squared) {
+                let near = part_in(near, &range);
+                for (center, bound) in at_most(centers, simd, *index as usize, near, &mut squared) {
                     if bound <= *reach {
                         links[(center - range.start) as usize].push(Link { bound, index: *index });
                     }
                 }
             }
         })?;
-        self.links.stored = links.iter().map(Vec::len).sum();
-        self.links.of = links;
-        self.links.new.clear();
+        self.stored = self.of.iter().map(Vec::len).sum();
+        self.new.clear();
         Ok(())
     }
+}
 
-    /// Writes to `out` centres from `seen` (later than `center`) on, among them all others within `horizon` of `center`.
+/// At most the distance of a center to each of `some` others.
+fn at_most<'a>(
+    centers: &'a Centers,
+    simd: Simd,
+    center: usize,
+    some: &'a [u32],
+    squared: &'a mut Vec<f32>,
+) -> impl Iterator<Item = (u32, f32)> + 'a {
+    squared_to(simd, centers.sketch(center), centers.sketches(), some, squared);
+    let slack = centers.slack()[center];
+    some.iter()
+        .zip(squared)
+        .map(move |(other, squared)| (*other, lower_bound(*squared, slack + centers.slack()[*other as usize])))
+}
+
+/// Centers and the links between them.
+#[derive(Clone, Copy)]
+pub struct Linked<'a> {
+    pub centers: &'a Centers,
+    pub links: &'a Links,
+}
+
+impl Linked<'_> {
+    /// Writes to `out` centers from `seen` (later than `center`) on, among them all others within `horizon` of `center`.
     pub fn candidates(
         &self,
         simd: Simd,
@@ -153,13 +158,13 @@ impl Centers {
         apart: &mut Vec<f32>,
         out: &mut Vec<u32>,
     ) {
-        debug_assert!(center < seen, "points have seen their own centre");
+        debug_assert!(center < seen, "points have seen their own center");
         out.clear();
-        let links = &self.links;
-        let unlinked = [(seen, links.from.min(self.len())), (seen.max(links.to), self.len())];
+        let (links, count) = (self.links, self.centers.len());
+        let unlinked = [(seen, links.from.min(count)), (seen.max(links.to), count)];
         for (first, end) in unlinked {
             if first < end {
-                self.unlinked(simd, center, first, horizon, apart, out);
+                unlinked_within(self.centers, simd, center, first, horizon, apart, out);
                 out.truncate(out.partition_point(|index| (*index as usize) < end));
             }
         }
@@ -170,38 +175,31 @@ impl Centers {
         let near = links[start..].iter().filter(|link| link.bound <= horizon);
         out.extend(near.map(|link| link.index));
     }
+}
 
-    /// Adds to `out` the centres from `first` on within `horizon` of `center`.
-    fn unlinked(
-        &self,
-        simd: Simd,
-        center: usize,
-        first: usize,
-        horizon: f32,
-        apart: &mut Vec<f32>,
-        out: &mut Vec<u32>,
-    ) {
-        let start = first / BLOCK * BLOCK;
-        let own = self.slack()[center];
-        // Slack differs between centres: a block is given up only beyond the largest.
-        let reach = (horizon + own + self.most_slack()) * (1.0 + 8.0 * RELATIVE) + 1e-15;
-        apart.clear();
-        apart.resize((self.len() - start).next_multiple_of(BLOCK), 0.0);
-        let lanes = &self.blocks()[start * self.width()..];
-        blocks(simd, self.sketch(center), lanes, reach * reach, apart);
-        let apart = &mut apart[first - start..self.len() - start];
-        let far = reach * reach * (1.0 + RELATIVE);
-        let reach = Reach {
-            far,
-            own,
-            near: horizon,
-        };
-        lower_bounds(simd, reach, first, &self.slack()[first..], apart, out);
-    }
+/// Adds to `out` the centers from `first` on within `horizon` of `center`.
+fn unlinked_within(
+    centers: &Centers,
+    simd: Simd,
+    center: usize,
+    first: usize,
+    horizon: f32,
+    apart: &mut Vec<f32>,
+    out: &mut Vec<u32>,
+) {
+    let start = first / LANES * LANES;
+    // Slack differs between centers: a block is given up only beyond the largest.
+    let reach = Reach::new(horizon, centers.slack()[center], centers.most_slack());
+    apart.clear();
+    apart.resize((centers.len() - start).next_multiple_of(LANES), 0.0);
+    let later = &centers.blocks()[start * centers.width()..];
+    blocks(simd, centers.sketch(center), later, reach.squared(), apart);
+    let apart = &mut apart[first - start..centers.len() - start];
+    lower_bounds(simd, reach, first, &centers.slack()[first..], apart, out);
 }
 
 /// Those of an ascending list that are in a range.
-fn within<'a>(list: &'a [u32], range: &Range<u32>) -> &'a [u32] {
+fn part_in<'a>(list: &'a [u32], range: &Range<u32>) -> &'a [u32] {
     let start = list.partition_point(|index| *index < range.start);
     let rest = &list[start..];
     &rest[..rest.partition_point(|index| *index < range.end)]
@@ -212,11 +210,12 @@ mod tests {
     use super::*;
     use crate::{Context, Control};
 
-    /// Centres on a line, of `cols` equal values, the odd ones with some slack; from `from` on linked within twice `radius`.
-    fn line(cols: usize, from: usize, stored: usize, radius: f32) -> Centers {
+    /// Centers on a line, of `cols` equal values, the odd ones with some slack; from `from` on linked within twice `radius`.
+    fn line(cols: usize, from: usize, stored: usize, radius: f32) -> (Centers, Links) {
         let simd = Simd::best();
-        let mut centers = Centers::new(cols, 1, from, 100.0);
-        centers.links.stored = stored;
+        let mut centers = Centers::new(cols, 1, 100.0);
+        let mut links = Links::new(from);
+        links.stored = stored;
         let control = Control::default();
         let context = Context {
             simd,
@@ -228,23 +227,24 @@ mod tests {
                 let place = (i * 37 % 100) as f32;
                 centers.push(simd, &vec![place; cols], &[place], (i % 2) as f32 * 0.25);
                 if i >= from {
-                    centers.meet_newest(simd, radius, 1.0, &mut Apart::default());
+                    links.meet_newest(&centers, simd, f64::from(radius).powi(2), 1.0, &mut Apart::default());
                 }
                 // Some at a time.
                 if i % 30 == 29 {
-                    centers.link(simd, team).unwrap();
+                    links.make(&centers, simd, team).unwrap();
                 }
             }
-            centers.link(simd, team).unwrap();
+            links.make(&centers, simd, team).unwrap();
         });
-        centers
+        (centers, links)
     }
 
     #[test]
     fn links_and_what_replaces_them_give_the_same_candidates() {
-        let find = |centers: &Centers, center, seen| {
+        let find = |(centers, links): &(Centers, Links), center, seen| {
+            let linked = Linked { centers, links };
             let (mut apart, mut out) = (Vec::new(), Vec::new());
-            centers.candidates(Simd::best(), center, seen, 20.0, &mut apart, &mut out);
+            linked.candidates(Simd::best(), center, seen, 20.0, &mut apart, &mut out);
             out.sort_unstable();
             out
         };
@@ -257,11 +257,11 @@ mod tests {
                 let expected: Vec<u32> = (seen..100).filter(near).map(|i| i as u32).collect();
                 for cols in [1, 2] {
                     assert_eq!(find(&line(cols, 0, 0, 10.0), center, seen), expected);
-                    // No room for links from the start, or from some centre on; centres that came without.
+                    // No room for links from the start, or from some center on; centers that came without.
                     assert_eq!(find(&line(cols, 0, LINKS, 10.0), center, seen), expected);
                     assert_eq!(find(&line(cols, 0, LINKS - 300, 10.0), center, seen), expected);
                     assert_eq!(find(&line(cols, 60, 0, 10.0), center, seen), expected);
-                    // Near every other centre: all of them count.
+                    // Near every other center: all of them count.
                     let all: Vec<u32> = (seen as u32..100).collect();
                     assert_eq!(find(&line(cols, 0, 0, 50.0), center, seen), all);
                 }

@@ -1,10 +1,10 @@
-//! What is known of every point: its sketch and an upper bound of its distance to the nearest centre.
+//! What is known of every point: its sketch and an upper bound of its distance to the nearest center.
 
 use super::centers::Centers;
+use crate::bounds::sketch::Map;
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::memory::prefer_large_pages;
-use crate::sketch::Map;
 use crate::threads::Team;
 use crate::{Error, Matrix, Result, Simd};
 use std::sync::{Mutex, PoisonError};
@@ -12,15 +12,15 @@ use std::sync::{Mutex, PoisonError};
 /// float32 in a cache line.
 const LINE: usize = 16;
 
-/// What is known of a point's nearest centre.
+/// What is known of a point's nearest center.
 #[derive(Debug, Clone, Copy)]
 pub struct State {
     /// At least the squared distance to `center`; the canonical one where that is known to be the nearest.
     pub best: f64,
-    /// Some centre; of hot and settled points, and of those that are their own sketches, the nearest of the centres below
+    /// Some center; of hot and settled points, and of those that are their own sketches, the nearest of the centers below
     /// `seen`, the earliest among equals.
     pub center: u32,
-    /// Centres the point has been compared with, or that are too far to matter.
+    /// Centers the point has been compared with, or that are too far to matter.
     pub seen: u32,
 }
 
@@ -111,11 +111,6 @@ impl<'a> Points<'a> {
         sample.fold(0.0, |most: f32, value| most.max(value.abs()))
     }
 
-    /// Those of all points.
-    pub fn sketches(&self) -> &[f32] {
-        &self.sketches[self.aligned..][..self.states.len() * self.map.width()]
-    }
-
     pub fn sketch(&self, point: usize) -> &[f32] {
         let width = self.map.width();
         &self.sketches[self.aligned + point * width..][..width]
@@ -137,7 +132,7 @@ impl<'a> Points<'a> {
         }
     }
 
-    /// Makes a point a centre.
+    /// Makes a point a center.
     pub fn add_to(&self, simd: Simd, point: usize, centers: &mut Centers) {
         let mut buffer = Vec::new();
         centers.push(

@@ -1,20 +1,21 @@
-//! The nearest of all centres, exactly, for points that may be picked next.
+//! The nearest of many centers, exactly, for points that may be picked next.
 
-use super::bounds::{RELATIVE, decisive};
 use super::centers::Centers;
-use super::least::{least, up_to};
-use super::one::One;
 use super::points::{Points, State};
-use super::sketch_bytes::{Bytes, GROUP};
-use crate::distance::root_above;
-use crate::distance::squared;
+use crate::Result;
+use crate::Simd;
+use crate::bounds::bytes::blocks::{POINTS, SketchBytes};
+use crate::bounds::lowest::{lanes_up_to, lowest_lane};
+use crate::bounds::root_above;
+use crate::bounds::sketch::compare::{blocks, decisive, reach, squared_to};
+use crate::distance::{squared, squared_within};
+use crate::simd::lanes::LANES;
 use crate::threads::Team;
-use crate::{Result, Simd};
 
 /// Points a thread takes at a time.
 const PART: usize = 16;
 
-/// For each point of `list`, finds a centre nearer than `enough` (squared) or, where there is none, the nearest.
+/// For each point of `list`, finds a center nearer than `enough` (squared) or, where there is none, the nearest.
 pub fn settle(
     points: &mut Points<'_>,
     list: &[u32],
@@ -40,7 +41,7 @@ pub fn settle(
         let mut left: Vec<_> = found.iter_mut().filter(|(_, state)| state.best >= enough).collect();
         if fine {
             let mut scratch = Scratch::default();
-            for group in left.chunks_mut(GROUP) {
+            for group in left.chunks_mut(POINTS) {
                 by_bytes(group, enough, shared, centers, simd, &mut scratch);
             }
         } else {
@@ -48,7 +49,7 @@ pub fn settle(
             for (point, state) in left {
                 let one = One::new(*point, shared.slack[*point], shared, centers, simd, &mut buffer);
                 one.bound(state, centers.blocks(), &mut bounds);
-                // Lanes without a centre, and the point's own.
+                // Lanes without a center, and the point's own.
                 bounds[centers.len()..].fill(f32::INFINITY);
                 bounds[state.center as usize] = f32::INFINITY;
                 one.find(enough, state, &mut bounds, |lane| lane as u32);
@@ -70,7 +71,7 @@ struct Scratch {
     row: Vec<f32>,
 }
 
-/// Settles up to four points: bytes leave few centres to be looked at more closely.
+/// Settles up to four points: bytes leave few centers to be looked at more closely.
 fn by_bytes(
     group: &mut [&mut (usize, State)],
     enough: f64,
@@ -85,22 +86,19 @@ fn by_bytes(
         bounds,
         row,
     } = scratch;
-    let view = centers.lanes().from(0);
-    let bytes: [Bytes; GROUP] = std::array::from_fn(|i| {
+    let view = centers.byte_blocks().from(0);
+    let bytes: [SketchBytes; POINTS] = std::array::from_fn(|i| {
         let (point, _) = *group[i.min(group.len() - 1)];
         centers.bytes(simd, points.sketch(point))
     });
     view.compare(simd, &bytes, squared);
-    let lanes = squared.len() / GROUP;
+    let lanes = squared.len() / POINTS;
     for (((point, state), bytes), squared) in group.iter_mut().zip(&bytes).zip(squared.chunks_exact_mut(lanes)) {
         let slack = points.slack[*point];
-        let limit = |state: &State| {
-            let reach = (root_above(state.best) + slack) * (1.0 + RELATIVE);
-            decisive(reach * centers.per() + bytes.error + view.slack)
-        };
+        let limit = |state: &State| decisive(reach(state.best, slack) * centers.scale() + bytes.error + view.slack);
         let one = One::new(*point, slack, points, centers, simd, row);
         squared[state.center as usize] = f32::INFINITY;
-        let nearest = least(simd, squared);
+        let nearest = lowest_lane(simd, squared);
         if squared[nearest] > limit(state) || squared[nearest] == f32::INFINITY {
             continue;
         }
@@ -110,10 +108,104 @@ fn by_bytes(
         }
         squared[nearest] = f32::INFINITY;
         listed.clear();
-        up_to(simd, squared, limit(state), listed);
-        // Lanes without a centre are within an infinite limit.
+        lanes_up_to(simd, squared, limit(state), listed);
+        // Lanes without a center are within an infinite limit.
         listed.truncate(listed.partition_point(|lane| (*lane as usize) < centers.len()));
         one.bound_some(listed, bounds);
         one.find(enough, state, bounds, |lane| listed[lane]);
+    }
+}
+
+/// Centers that are looked for by their bound, the nearest first, before all others are gone through.
+const NEAREST_FIRST: usize = 6;
+
+/// A point, and what it is compared with.
+pub struct One<'a> {
+    sketch: &'a [f32],
+    slack: f32,
+    pub row: &'a [f32],
+    centers: &'a Centers,
+    simd: Simd,
+}
+
+impl<'a> One<'a> {
+    /// A point and its slack; `buffer` holds its row where that must be converted.
+    pub fn new(
+        point: usize,
+        slack: f32,
+        points: &'a Points<'_>,
+        centers: &'a Centers,
+        simd: Simd,
+        buffer: &'a mut Vec<f32>,
+    ) -> Self {
+        Self {
+            sketch: points.sketch(point),
+            slack,
+            row: points.row(point, slack, buffer),
+            centers,
+            simd,
+        }
+    }
+
+    /// Writes to `bounds` what the sketches say of the squared distances to the centers in `lanes` (as in
+    /// [`blocks`]).
+    pub fn bound(&self, state: &State, lanes: &[f32], bounds: &mut Vec<f32>) {
+        bounds.resize(lanes.len() / self.sketch.len(), 0.0);
+        blocks(self.simd, self.sketch, lanes, self.limit(state), bounds);
+    }
+
+    /// The same of `some` centers; what follows them is infinite.
+    pub fn bound_some(&self, some: &[u32], bounds: &mut Vec<f32>) {
+        squared_to(self.simd, self.sketch, self.centers.sketches(), some, bounds);
+        bounds.resize(some.len().next_multiple_of(LANES), f32::INFINITY);
+    }
+
+    /// Lowers `state` to the nearest center, or to one nearer than `enough` (squared). `index` says which center has the
+    /// bound in a lane; lanes whose bound is infinite are passed over.
+    pub fn find(&self, enough: f64, state: &mut State, bounds: &mut [f32], index: impl Fn(usize) -> u32) {
+        if bounds.is_empty() {
+            return;
+        }
+        for _ in 0..NEAREST_FIRST {
+            let lane = lowest_lane(self.simd, bounds);
+            if bounds[lane] > self.limit(state) || bounds[lane] == f32::INFINITY {
+                return;
+            }
+            self.measure(index(lane), state);
+            if state.best < enough {
+                return;
+            }
+            bounds[lane] = f32::INFINITY;
+        }
+        let mut limit = self.limit(state);
+        for (lane, bound) in bounds.iter().enumerate() {
+            if *bound <= limit && *bound < f32::INFINITY {
+                self.measure(index(lane), state);
+                if state.best < enough {
+                    return;
+                }
+                limit = self.limit(state);
+            }
+        }
+    }
+
+    /// What a bound must exceed to prove a center no nearer.
+    fn limit(&self, state: &State) -> f32 {
+        decisive(reach(state.best, self.slack + self.centers.most_slack()))
+    }
+
+    /// Lowers `state` to a center that is nearer.
+    pub fn measure(&self, index: u32, state: &mut State) {
+        let other = self.centers.row(index as usize);
+        // Of few dimensions the bound has said it all.
+        if self.row.len() > self.sketch.len()
+            && self.centers.pair_bounds().of(self.simd, self.row, other).0 > state.best
+        {
+            return;
+        }
+        let distance = squared_within(self.simd, self.row, other, state.best);
+        if distance < state.best || (distance == state.best && index < state.center) {
+            (state.best, state.center) = (distance, index);
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! Scans over the bounds of one row.
 
-use super::tile::LANES;
-use crate::simd::lanes::{Isa, LANES as HALF};
+use crate::bounds::products::PANEL;
+use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 
 #[inline(always)]
-fn lowest_body<I: Isa>(isa: I, scores: &[[f32; LANES]], lowest: &[f32], wanted: &[u32]) -> f32 {
+fn lowest_body<I: Isa>(isa: I, scores: &[[f32; PANEL]], lowest: &[f32], wanted: &[u32]) -> f32 {
     if wanted.is_empty() {
-        let (blocks, rest) = lowest.as_chunks::<HALF>();
+        let (blocks, rest) = lowest.as_chunks::<LANES>();
         let infinite = isa.splat(f32::INFINITY);
         let least = blocks
             .iter()
@@ -19,11 +19,11 @@ fn lowest_body<I: Isa>(isa: I, scores: &[[f32; LANES]], lowest: &[f32], wanted: 
         if *wanted == u32::MAX {
             least = least.min(*lowest);
         } else if *wanted != 0 && *lowest < least {
-            let mut lanes = [f32::INFINITY; LANES];
-            for i in 0..LANES {
+            let mut lanes = [f32::INFINITY; PANEL];
+            for i in 0..PANEL {
                 lanes[i] = if wanted >> i & 1 == 1 { scores[i] } else { f32::INFINITY };
             }
-            let (halves, _) = lanes.as_chunks::<HALF>();
+            let (halves, _) = lanes.as_chunks::<LANES>();
             least = least.min(isa.lowest(isa.min(isa.load(&halves[0]), isa.load(&halves[1]))));
         }
     }
@@ -33,13 +33,13 @@ fn lowest_body<I: Isa>(isa: I, scores: &[[f32; LANES]], lowest: &[f32], wanted: 
 multiversion! {
     /// The lowest of a row's scores, `lowest` of which are its panels' lowest; only where a bit of `wanted` is
     /// set, unless that is empty.
-    pub fn lowest(scores: &[[f32; LANES]], lowest: &[f32], wanted: &[u32]) -> f32 = lowest_body
+    pub fn lowest(scores: &[[f32; PANEL]], lowest: &[f32], wanted: &[u32]) -> f32 = lowest_body
 }
 
 #[inline(always)]
 fn collect_body<I: Isa>(
     isa: I,
-    scores: &[[f32; LANES]],
+    scores: &[[f32; PANEL]],
     lowest: &[f32],
     wanted: &[u32],
     limit: f32,
@@ -47,59 +47,36 @@ fn collect_body<I: Isa>(
     found: &mut Vec<u32>,
 ) {
     let limit = isa.splat(limit);
-    for (block, lowest) in lowest.chunks(HALF).enumerate() {
-        let mut low = [f32::INFINITY; HALF];
+    for (block, lowest) in lowest.chunks(LANES).enumerate() {
+        let mut low = [f32::INFINITY; LANES];
         low[..lowest.len()].copy_from_slice(lowest);
         let mut panels = !isa.above(isa.load(&low), limit) & ((1 << lowest.len()) - 1);
         while panels != 0 {
-            let panel = block * HALF + panels.trailing_zeros() as usize;
+            let panel = block * LANES + panels.trailing_zeros() as usize;
             panels &= panels - 1;
             let allowed = wanted.get(panel).copied().unwrap_or(u32::MAX);
             // What a tile that nobody wanted left there means nothing.
             if allowed == 0 {
                 continue;
             }
-            let (halves, _) = scores[panel].as_chunks::<HALF>();
-            let above = isa.above(isa.load(&halves[0]), limit) | isa.above(isa.load(&halves[1]), limit) << HALF;
+            let (halves, _) = scores[panel].as_chunks::<LANES>();
+            let above = isa.above(isa.load(&halves[0]), limit) | isa.above(isa.load(&halves[1]), limit) << LANES;
             let within = allowed & !above;
             if within == 0 {
                 continue;
             }
-            for (half, bits) in [within & 0xffff, within >> HALF].into_iter().enumerate() {
-                isa.add_numbers(bits, first + (panel * LANES + half * HALF) as u32, found);
+            for (half, bits) in [within & 0xffff, within >> LANES].into_iter().enumerate() {
+                isa.add_numbers(bits, first + (panel * PANEL + half * LANES) as u32, found);
             }
         }
     }
-}
-
-#[inline(always)]
-fn number_body<I: Isa>(isa: I, words: &[u32], first: u32, found: &mut Vec<u32>) {
-    const MORE: usize = 8 * LANES;
-    let mut count = 0;
-    for (panel, word) in words.iter().enumerate().filter(|(_, word)| **word != 0) {
-        // Room for a word is made ahead: what grew and shrank by each would cost more than its numbers.
-        if found.len() < count + LANES {
-            found.resize(count + MORE, 0);
-        }
-        for (half, bits) in [word & 0xffff, word >> HALF].into_iter().enumerate() {
-            if let Some(to) = found[count..].first_chunk_mut() {
-                count += isa.numbers(bits, first + (panel * LANES + half * HALF) as u32, to);
-            }
-        }
-    }
-    found.truncate(count);
-}
-
-multiversion! {
-    /// Writes to `found` the columns, numbered from `first`, whose bit is set.
-    pub fn number(words: &[u32], first: u32, found: &mut Vec<u32>) = number_body
 }
 
 multiversion! {
     /// Adds to `found` the columns, numbered from `first`, whose score is at most `limit`; of `wanted` ones only,
     /// unless that is empty. The other arguments are as for [`lowest`].
     pub fn collect(
-        scores: &[[f32; LANES]],
+        scores: &[[f32; PANEL]],
         lowest: &[f32],
         wanted: &[u32],
         limit: f32,
@@ -115,7 +92,7 @@ mod tests {
 
     #[test]
     fn scans_see_wanted_columns_only() {
-        let scores = [[1.0, 5.0, 2.0, 7.0].repeat(8).try_into().unwrap(), [3.0; LANES]];
+        let scores = [[1.0, 5.0, 2.0, 7.0].repeat(8).try_into().unwrap(), [3.0; PANEL]];
         let lows = [1.0, 3.0];
         for simd in Simd::available() {
             assert_eq!(lowest(simd, &scores, &lows, &[]), 1.0);
@@ -129,9 +106,6 @@ mod tests {
             found.clear();
             collect(simd, &scores[1..], &lows[1..], &[], 3.0, 0, &mut found);
             assert_eq!(found, (0..32).collect::<Vec<u32>>());
-            number(simd, &[0, 1 << 31 | 1 << 16 | 1, u32::MAX], 10, &mut found);
-            assert_eq!(found[..4], [42, 58, 73, 74]);
-            assert_eq!(found.len(), 35);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Which columns each query may use.
 
-use super::tile::LANES;
+use crate::bounds::products::PANEL;
 
 /// Queries looked at to put groups that are allowed together next to each other.
-const SAMPLE: usize = 64;
+const ORDER_QUERIES: usize = 64;
 
 /// Columns sorted by group, and for each query one bit a group.
 #[derive(Debug)]
@@ -80,9 +80,9 @@ impl<'a> Mask<'a> {
 fn set(words: &mut [u32], first: usize, end: usize) {
     let mut bit = first;
     while bit < end {
-        let (word, shift) = (bit / LANES, bit % LANES);
-        let count = (end - bit).min(LANES - shift);
-        words[word] |= (u32::MAX >> (LANES - count)) << shift;
+        let (word, shift) = (bit / PANEL, bit % PANEL);
+        let count = (end - bit).min(PANEL - shift);
+        words[word] |= (u32::MAX >> (PANEL - count)) << shift;
         bit += count;
     }
 }
@@ -91,7 +91,7 @@ fn set(words: &mut [u32], first: usize, end: usize) {
 /// groups of one place end up side by side.
 fn places(bits: &[u8], stride: usize, count: usize) -> Vec<u32> {
     let queries = bits.len() / stride;
-    let sample = queries.min(SAMPLE);
+    let sample = queries.min(ORDER_QUERIES);
     let mut sums = vec![(0u64, 0u64); count];
     for i in 0..sample {
         let query = i * queries / sample;
@@ -133,12 +133,12 @@ mod tests {
             assert_eq!(seen, (0..targets as u32).collect::<Vec<_>>());
             let mut before: Option<Vec<u32>> = None;
             for query in 0..9 {
-                let mut words = vec![u32::MAX; targets.div_ceil(LANES)];
+                let mut words = vec![u32::MAX; targets.div_ceil(PANEL)];
                 mask.columns(query, before.as_deref(), &mut words);
                 for (column, target) in mask.order().iter().enumerate() {
                     let group = groups[*target as usize] as usize;
                     let expected = bits[query * stride + group / 8] >> (group % 8) & 1;
-                    assert_eq!(words[column / LANES] >> (column % LANES) & 1, u32::from(expected));
+                    assert_eq!(words[column / PANEL] >> (column % PANEL) & 1, u32::from(expected));
                 }
                 before = Some(words);
             }

@@ -1,37 +1,27 @@
 //! Exact nearest targets of many queries: bounds in float32, decisions by the canonical distance alone.
 //!
-//! 1. *Sketches* (see [`sketch`](crate::sketch)) at a byte a value: one short product bounds a distance from below; all
+//! 1. *Sketches* (see [`sketch`](crate::bounds::sketch)) at a byte a value: one short product bounds a distance from below; all
 //!    are taken in register tiles.
 //! 2. The target with the lowest bound is computed, which bounds the answer from above; what can still be nearer
 //!    is thinned out by the rows' bytes and by a float32 distance.
 //! 3. Where sketches leave too much (points without structure), products of all bytes of the rows bound instead.
-//!    Short rows, and few, have no sketches, but float32 products over all columns; the shortest have them made twice
-//!    rather than kept.
+//!    Short rows, and few, have no sketches, but float32 products over all columns.
 //! 4. What float32 cannot tell apart is decided by [`squared`](crate::distance::squared), ties by the index.
 
-mod byte_panels;
-mod byte_tiles;
-mod few_columns;
 mod filter;
 mod mask;
-mod pair;
 mod prepare;
-mod space;
-mod tile;
 mod worker;
 
-use crate::sketch::Basis;
+use crate::bounds::sketch::Basis;
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result};
 use prepare::{Prepared, Way};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use worker::{Scratch, Worker};
+use worker::{PART, Scratch, Worker};
 
 pub(crate) use mask::Mask;
-
-/// Unit of rounding of float32.
-const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 
 /// With fewer queries or targets than these, bounds cost more than they save.
 const FEW_QUERIES: usize = 16;
@@ -60,21 +50,7 @@ impl Few {
 }
 
 /// Rows that directions are made from: this many for one image, up to four times as many where that is soon repaid.
-const SAMPLE: usize = 256;
-
-/// Rows that are one piece of work.
-const PIECE: usize = 64;
-
-/// Sketches of all queries, already made, and what with.
-#[derive(Clone, Copy)]
-pub(crate) struct Sketched<'a> {
-    pub basis: &'a Basis,
-    /// [`WIDTH`](crate::sketch::WIDTH) values a query.
-    pub sketches: &'a [f32],
-    pub slack: &'a [f32],
-    /// At least the squared distance of a query to its nearest target: that of some target, with what rounding adds.
-    pub most: &'a (dyn Fn(usize) -> f64 + Sync),
-}
+const BASIS_ROWS: usize = 256;
 
 /// For every query the squared canonical distance to its nearest target, and that one's row (the lowest among
 /// equals): infinity and −1 where `mask` allows none.
@@ -100,46 +76,33 @@ pub(crate) fn search(
         }
         if wide && matches!(prepared.way, Way::Pairs) {
             let more = [targets, queries][usize::from(queries.rows() > targets.rows())];
-            let sample = (queries.rows() / 64).clamp(SAMPLE, 4 * SAMPLE);
+            let sample = (queries.rows() / 64).clamp(BASIS_ROWS, 4 * BASIS_ROWS);
             basis = Basis::of(more, sample, context.simd, team)?;
             prepared = prepared.with_sketches(&basis, context.simd, team)?;
         }
     }
-    run(queries, &prepared, mask, None, team, context)
-}
-
-/// The same for queries that are finite and have sketches.
-pub(crate) fn search_sketched(
-    queries: &Matrix<'_>,
-    known: Sketched<'_>,
-    targets: &[f32],
-    team: &Team<'_>,
-    context: &Context<'_>,
-) -> Result<Vec<(f64, i64)>> {
-    let prepared = Prepared::new(targets, queries.cols(), None).with_sketches(known.basis, context.simd, team)?;
-    run(queries, &prepared, None, Some(known), team, context)
+    run(queries, &prepared, mask, team, context)
 }
 
 fn run(
     queries: &Matrix<'_>,
     prepared: &Prepared<'_>,
     mask: Option<&Mask<'_>>,
-    known: Option<Sketched<'_>>,
     team: &Team<'_>,
     context: &Context<'_>,
 ) -> Result<Vec<(f64, i64)>> {
-    let worker = Worker::new(prepared, mask, known, queries.rows(), context);
+    let worker = Worker::new(prepared, mask, queries.rows(), context);
     let mut found = vec![(f64::INFINITY, -1); queries.rows()];
     let bad = AtomicUsize::new(usize::MAX);
     let idle: Mutex<Vec<Scratch>> = Mutex::default();
-    team.each_chunk(&mut found, PIECE, |piece, found| {
-        // Pieces are handed out in order, so no row before a bad one is left out.
+    team.each_chunk(&mut found, PART, |part, found| {
+        // Parts are handed out in order, so no row before a bad one is left out.
         if bad.load(Ordering::Relaxed) != usize::MAX {
             return;
         }
         let own = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut scratch = own.unwrap_or_default();
-        if let Some(row) = worker.piece(queries, piece * PIECE, found, &mut scratch) {
+        if let Some(row) = worker.part(queries, part * PART, found, &mut scratch) {
             bad.fetch_min(row, Ordering::Relaxed);
         }
         idle.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);

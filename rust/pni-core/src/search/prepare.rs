@@ -1,18 +1,18 @@
 //! The targets, made ready for a call.
 
-use super::byte_panels::{BytePanels, ByteRows, LONGEST_ROW};
-use super::pair::Bounds;
-use super::space::{LONGEST, Space};
-use super::tile::{LANES, Panels};
-use crate::bytes::RowBytes;
-use crate::distance::root_above;
-use crate::sketch::{Basis, WIDTH};
+use crate::bounds::bytes::RowBytes;
+use crate::bounds::bytes::panels::{BytePanels, ByteRows, LONGEST_ROW};
+use crate::bounds::pair::PairBounds;
+use crate::bounds::products::space::{LONGEST, Space};
+use crate::bounds::products::{PANEL, Panels};
+use crate::bounds::root_above;
+use crate::bounds::sketch::{Basis, WIDTH};
 use crate::threads::Team;
 use crate::{Result, Simd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Targets whose sketches are made together.
-const STEP: usize = 48;
+/// Targets whose sketches a thread makes at a time.
+const PART: usize = 48;
 
 /// Slack of a sketch, in medians of all, beyond which its column is left in doubt.
 const OUTLYING: f32 = 8.0;
@@ -36,8 +36,6 @@ pub enum Way<'a> {
 pub struct Full {
     pub space: Space,
     pub panels: Panels,
-    /// The largest squared length of a target that is not far.
-    pub longest: f32,
     /// Columns too far from the rest for products, which have no score: each is looked at by itself.
     pub far: Vec<u32>,
 }
@@ -82,7 +80,7 @@ pub struct Prepared<'a> {
     /// Number of targets.
     pub count: usize,
     /// Bounds on one pair at a time.
-    pub bounds: Bounds,
+    pub bounds: PairBounds,
     pub way: Way<'a>,
 }
 
@@ -95,7 +93,7 @@ impl<'a> Prepared<'a> {
             order,
             width,
             count: targets.len() / width,
-            bounds: Bounds::new(width),
+            bounds: PairBounds::new(width),
             way: Way::Pairs,
         }
     }
@@ -105,14 +103,13 @@ impl<'a> Prepared<'a> {
         let space = Space::new(self.targets, self.width);
         let mut panels = Panels::new(self.width, self.count, f32::INFINITY);
         let share = 0.5 * (1.0 - space.full_error()) as f32;
-        let (mut row, mut longest, mut far) = (vec![0.0; self.width], 0.0f32, Vec::new());
+        let (mut row, mut far) = (vec![0.0; self.width], Vec::new());
         for (panel, (values, base)) in panels.parts().enumerate() {
-            for lane in 0..LANES.min(self.count - panel * LANES) {
-                let column = panel * LANES + lane;
+            for lane in 0..PANEL.min(self.count - panel * PANEL) {
+                let column = panel * PANEL + lane;
                 let length = space.center(simd, self.target(column).1, &mut row);
                 // Written so that NaN counts as too far.
                 if length <= LONGEST {
-                    longest = longest.max(length);
                     base[lane] = share * length;
                     for (values, value) in values.iter_mut().zip(&row) {
                         values[lane] = -value;
@@ -123,13 +120,8 @@ impl<'a> Prepared<'a> {
                 }
             }
         }
-        if far.len() <= FEW_FAR.max(self.count / LANES) {
-            self.way = Way::Products(Full {
-                space,
-                panels,
-                longest,
-                far,
-            });
+        if far.len() <= FEW_FAR.max(self.count / PANEL) {
+            self.way = Way::Products(Full { space, panels, far });
         }
         self
     }
@@ -180,9 +172,9 @@ impl<'a> Prepared<'a> {
     /// The targets' sketches and slacks, in the targets' order.
     fn sketch(&self, basis: &Basis, simd: Simd, team: &Team<'_>) -> Result<(Vec<f32>, Vec<f32>)> {
         let (mut sketches, mut slack) = (vec![0.0; self.count * WIDTH], vec![0.0; self.count]);
-        let parts = sketches.chunks_mut(STEP * WIDTH).zip(slack.chunks_mut(STEP));
+        let parts = sketches.chunks_mut(PART * WIDTH).zip(slack.chunks_mut(PART));
         let parts: Vec<_> = parts
-            .zip(self.targets.chunks(STEP * self.width))
+            .zip(self.targets.chunks(PART * self.width))
             .map(Mutex::new)
             .collect();
         team.each(parts.len(), |part| {

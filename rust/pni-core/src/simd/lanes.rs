@@ -6,8 +6,6 @@ pub const LANES: usize = 16;
 /// A SIMD level as a value: having one proves that its instructions may be used. Operations on float64 are the
 /// canonical ones: the same bits at every level. Those on float32 may differ between levels (fused or not).
 pub trait Isa: Copy {
-    /// Whether [`Isa::mul_add`] is one instruction, rounded once.
-    const FUSED: bool = true;
     /// Whether sixteen lanes fit in one register.
     const ONE_REGISTER: bool = false;
     /// Sixteen float32.
@@ -89,7 +87,6 @@ pub trait Isa: Copy {
 pub struct Portable;
 
 impl Isa for Portable {
-    const FUSED: bool = false;
     type F = [f32; LANES];
     type D = [f64; LANES];
     type I = [i32; LANES];

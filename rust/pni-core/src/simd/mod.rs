@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_honoured_or_refused() {
+    fn settings_are_honored_or_refused() {
         for level in Simd::available() {
             assert_eq!(Simd::from_setting(Some(level.name())), Ok(level));
         }

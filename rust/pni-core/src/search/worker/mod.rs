@@ -4,18 +4,20 @@ mod products;
 mod scores;
 mod sketched;
 
+use super::mask::Mask;
 use super::prepare::{Prepared, Way};
-use super::tile::{GROUP, LANES, Products};
-use super::{Mask, PIECE, Sketched};
-use crate::bytes::Narrowed;
+use crate::bounds::bytes::Narrowed;
+use crate::bounds::products::{PANEL, Products, TILE_ROWS};
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::{Context, Matrix};
-use products::Centred;
+use products::Centered;
 use sketched::Own;
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 
+/// Queries a thread takes at a time.
+pub const PART: usize = 64;
 /// Panels whose scores are held at a time.
 const SEGMENT: usize = 256;
 /// Scores held at a time, of all rows: they stay in the second cache.
@@ -25,13 +27,13 @@ const PAIR_COST: usize = 6;
 /// Queries after which sketches are judged.
 const TRIAL: usize = 256;
 
-/// What one thread works with, kept from piece to piece.
+/// What one thread works with, kept from part to part.
 #[derive(Debug, Default)]
 pub struct Scratch {
     buffer: Vec<f32>,
     block: Block,
     own: Own,
-    centred: Centred,
+    centered: Centered,
     scores: Scores,
 }
 
@@ -54,10 +56,6 @@ struct Answer {
 #[derive(Debug, Default)]
 struct Scores {
     products: Products,
-    /// Where all is known that bounds the answers, a bit for each column that may be one.
-    within: Vec<u32>,
-    /// The lowest of each row.
-    lowest: Vec<f32>,
     wanted: Vec<bool>,
     found: Narrowed,
 }
@@ -66,8 +64,6 @@ struct Scores {
 pub struct Worker<'a> {
     prepared: &'a Prepared<'a>,
     mask: Option<&'a Mask<'a>>,
-    /// The queries' sketches, where they are there already.
-    known: Option<Sketched<'a>>,
     context: &'a Context<'a>,
     queries: usize,
     panels: usize,
@@ -79,24 +75,22 @@ impl<'a> Worker<'a> {
     pub fn new(
         prepared: &'a Prepared<'a>,
         mask: Option<&'a Mask<'a>>,
-        known: Option<Sketched<'a>>,
         queries: usize,
         context: &'a Context<'a>,
     ) -> Self {
         Self {
             prepared,
             mask,
-            known,
             context,
             queries,
-            panels: prepared.count.div_ceil(LANES),
+            panels: prepared.count.div_ceil(PANEL),
             tried: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
         }
     }
 
     /// Answers the queries from `first` on into `found`, or returns the first row that is not finite.
-    pub fn piece(
+    pub fn part(
         &self,
         queries: &Matrix<'_>,
         first: usize,
@@ -106,14 +100,10 @@ impl<'a> Worker<'a> {
         let width = self.prepared.width;
         let mut buffer = std::mem::take(&mut scratch.buffer);
         let rows = queries.load(first..first + found.len(), &mut buffer);
-        let bad = match self.known {
-            // Finite, or they would have none.
-            Some(_) => None,
-            None => first_not_finite(rows, width),
-        };
+        let bad = first_not_finite(rows, width);
         if bad.is_none() {
-            let scored = self.panels.min(SEGMENT) * LANES;
-            let step = (SCORES / scored / GROUP * GROUP).clamp(GROUP, PIECE);
+            let scored = self.panels.min(SEGMENT) * PANEL;
+            let step = (SCORES / scored / TILE_ROWS * TILE_ROWS).clamp(TILE_ROWS, PART);
             for (block, (rows, found)) in rows.chunks(step * width).zip(found.chunks_mut(step)).enumerate() {
                 self.block(rows, first + block * step, found, scratch);
             }
@@ -134,8 +124,8 @@ impl<'a> Worker<'a> {
         let count = found.len();
         let block = &mut scratch.block;
         block.answers.resize_with(count, Answer::default);
-        for (id, answer) in block.answers.iter_mut().enumerate() {
-            answer.most = self.known.map_or(f64::INFINITY, |known| (known.most)(first + id));
+        for answer in &mut block.answers {
+            answer.most = f64::INFINITY;
             answer.left.clear();
         }
         if let Some(mask) = self.mask {
@@ -153,7 +143,7 @@ impl<'a> Worker<'a> {
                 }
             }
             Way::Products(full) => self.products(full, rows, scratch),
-            Way::Sketches(sketches) => self.sketched(sketches, rows, first, scratch),
+            Way::Sketches(sketches) => self.sketched(sketches, rows, scratch),
         }
         let rows = rows.chunks_exact(self.prepared.width);
         for ((row, found), answer) in rows.zip(found).zip(&scratch.block.answers) {

@@ -1,15 +1,13 @@
 //! Float32 products over all columns, of queries that sketches do not pay for.
 
-use super::{Block, Scores, Scratch, Worker};
-use crate::search::few_columns::{self, FEW};
-use crate::search::filter::number;
+use super::{Block, Scratch, Worker};
+use crate::bounds::products::space::LONGEST;
+use crate::bounds::products::{PANEL, Rows, TILE_ROWS, products, stride};
 use crate::search::prepare::Full;
-use crate::search::space::LONGEST;
-use crate::search::tile::{GROUP, LANES, Rows, products, stride};
 
 /// The rows of a block as the targets' space has them.
 #[derive(Debug, Default)]
-pub struct Centred {
+pub struct Centered {
     values: Vec<f32>,
     /// Squared lengths; infinite for rows that cannot be bounded.
     norms: Vec<f32>,
@@ -22,12 +20,12 @@ impl Worker<'_> {
         let Full { space, panels, .. } = full;
         let Scratch {
             block,
-            centred: Centred { values, norms },
+            centered: Centered { values, norms },
             scores,
             ..
         } = scratch;
         let count = rows.len() / width;
-        let (padded, stride) = (count.next_multiple_of(GROUP), stride(width));
+        let (padded, stride) = (count.next_multiple_of(TILE_ROWS), stride(width));
         values.clear();
         values.resize(padded * stride, 0.0);
         norms.clear();
@@ -48,9 +46,6 @@ impl Worker<'_> {
             }
         }
         let padded_rows = Rows { values, stride };
-        if width <= FEW && self.mask.is_none() {
-            return self.few_columns(full, rows, padded_rows, norms, block, scores);
-        }
         let every: Vec<usize> = (0..count).collect();
         for range in self.segments() {
             let wanted = self.wanted(&every, &range, block, &mut scores.wanted);
@@ -67,52 +62,10 @@ impl Worker<'_> {
     /// Looks at the columns that have no score, for query `id`.
     fn look_at_far(&self, far: &[u32], row: &[f32], id: usize, block: &mut Block) {
         for column in far {
-            let (panel, lane) = (*column as usize / LANES, *column as usize % LANES);
+            let (panel, lane) = (*column as usize / PANEL, *column as usize % PANEL);
             let allowed = |words: &[u32]| words[id * self.panels + panel] >> lane & 1 == 1;
             if self.mask.is_none() || allowed(&block.words) {
                 self.look(row, *column, &mut block.answers[id]);
-            }
-        }
-    }
-
-    /// The same for rows of few columns, given their squared lengths in the targets' space.
-    fn few_columns(
-        &self,
-        full: &Full,
-        rows: &[f32],
-        padded: Rows<'_>,
-        norms: &[f32],
-        block: &mut Block,
-        scores: &mut Scores,
-    ) {
-        let simd = self.context.simd;
-        let Full {
-            space, panels, longest, ..
-        } = full;
-        let Scores {
-            found, within, lowest, ..
-        } = scores;
-        lowest.clear();
-        lowest.resize(padded.values.len() / padded.stride, f32::INFINITY);
-        for range in self.segments() {
-            few_columns::lowest(simd, padded, panels, range, lowest);
-        }
-        // Nothing is near rows that cannot be bounded, or only fill a group up.
-        let mut limits = vec![f32::NEG_INFINITY; lowest.len()];
-        for ((limit, lowest), norm) in limits.iter_mut().zip(lowest).zip(norms) {
-            if *norm < f32::INFINITY {
-                *limit = space.limit_of_lowest(*lowest, *norm, *longest);
-            }
-        }
-        for range in self.segments() {
-            few_columns::within(simd, padded, panels, range.clone(), &limits, within);
-            let words = within.chunks_exact(range.len());
-            let rows = rows.chunks_exact(self.prepared.width).zip(words);
-            for ((row, words), answer) in rows.zip(&mut block.answers) {
-                number(simd, words, (range.start * LANES) as u32, &mut found.rows);
-                for column in &found.rows {
-                    self.look(row, *column, answer);
-                }
             }
         }
     }

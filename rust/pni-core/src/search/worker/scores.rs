@@ -1,15 +1,15 @@
 //! Scores of a block of queries, however they were made, and what of them can be an answer.
 
 use super::{Answer, Block, Scores, Worker};
+use crate::bounds::products::{PANEL, TILE_ROWS};
 use crate::search::filter::{collect, lowest};
-use crate::search::tile::{GROUP, LANES};
 use std::ops::Range;
 
 /// The scores of one query.
 #[derive(Clone, Copy)]
 pub(super) struct Scored<'a> {
     /// Of the columns from `first` on.
-    pub values: &'a [[f32; LANES]],
+    pub values: &'a [[f32; PANEL]],
     /// The lowest of each panel.
     pub lows: &'a [f32],
     /// The mask's bits; empty without a mask.
@@ -28,7 +28,7 @@ impl Worker<'_> {
     ) -> Option<&'a [bool]> {
         self.mask?;
         wanted.clear();
-        for ids in ids.chunks(GROUP) {
+        for ids in ids.chunks(TILE_ROWS) {
             let start = wanted.len();
             wanted.resize(start + range.len(), false);
             for id in ids {
@@ -59,7 +59,7 @@ impl Worker<'_> {
             let limit = |most| limit(place, most);
             let scored = self.scored(values, lows, *id, range, &block.words);
             let answer = &mut block.answers[*id];
-            let Some(probe) = self.within(row, scored, limit, answer, found) else {
+            let Some(probe) = self.candidates(row, scored, limit, answer, found) else {
                 continue;
             };
             let score = |column: u32| values.as_flattened()[(column - scored.first) as usize];
@@ -75,7 +75,7 @@ impl Worker<'_> {
     /// The scores of query `id` in panels `range`, given the mask's `words`.
     pub(super) fn scored<'a>(
         &self,
-        values: &'a [[f32; LANES]],
+        values: &'a [[f32; PANEL]],
         lows: &'a [f32],
         id: usize,
         range: &Range<usize>,
@@ -85,7 +85,7 @@ impl Worker<'_> {
             Some(_) => &words[id * self.panels..][range.clone()],
             None => &[],
         };
-        let first = (range.start * LANES) as u32;
+        let first = (range.start * PANEL) as u32;
         Scored {
             values,
             lows,
@@ -96,7 +96,7 @@ impl Worker<'_> {
 
     /// Looks at the column of the lowest score, then writes to `found` the columns that can still be the answer: those of
     /// scores at most `limit` of its squared distance. Returns the column it looked at; none where nothing can be.
-    pub(super) fn within(
+    pub(super) fn candidates(
         &self,
         row: &[f32],
         scored: Scored<'_>,
@@ -149,9 +149,9 @@ impl Worker<'_> {
                 Some(_) => block.words[id * self.panels + panel],
                 None => u32::MAX,
             };
-            let columns = LANES.min(self.prepared.count - panel * LANES);
+            let columns = PANEL.min(self.prepared.count - panel * PANEL);
             for lane in (0..columns).filter(|lane| word >> lane & 1 == 1) {
-                self.look(row, (panel * LANES + lane) as u32, &mut block.answers[id]);
+                self.look(row, (panel * PANEL + lane) as u32, &mut block.answers[id]);
             }
         }
     }

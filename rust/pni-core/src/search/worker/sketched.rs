@@ -1,13 +1,12 @@
 //! Queries by their sketches, and by the bytes of their rows where sketches tell too little.
 
 use super::{Answer, Block, PAIR_COST, Scores, Scratch, TRIAL, Worker};
-use crate::bytes::{Narrowed, RowBytes};
-use crate::distance::root_above;
-use crate::search::byte_panels::ByteRows;
-use crate::search::filter::number;
+use crate::bounds::bytes::panels::ByteRows;
+use crate::bounds::bytes::{Narrowed, RowBytes};
+use crate::bounds::products::{PANEL, TILE_ROWS};
+use crate::bounds::root_above;
+use crate::bounds::sketch::WIDTH;
 use crate::search::prepare::Sketches;
-use crate::search::tile::{GROUP, LANES};
-use crate::sketch::WIDTH;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -27,23 +26,18 @@ pub struct Own {
 }
 
 impl Worker<'_> {
-    /// Bounds the answers of a block whose first query is number `first`.
-    pub(super) fn sketched(&self, sketches: &Sketches<'_>, rows: &[f32], first: usize, scratch: &mut Scratch) {
+    /// Bounds the answers of a block.
+    pub(super) fn sketched(&self, sketches: &Sketches<'_>, rows: &[f32], scratch: &mut Scratch) {
         let simd = self.context.simd;
         let Scratch { block, own, scores, .. } = scratch;
         let count = rows.len() / self.prepared.width;
         let promising = self.promising();
         if promising {
-            let (values, slack) = if let Some(known) = self.known {
-                let values = &known.sketches[first * WIDTH..][..count * WIDTH];
-                (values, &known.slack[first..][..count])
-            } else {
-                own.sketches.resize(count * WIDTH, 0.0);
-                own.slack.resize(count, 0.0);
-                sketches.basis.apply(simd, rows, &mut own.sketches, &mut own.slack);
-                (&own.sketches[..], &own.slack[..])
-            };
-            own.short.fill(simd, &sketches.short, values.chunks_exact(WIDTH), slack);
+            own.sketches.resize(count * WIDTH, 0.0);
+            own.slack.resize(count, 0.0);
+            sketches.basis.apply(simd, rows, &mut own.sketches, &mut own.slack);
+            let values = own.sketches.chunks_exact(WIDTH);
+            own.short.fill(simd, &sketches.short, values, &own.slack);
         }
         let every: Vec<usize> = (0..count).collect();
         for range in self.segments() {
@@ -51,14 +45,10 @@ impl Worker<'_> {
                 self.hard(sketches, rows, &every, &range, block, &mut own.bytes, scores);
                 continue;
             }
-            let failed = if self.known.is_some() {
-                self.narrow_bounded(sketches, rows, &range, block, &own.short, scores)
-            } else {
-                let wanted = self.wanted(&every, &range, block, &mut scores.wanted);
-                let (panels, products) = (&sketches.short_panels, &mut scores.products);
-                panels.products(simd, &own.short, range.clone(), wanted, products);
-                self.narrow(sketches, rows, &range, block, &own.short, scores)
-            };
+            let wanted = self.wanted(&every, &range, block, &mut scores.wanted);
+            let (panels, products) = (&sketches.short_panels, &mut scores.products);
+            panels.products(simd, &own.short, range.clone(), wanted, products);
+            let failed = self.narrow(sketches, rows, &range, block, &own.short, scores);
             self.tried.fetch_add(count, Ordering::Relaxed);
             if !failed.is_empty() {
                 self.hard(sketches, rows, &failed, &range, block, &mut own.bytes, scores);
@@ -92,7 +82,7 @@ impl Worker<'_> {
             let scored = self.scored(values, lows, id, range, &block.words);
             let answer = &mut block.answers[id];
             let limit = |most| sketches.limit(short, id, most);
-            let Some(probe) = self.within(row, scored, limit, answer, &mut found.rows) else {
+            let Some(probe) = self.candidates(row, scored, limit, answer, &mut found.rows) else {
                 continue;
             };
             let panels = match scored.words {
@@ -102,38 +92,7 @@ impl Worker<'_> {
             if self.fails(found.rows.len(), panels) {
                 hard.push(id);
             } else {
-                self.look_closer(known, row, Some(probe), answer, found);
-            }
-        }
-        hard
-    }
-
-    /// The same where the answers are bounded beforehand: all bits at once.
-    fn narrow_bounded(
-        &self,
-        sketches: &Sketches<'_>,
-        rows: &[f32],
-        range: &Range<usize>,
-        block: &mut Block,
-        short: &ByteRows,
-        scores: &mut Scores,
-    ) -> Vec<usize> {
-        let (simd, panels) = (self.context.simd, &sketches.short_panels);
-        let Scores { within, found, .. } = scores;
-        let limits: Vec<f32> = (block.answers.iter().enumerate())
-            .map(|(id, answer)| sketches.limit(short, id, answer.most))
-            .collect();
-        panels.within(simd, short, range.clone(), &limits, within);
-        let mut hard = Vec::new();
-        let rows = rows
-            .chunks_exact(self.prepared.width)
-            .zip(within.chunks_exact(range.len()));
-        for (id, ((row, words), answer)) in rows.zip(&mut block.answers).enumerate() {
-            number(simd, words, (range.start * LANES) as u32, &mut found.rows);
-            if self.fails(found.rows.len(), range.len()) {
-                hard.push(id);
-            } else {
-                self.look_closer(&sketches.bytes, row, None, answer, found);
+                self.look_closer(known, row, probe, answer, found);
             }
         }
         hard
@@ -141,23 +100,16 @@ impl Worker<'_> {
 
     /// Whether so many pairs are more than products over all columns of `panels` would cost, once too many were.
     fn fails(&self, pairs: usize, panels: usize) -> bool {
-        pairs * PAIR_COST > panels * LANES + GROUP * PAIR_COST
+        pairs * PAIR_COST > panels * PANEL + TILE_ROWS * PAIR_COST
             && self.failed.fetch_add(1, Ordering::Relaxed) >= FAILED.max(self.queries / FAILED_SHARE)
     }
 
     /// Looks at the columns of `found` that the rows' bytes leave, but for `probe`.
-    fn look_closer(
-        &self,
-        known: &RowBytes,
-        row: &[f32],
-        probe: Option<u32>,
-        answer: &mut Answer,
-        found: &mut Narrowed,
-    ) {
+    fn look_closer(&self, known: &RowBytes, row: &[f32], probe: u32, answer: &mut Answer, found: &mut Narrowed) {
         let mut reach = root_above(answer.most);
         known.narrow(self.context.simd, row, reach, found);
         for (column, lower) in found.nearest_first() {
-            if lower <= known.reach(reach) && Some(column) != probe && self.look(row, column, answer) {
+            if lower <= known.reach(reach) && column != probe && self.look(row, column, answer) {
                 reach = root_above(answer.most);
             }
         }

@@ -1,27 +1,27 @@
-//! The plain way: every pick is compared with every row, in one fused pass of distance, minimum and argmax.
+//! Every pick is compared with every row, in one fused pass of distance, minimum and argmax.
 //!
 //! Bound by memory traffic (all rows are read once per pick); kept as the peer that `greedy` is measured against.
 
-use super::{Assignment, Coreset, Request, validate};
+use super::request::{Assignment, Coreset, Request};
 use crate::distance::closest;
 use crate::threads::Team;
 use crate::{Context, Matrix, Result};
 use std::sync::{Mutex, PoisonError};
 
-/// A row's nearest centre so far.
+/// A row's nearest center so far.
 #[derive(Clone, Copy)]
-struct State {
+struct Nearest {
     squared: f64,
     center: u32,
     picked: bool,
 }
 
 /// The same as [`super::greedy`], by a plain multithreaded scan.
-pub fn scan(points: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -> Result<Coreset> {
-    validate(points, request)?;
+pub fn full_scan(points: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -> Result<Coreset> {
+    request.validate(points)?;
     Team::with(context, |team| {
         points.check_finite(team)?;
-        let start = State {
+        let start = Nearest {
             squared: f64::INFINITY,
             center: 0,
             picked: false,
@@ -30,7 +30,7 @@ pub fn scan(points: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
         let mut centers = 0;
         let mut farthest = (f64::INFINITY, request.start);
         let mut assignment = None;
-        let mut keep = |centers: usize, states: &[State]| {
+        let mut keep = |centers: usize, states: &[Nearest]| {
             if request.assign == Some(centers) {
                 assignment = Some(Assignment {
                     labels: states.iter().map(|state| i64::from(state.center)).collect(),
@@ -42,7 +42,7 @@ pub fn scan(points: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
             initial.check_finite(team)?;
             let mut buffer = Vec::new();
             for row in 0..initial.rows() {
-                farthest = pass(
+                farthest = compare(
                     points,
                     initial.row(row, &mut buffer),
                     centers,
@@ -62,7 +62,7 @@ pub fn scan(points: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
             context.control.report(picks.len());
             // After the last pick there is nothing to look for, unless rows are to be assigned to it too.
             if picks.len() < request.size || request.assign == Some(centers + 1) {
-                farthest = pass(
+                farthest = compare(
                     points,
                     points.row(farthest.1, &mut buffer),
                     centers,
@@ -86,12 +86,12 @@ pub fn scan(points: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
     })
 }
 
-/// Compares one centre with every row; returns the row now farthest that is not picked, the lowest among equals.
-fn pass(
+/// Compares one center with every row; returns the row now farthest that is not picked, the lowest among equals.
+fn compare(
     points: &Matrix<'_>,
     center: &[f32],
     index: usize,
-    states: &mut [State],
+    states: &mut [Nearest],
     team: &Team<'_>,
     context: &Context<'_>,
 ) -> Result<(f64, usize)> {

@@ -15,23 +15,26 @@ pub const PIECE: usize = 4 * LANES;
 const SPREAD: f32 = 3.5;
 
 /// Rows that are asked what is typical, at most.
-const SAMPLE: usize = 256;
+const TYPICAL_ROWS: usize = 256;
 
-/// Rows that are made one after the other.
-const STEP: usize = 64;
+/// Rows a thread takes at a time.
+const PART: usize = 64;
 
 /// Pieces whose squares are added up in 32 bits: four of at most 126² to a lane and piece.
 const TOGETHER: usize = 1 << 12;
 
-/// What the rounding of a float32 sum and of its root takes, and more.
+/// What the rounding of a float32 sum and of its root takes, relative, and more (BOUNDS.md, *Rows in bytes*).
 const ROUNDING: f32 = 1e-5;
+
+/// The same of a squared limit and of all it is made from.
+const LIMIT_ROUNDING: f32 = 4.0 * ROUNDING;
 
 /// Rows in bytes around one origin.
 #[derive(Debug)]
 pub struct RowBytes {
     origin: Vec<f32>,
     /// Units to one.
-    per: f32,
+    scale: f32,
     /// Pieces of a row.
     pieces: usize,
     values: Vec<[i8; PIECE]>,
@@ -63,23 +66,23 @@ impl RowBytes {
             let squares = row(i).iter().zip(&origin).map(|(x, y)| (x - y) * (x - y));
             (squares.sum::<f32>() / origin.len() as f32).sqrt()
         };
-        let mut typical: Vec<f32> = (0..count).step_by(count.div_ceil(SAMPLE)).map(spread).collect();
+        let mut typical: Vec<f32> = (0..count).step_by(count.div_ceil(TYPICAL_ROWS)).map(spread).collect();
         typical.sort_unstable_by(f32::total_cmp);
         let typical = typical[typical.len() / 2].clamp(1e-30, 1e30);
-        let per = f32::from(REACH) / (SPREAD * typical);
+        let scale = f32::from(REACH) / (SPREAD * typical);
         let (mut values, mut errors) = (vec![[0; PIECE]; count * pieces], vec![0.0; count]);
-        let parts = values.chunks_mut(STEP * pieces).zip(errors.chunks_mut(STEP));
+        let parts = values.chunks_mut(PART * pieces).zip(errors.chunks_mut(PART));
         let parts: Vec<_> = parts.map(Mutex::new).collect();
         team.each(parts.len(), |part| {
             let (values, errors) = &mut *parts[part].lock().unwrap_or_else(PoisonError::into_inner);
             for (i, (bytes, error)) in values.chunks_exact_mut(pieces).zip(&mut **errors).enumerate() {
-                *error = quantize(simd, row(part * STEP + i), &origin, per, bytes.as_flattened_mut());
+                *error = quantize(simd, row(part * PART + i), &origin, scale, bytes.as_flattened_mut());
             }
         })?;
         drop(parts);
         Ok(Self {
             origin,
-            per,
+            scale,
             pieces,
             values,
             errors,
@@ -108,7 +111,7 @@ impl RowBytes {
 
     /// Writes the bytes of another row to as many pieces; returns their error in units.
     pub fn quantize(&self, simd: Simd, row: &[f32], bytes: &mut [[i8; PIECE]]) -> f32 {
-        quantize(simd, row, &self.origin, self.per, bytes.as_flattened_mut())
+        quantize(simd, row, &self.origin, self.scale, bytes.as_flattened_mut())
     }
 
     /// Keeps those of `left` that may be within `distance` of `row`.
@@ -120,7 +123,7 @@ impl RowBytes {
 
     /// At least a distance in units.
     pub fn reach(&self, distance: f32) -> f32 {
-        distance * self.per * (1.0 + ROUNDING)
+        distance * self.scale * (1.0 + ROUNDING)
     }
 
     /// The squared distance, in units, of a row's bytes to others.
@@ -166,7 +169,7 @@ fn narrow_body<I: Isa>(isa: I, known: &RowBytes, error: f32, reach: f32, left: &
         let squared = known.squared(isa, bytes, row as usize);
         (rows[kept], lower[kept]) = (row, squared);
         let most = reach + (error + known.errors[row as usize]);
-        let apart = squared > most * most * (1.0 + 4.0 * ROUNDING);
+        let apart = squared > most * most * (1.0 + LIMIT_ROUNDING);
         kept += usize::from(!apart);
     }
     rows.truncate(kept);
@@ -183,7 +186,7 @@ multiversion! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distance::root_above;
+    use crate::bounds::root_above;
     use crate::{Context, Control};
     use proptest::prelude::*;
 
@@ -216,7 +219,7 @@ mod tests {
     }
 
     proptest! {
-        /// No centre within the distance is ever ruled out, whatever is cut off or far from the origin.
+        /// No center within the distance is ever ruled out, whatever is cut off or far from the origin.
         #[test]
         fn what_is_near_stays(
             width in 1usize..300,

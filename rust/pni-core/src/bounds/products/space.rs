@@ -1,17 +1,25 @@
 //! Where rows without sketches are bounded: moved to the targets' mean and scaled by a power of two. All errors made on the way
 //! are accounted for here.
 
-use super::UNIT;
-use super::pair::{center, norm_error};
-use super::tile::rounding;
+use super::rounding;
 use crate::Simd;
+use crate::bounds::UNIT;
+use crate::bounds::center::center;
+use crate::bounds::pair::relative_error;
 
-/// Squared lengths above this are not bounded but computed: far from it nothing over- or underflows unnoticed.
+/// Squared lengths above this are not bounded but computed: far from it nothing over- or underflows unnoticed
+/// (BOUNDS.md, *Products*).
 pub const LONGEST: f32 = (1u64 << 50) as f32;
-/// What underflow can take from a squared distance, scaled as here.
+/// What underflow can take from a squared distance, scaled as here (BOUNDS.md, *Products*).
 const UNDERFLOW: f64 = 1e-30;
+/// What centering both rows adds, in units of both squared lengths (BOUNDS.md, *Products*).
+const CENTERING: f64 = 8.0 * UNIT;
+/// Times what the analysis gives (BOUNDS.md, *Products*).
+const SAFETY: f64 = 2.0;
+/// More than a conversion to float32 can round down, relative (BOUNDS.md, *Products*).
+const CONVERSION: f64 = 4.0 * UNIT;
 /// Rows that the mean is made from.
-const SAMPLE: usize = 256;
+const MEAN_ROWS: usize = 256;
 
 /// The mean and the scale.
 #[derive(Debug)]
@@ -53,11 +61,10 @@ impl Space {
         center(simd, row, &self.mean, self.scale, out)
     }
 
-    /// Relative error, in units of both squared lengths, of a squared distance got from [`Space::center`] and
-    /// one product of `depth` terms: of centring, the lengths, and the product with its addend. Twice what the
-    /// analysis gives.
+    /// Relative error, in units of both squared lengths, of a squared distance got from [`Space::center`] and one product: of
+    /// centering, the lengths, and the product with its addend (BOUNDS.md, *Products*).
     pub fn full_error(&self) -> f64 {
-        2.0 * (8.0 * UNIT + norm_error(self.columns) + 2.0 * rounding(self.columns))
+        SAFETY * (CENTERING + relative_error(self.columns) + 2.0 * rounding(self.columns))
     }
 
     /// The score a column must not exceed to be within `squared` of a row of squared length `norm`: scores are
@@ -65,21 +72,13 @@ impl Space {
     pub fn limit(&self, squared: f64, norm: f32, error: f64) -> f32 {
         let scaled = squared * f64::from(self.scale).powi(2);
         let limit = (scaled + UNDERFLOW - f64::from(norm) * (1.0 - error)) / 2.0;
-        // Rounded up by more than the conversion can round down. Never infinite, as the score of padding is.
-        ((limit + limit.abs() * 4.0 * UNIT + UNDERFLOW) as f32).min(f32::MAX)
-    }
-
-    /// The score that no column as near to a row of squared length `norm` as one of score `lowest` exceeds, where no
-    /// column's squared length is more than `longest`: either may be off by half of this in its score.
-    pub fn limit_of_lowest(&self, lowest: f32, norm: f32, longest: f32) -> f32 {
-        let off = self.full_error() * (f64::from(norm) + f64::from(longest)) + UNDERFLOW;
-        let limit = f64::from(lowest) + off;
-        ((limit + limit.abs() * 4.0 * UNIT + UNDERFLOW) as f32).min(f32::MAX)
+        // Never infinite, as the score of padding is.
+        ((limit + limit.abs() * CONVERSION + UNDERFLOW) as f32).min(f32::MAX)
     }
 }
 
-/// Up to [`SAMPLE`] of so many rows, evenly.
+/// Up to [`MEAN_ROWS`] of so many rows, evenly.
 fn spread(rows: usize) -> impl Iterator<Item = usize> {
-    let count = rows.min(SAMPLE);
+    let count = rows.min(MEAN_ROWS);
     (0..count).map(move |i| i * rows / count)
 }

@@ -1,6 +1,7 @@
 //! Tiles with AVX2 and with AVX-512.
 
-use super::{GROUP, LANES, RUN, To};
+use super::{PANEL, TILE_ROWS, To};
+use crate::bounds::RUN;
 use crate::simd::x86::lowest8;
 use std::arch::x86_64::{
     _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_min_ps, _mm256_set1_ps, _mm256_setzero_ps,
@@ -11,8 +12,8 @@ use std::arch::x86_64::{
 // The sums are variables of their own: in an array the compiler stores them at every step.
 macro_rules! tile_512 {
     ($rows:ident, $panel:ident, $base:ident, $to:ident, $($row:tt $low:ident $high:ident)*) => {{
-        let (depth, stride) = ($panel.len(), $rows.len() / GROUP);
-        // SAFETY: k < depth ≤ stride and `rows` holds GROUP·stride values; the loads and stores are of the two
+        let (depth, stride) = ($panel.len(), $rows.len() / TILE_ROWS);
+        // SAFETY: k < depth ≤ stride and `rows` holds TILE_ROWS·stride values; the loads and stores are of the two
         // halves of arrays of 32 values, at places below the lengths of `to`, all checked by the caller.
         unsafe {
             $(
@@ -48,7 +49,7 @@ macro_rules! tile_512 {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 #[allow(clippy::needless_pass_by_value)] // it is written through
-pub fn tile_512(rows: &[f32], panel: &[[f32; LANES]], base: &[f32; LANES], to: To<'_>) {
+pub fn tile_512(rows: &[f32], panel: &[[f32; PANEL]], base: &[f32; PANEL], to: To<'_>) {
     tile_512!(rows, panel, base, to, 0 a0 b0 1 a1 b1 2 a2 b2 3 a3 b3 4 a4 b4 5 a5 b5 6 a6 b6 7 a7 b7);
 }
 
@@ -56,7 +57,7 @@ macro_rules! tile_256 {
     ($rows:ident, $stride:ident, $panel:ident, $base:ident, $to:ident, $first:ident, $column:ident,
      $($row:tt $low:ident $high:ident)*) => {{
         let depth = $panel.len();
-        // SAFETY: k < depth ≤ stride, first + row < GROUP and `rows` holds GROUP·stride values; the loads and
+        // SAFETY: k < depth ≤ stride, first + row < TILE_ROWS and `rows` holds TILE_ROWS·stride values; the loads and
         // stores are of 16 values from `column` ≤ 16 on of arrays of 32, at places below the lengths of `to`,
         // all checked by the caller.
         unsafe {
@@ -97,10 +98,10 @@ macro_rules! tile_256 {
 
 #[target_feature(enable = "avx2,fma")]
 #[allow(clippy::needless_pass_by_value)] // it is written through
-pub fn tile_256(rows: &[f32], panel: &[[f32; LANES]], base: &[f32; LANES], to: To<'_>) {
-    let stride = rows.len() / GROUP;
-    for first in [0, GROUP / 2] {
-        for column in [0, LANES / 2] {
+pub fn tile_256(rows: &[f32], panel: &[[f32; PANEL]], base: &[f32; PANEL], to: To<'_>) {
+    let stride = rows.len() / TILE_ROWS;
+    for first in [0, TILE_ROWS / 2] {
+        for column in [0, PANEL / 2] {
             tile_256!(rows, stride, panel, base, to, first, column, 0 a0 b0 1 a1 b1 2 a2 b2 3 a3 b3);
         }
     }

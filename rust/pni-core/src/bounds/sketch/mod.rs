@@ -6,9 +6,11 @@
 //! `d(p, s) ≥ |sketch_p − sketch_s| − slack_p − slack_s` holds for the exact distance.
 
 mod basis;
+pub(crate) mod compare;
 
 pub(crate) use basis::{Basis, WIDTH};
 
+use crate::bounds::center::center;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 use crate::threads::Team;
@@ -16,10 +18,31 @@ use crate::{Matrix, Result, Simd};
 use basis::project;
 
 /// Points that a map is made from, at most.
-const SAMPLE: usize = 1024;
+const MAP_POINTS: usize = 1024;
 
-/// Values beyond this might overflow when squared; their points get an infinite slack, which bounds nothing.
+/// Values beyond this might overflow when squared; their points get an infinite slack, which bounds nothing
+/// (BOUNDS.md, *Slack of a sketch*).
 const LARGEST: f32 = 1e16;
+
+/// Roundings of a term of a float32 sum of products here, beside one for every 16 values of a row, in units of
+/// [`f32::EPSILON`]: twice what the analysis gives, and more (BOUNDS.md, *Slack of a sketch*).
+const SUM_ROUNDINGS: f32 = 192.0;
+
+/// At least √31: what the errors of as many components make together (BOUNDS.md, *Slack of a sketch*).
+const ROOT_COMPONENTS: f32 = 5.6;
+
+/// What the errors of three sums make of the square of what the components leave out: the squared length, the squares of the
+/// components, and their difference (BOUNDS.md, *Slack of a sketch*).
+const REMAINDER_SUMS: f32 = 3.0;
+
+/// A square is off by twice the error of its root, and little more (BOUNDS.md, *Slack of a sketch*).
+const REMAINDER_COMPONENTS: f32 = 2.1;
+
+/// More than the rounding of the slack itself takes (BOUNDS.md, *Slack of a sketch*).
+const SLACK_ROUNDING: f32 = 1.01;
+
+/// A squared length may underflow to less than it is: more than the root of what a value's square can lose (BOUNDS.md, *Slack of a sketch*).
+const UNDERFLOW: f32 = 1e-18;
 
 /// How points become sketches.
 #[derive(Debug)]
@@ -36,7 +59,7 @@ impl Map {
         if points.cols() <= WIDTH {
             Ok(Self::Identity(points.cols()))
         } else {
-            Ok(Self::Project(Basis::of(points, SAMPLE, simd, team)?))
+            Ok(Self::Project(Basis::of(points, MAP_POINTS, simd, team)?))
         }
     }
 
@@ -68,26 +91,34 @@ impl Map {
 }
 
 impl Basis {
+    /// Errors of a sketch: of its components against the length of the row, and of the square of what they leave out
+    /// against the square of that length (BOUNDS.md, *Slack of a sketch*).
+    fn errors(&self) -> (f32, f32) {
+        let rounding = (SUM_ROUNDINGS + self.mean.len() as f32 / LANES as f32) * f32::EPSILON;
+        let components = ROOT_COMPONENTS * rounding + f32::EPSILON + self.skew;
+        (
+            components,
+            REMAINDER_SUMS * rounding + REMAINDER_COMPONENTS * components,
+        )
+    }
+
     /// See [`Map::apply`].
     pub fn apply(&self, simd: Simd, rows: &[f32], sketches: &mut [f32], slacks: &mut [f32]) {
         let cols = self.mean.len();
-        let mut centred = vec![0.0; rows.len()];
-        centre(simd, rows, &self.mean, &mut centred, slacks);
-        project(simd, &centred, cols, &self.vectors, sketches);
-        // Twice the largest relative error of a float32 sum of products, however it is split below.
-        let rounding = (192.0 + cols as f32 / 16.0) * f32::EPSILON;
-        // Error of the components against |z|: the sums' (over 31 of them), the centring's and the basis' own.
-        let components = 5.6 * rounding + f32::EPSILON + self.skew;
-        // Error of |z|² − |y|² against |z|².
-        let remainder = 3.0 * rounding + 2.1 * components;
+        let mut centered = vec![0.0; rows.len()];
+        let rows = rows.chunks_exact(cols).zip(centered.chunks_exact_mut(cols));
+        for ((row, out), length_squared) in rows.zip(&mut *slacks) {
+            *length_squared = center(simd, row, &self.mean, 1.0, out);
+        }
+        project(simd, &centered, cols, &self.vectors, sketches);
+        let (components, remainder) = self.errors();
         for (sketch, slack) in sketches.chunks_exact_mut(WIDTH).zip(slacks) {
             let length_squared = *slack;
             let rest_squared = (length_squared - square(simd, sketch)).max(0.0);
             let (length, rest) = (length_squared.sqrt(), rest_squared.sqrt());
             let share = remainder.sqrt().min(remainder * length / rest);
             sketch[WIDTH - 1] = rest;
-            // |z|² may underflow to less than it is, hence the constant.
-            *slack = length * (components + share) * 1.01 + 1e-18 * (cols as f32).sqrt();
+            *slack = length * (components + share) * SLACK_ROUNDING + UNDERFLOW * (cols as f32).sqrt();
             if length.is_nan() || length > LARGEST {
                 sketch.fill(0.0);
                 *slack = f32::INFINITY;
@@ -114,21 +145,4 @@ fn square_body<I: Isa>(isa: I, values: &[f32]) -> f32 {
 multiversion! {
     /// The sum of squares.
     fn square(values: &[f32]) -> f32 = square_body
-}
-
-#[inline(always)]
-fn centre_body<I: Isa>(isa: I, rows: &[f32], mean: &[f32], out: &mut [f32], lengths: &mut [f32]) {
-    let cols = mean.len();
-    let rows = rows.chunks_exact(cols).zip(out.chunks_exact_mut(cols));
-    for ((row, out), length) in rows.zip(lengths) {
-        for ((out, x), mean) in out.iter_mut().zip(row).zip(mean) {
-            *out = x - mean;
-        }
-        *length = square_body(isa, out);
-    }
-}
-
-multiversion! {
-    /// Rows less the mean, and their squared lengths.
-    fn centre(rows: &[f32], mean: &[f32], out: &mut [f32], lengths: &mut [f32]) = centre_body
 }

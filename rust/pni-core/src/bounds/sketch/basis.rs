@@ -1,5 +1,6 @@
 //! Principal directions of the data, from a fixed sample of its rows by subspace iteration.
 
+use crate::bounds::RUN;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 use crate::threads::Team;
@@ -11,8 +12,8 @@ pub const WIDTH: usize = 32;
 /// Rounds of subspace iteration: the directions only steer speed.
 const ROUNDS: usize = 2;
 
-/// Terms that are added up in float32 before the sum starts anew; keeps rounding errors small.
-const RUN: usize = 128;
+/// More than the rounding of the skew takes (BOUNDS.md, *Slack of a sketch*).
+const SKEW_ROUNDING: f32 = 1.01;
 
 /// Orthonormal directions around a mean.
 #[derive(Debug)]
@@ -29,15 +30,15 @@ pub struct Basis {
 fn project_body<I: Isa>(isa: I, rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) {
     // As many sums as there are registers for.
     if I::ONE_REGISTER {
-        project_groups::<I, 2>(isa, rows, cols, vectors, out);
+        project_vectors::<I, 2>(isa, rows, cols, vectors, out);
     } else {
-        project_groups::<I, 1>(isa, rows, cols, vectors, out);
+        project_vectors::<I, 1>(isa, rows, cols, vectors, out);
     }
 }
 
-/// `GROUP`: vectors of lanes that are summed together, of those in a sketch.
+/// `VECTORS`: vectors of lanes that are summed together, of those in a sketch.
 #[inline(always)]
-fn project_groups<I: Isa, const GROUP: usize>(isa: I, rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) {
+fn project_vectors<I: Isa, const VECTORS: usize>(isa: I, rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) {
     const TILE: usize = 4;
     out.fill(0.0);
     let (weights, _) = vectors.as_chunks::<LANES>();
@@ -47,12 +48,12 @@ fn project_groups<I: Isa, const GROUP: usize>(isa: I, rows: &[f32], cols: usize,
             // A short last tile computes its last row more than once.
             let height = tile.len() / cols;
             let row = [0, 1, 2, 3].map(|r: usize| &tile[r.min(height - 1) * cols..][start..end]);
-            for group in 0..WIDTH / LANES / GROUP {
-                let mut sums = [[isa.splat(0.0); GROUP]; TILE];
+            for group in 0..WIDTH / LANES / VECTORS {
+                let mut sums = [[isa.splat(0.0); VECTORS]; TILE];
                 let columns = weights[start * (WIDTH / LANES)..].chunks_exact(WIDTH / LANES);
                 let values = row[0].iter().zip(row[1]).zip(row[2].iter().zip(row[3]));
                 for (((a, b), (c, d)), column) in values.zip(columns) {
-                    let weights: [I::F; GROUP] = std::array::from_fn(|i| isa.load(&column[group * GROUP + i]));
+                    let weights: [I::F; VECTORS] = std::array::from_fn(|i| isa.load(&column[group * VECTORS + i]));
                     for (sums, value) in sums.iter_mut().zip([a, b, c, d]) {
                         let value = isa.splat(*value);
                         for (sum, weight) in sums.iter_mut().zip(weights) {
@@ -62,7 +63,7 @@ fn project_groups<I: Isa, const GROUP: usize>(isa: I, rows: &[f32], cols: usize,
                 }
                 for (out, sums) in out.chunks_exact_mut(WIDTH).zip(sums) {
                     let (out, _) = out.as_chunks_mut::<LANES>();
-                    for (out, sum) in out[group * GROUP..].iter_mut().zip(sums) {
+                    for (out, sum) in out[group * VECTORS..].iter_mut().zip(sums) {
                         isa.store(isa.add(isa.load(out), sum), out);
                     }
                 }
@@ -72,7 +73,7 @@ fn project_groups<I: Isa, const GROUP: usize>(isa: I, rows: &[f32], cols: usize,
 }
 
 multiversion! {
-    /// `out` (rows, WIDTH) = centred rows times `vectors`.
+    /// `out` (rows, WIDTH) = centerd rows times `vectors`.
     pub fn project(rows: &[f32], cols: usize, vectors: &[f32], out: &mut [f32]) = project_body
 }
 
@@ -128,7 +129,7 @@ impl Basis {
             row.iter().enumerate().for_each(|(k, x)| vectors[k * WIDTH + j] = *x);
         }
         // Only the last time has to be exact: the others keep the directions apart.
-        orthonormalise(simd, &mut vectors, 1, team)?;
+        orthonormalize(simd, &mut vectors, 1, team)?;
         let mut components = vec![0.0f32; count * WIDTH];
         let mut columns = Vec::new();
         for round in 1..=ROUNDS {
@@ -140,7 +141,7 @@ impl Basis {
             team.each_chunk(&mut vectors, 16 * WIDTH, |chunk, out| {
                 spread(simd, &sample, cols, chunk * 16, &components, out);
             })?;
-            columns = orthonormalise(simd, &mut vectors, if round < ROUNDS { 1 } else { 2 }, team)?;
+            columns = orthonormalize(simd, &mut vectors, if round < ROUNDS { 1 } else { 2 }, team)?;
         }
         let skew = skew(simd, &columns);
         Ok(Self { mean, vectors, skew })
@@ -149,7 +150,7 @@ impl Basis {
 
 /// Makes the columns orthonormal by Gram-Schmidt in float64, so many times over; drops those that depend on others.
 /// Returns the columns that are left, with their numbers.
-fn orthonormalise(simd: Simd, vectors: &mut [f32], times: usize, team: &Team<'_>) -> Result<Vec<(usize, Vec<f64>)>> {
+fn orthonormalize(simd: Simd, vectors: &mut [f32], times: usize, team: &Team<'_>) -> Result<Vec<(usize, Vec<f64>)>> {
     let cols = vectors.len() / WIDTH;
     let mut kept: Vec<(usize, Vec<f64>)> = Vec::with_capacity(WIDTH);
     for j in 0..WIDTH - 1 {
@@ -188,7 +189,7 @@ fn skew(simd: Simd, columns: &[(usize, Vec<f64>)]) -> f32 {
             worst = worst.max(dot(simd, column, other).abs());
         }
     }
-    (worst * WIDTH as f64) as f32 * 1.01
+    (worst * WIDTH as f64) as f32 * SKEW_ROUNDING
 }
 
 #[inline(always)]

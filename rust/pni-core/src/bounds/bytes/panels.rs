@@ -1,41 +1,43 @@
 //! All pairs of some rows and columns by their bytes: squared distances in whole units, in register tiles. Where short
 //! sketches leave too much in doubt they cost a fraction of float32 products and rule out nearly as much.
 
-use super::byte_tiles::{Fours, Strip, Tile, tile, within};
-use super::tile::{GROUP, LANES, Products, To};
+use super::tiles::{Fours, Tile, tile};
 use crate::Simd;
-use crate::bytes::RowBytes;
-use crate::bytes::quantize::{OFFSET, norm, own};
-use crate::simd::lanes::LANES as HALF;
+use crate::bounds::bytes::RowBytes;
+use crate::bounds::bytes::quantize::{OFFSET, norm, offset_norm};
+use crate::bounds::products::{PANEL, Products, TILE_ROWS, To};
+use crate::simd::lanes::LANES;
 use std::ops::Range;
 
-/// Pieces of a row, at most: what [`own`] adds up fits in 32 bits.
+/// Pieces of a row, at most: what [`offset_norm`] adds up fits in 32 bits.
 pub const LONGEST_ROW: usize = 1 << 11;
 
-/// Bytes of a column that [`BytePanels::within`] takes, at most, and more than any squared distance of these in units:
-/// sums of them are whole numbers below 2²⁴.
-const SHORT: usize = 32;
-const FARTHEST: f32 = (1 << 20) as f32;
+/// More than what rounding takes from a limit, relative (BOUNDS.md, *Panels of bytes*).
+pub const LIMIT_ROUNDING: f32 = 1.000_01;
 
-/// The bytes of all columns, [`LANES`] side by side.
+/// What float32 may take from a squared distance, in squared units, for each value of a row: sums beyond 2²⁴ are rounded
+/// (BOUNDS.md, *Panels of bytes*).
+pub const VALUE_ROUNDING: f32 = 0.01;
+
+/// The bytes of all columns, [`PANEL`] side by side.
 #[derive(Debug)]
 pub struct BytePanels {
     /// [`Fours`] of a panel.
     depth: usize,
     values: Vec<Fours>,
     /// Squared lengths in units; infinite where there is no column, −infinite where it is in doubt.
-    norms: Vec<[f32; LANES]>,
+    norms: Vec<[f32; PANEL]>,
     /// The largest error of a column's bytes.
     error: f32,
     /// What float32 may take from a squared distance.
     rounding: f32,
 }
 
-/// Some rows in bytes; whole groups of [`GROUP`].
+/// Some rows in bytes; whole groups of [`TILE_ROWS`].
 #[derive(Debug, Default)]
 pub struct ByteRows {
-    bytes: Vec<[i8; 4 * HALF]>,
-    /// What [`own`] makes of each.
+    bytes: Vec<[i8; 4 * LANES]>,
+    /// What [`offset_norm`] makes of each.
     own: Vec<f32>,
     /// Errors of the bytes.
     errors: Vec<f32>,
@@ -45,23 +47,23 @@ impl BytePanels {
     /// The panels of these columns.
     pub fn new(known: &RowBytes) -> Self {
         let count = known.len();
-        let (panels, depth) = (count.div_ceil(LANES), known.width().div_ceil(8));
+        let (panels, depth) = (count.div_ceil(PANEL), known.width().div_ceil(8));
         let mut made = Self {
             depth,
-            values: vec![[[[OFFSET as u8; 4 * HALF]; 2]; 2]; panels * depth],
-            norms: vec![[f32::INFINITY; LANES]; panels],
+            values: vec![[[[OFFSET as u8; 4 * LANES]; 2]; 2]; panels * depth],
+            norms: vec![[f32::INFINITY; PANEL]; panels],
             error: 0.0,
-            rounding: 0.01 * known.width() as f32,
+            rounding: VALUE_ROUNDING * known.width() as f32,
         };
         for column in 0..count {
-            let (panel, lane) = (column / LANES, column % LANES);
+            let (panel, lane) = (column / PANEL, column % PANEL);
             let (bytes, error) = known.row(column);
             let (eights, _) = bytes.as_flattened().as_chunks::<8>();
             for (to, from) in made.values[panel * depth..][..depth].iter_mut().zip(eights) {
                 let (from, _) = from.as_chunks::<4>();
-                for (to, from) in to[lane / HALF].iter_mut().zip(from) {
+                for (to, from) in to[lane / LANES].iter_mut().zip(from) {
                     let (lanes, _) = to.as_chunks_mut::<4>();
-                    lanes[lane % HALF] = from.map(|byte| (byte + OFFSET) as u8);
+                    lanes[lane % LANES] = from.map(|byte| (byte + OFFSET) as u8);
                 }
             }
             made.norms[panel][lane] = norm(bytes.as_flattened()) as f32;
@@ -72,18 +74,18 @@ impl BytePanels {
 
     /// Leaves a column in doubt for every row.
     pub fn doubt(&mut self, column: usize) {
-        self.norms[column / LANES][column % LANES] = f32::NEG_INFINITY;
+        self.norms[column / PANEL][column % PANEL] = f32::NEG_INFINITY;
     }
 
     /// What a value of [`BytePanels::products`] must exceed to prove a column farther than `reach` units from `row`.
     pub fn limit(&self, rows: &ByteRows, row: usize, reach: f32) -> f32 {
         let most = reach + rows.errors[row] + self.error;
         // Never infinite, as the value where there is no column is.
-        (most * most * 1.000_01 + self.rounding).min(f32::MAX)
+        (most * most * LIMIT_ROUNDING + self.rounding).min(f32::MAX)
     }
 
     /// For each of `rows` and each column of the panels in `range` the squared distance of their bytes; `range.len()` panels
-    /// a row. `wanted` is as for [`products`](super::tile::products).
+    /// a row. `wanted` is as for [`products`](crate::bounds::products::products).
     pub fn products(
         &self,
         simd: Simd,
@@ -92,10 +94,10 @@ impl BytePanels {
         wanted: Option<&[bool]>,
         out: &mut Products,
     ) {
-        let (count, groups) = (range.len(), rows.own.len() / GROUP);
-        let stride = self.depth.div_ceil(HALF / 2);
-        out.values.resize(groups * GROUP * count, [0.0; LANES]);
-        out.lowest.resize(groups * GROUP * count, 0.0);
+        let (count, groups) = (range.len(), rows.own.len() / TILE_ROWS);
+        let stride = self.depth.div_ceil(LANES / 2);
+        out.values.resize(groups * TILE_ROWS * count, [0.0; PANEL]);
+        out.lowest.resize(groups * TILE_ROWS * count, 0.0);
         for (place, panel) in range.enumerate() {
             let columns = &self.values[panel * self.depth..][..self.depth];
             for group in 0..groups {
@@ -103,12 +105,12 @@ impl BytePanels {
                     continue;
                 }
                 let one = Tile {
-                    rows: &rows.bytes[group * GROUP * stride..][..GROUP * stride],
-                    own: &rows.own[group * GROUP..][..GROUP],
+                    rows: &rows.bytes[group * TILE_ROWS * stride..][..TILE_ROWS * stride],
+                    own: &rows.own[group * TILE_ROWS..][..TILE_ROWS],
                     columns,
                     norms: &self.norms[panel],
                 };
-                let first = group * GROUP * count + place;
+                let first = group * TILE_ROWS * count + place;
                 let to = To {
                     values: &mut out.values[first..],
                     lowest: &mut out.lowest[first..],
@@ -116,38 +118,6 @@ impl BytePanels {
                 };
                 tile(simd, one, to);
             }
-        }
-    }
-
-    /// For each of `rows` a word for each panel in `range`, with a bit for each column that may be within the row's
-    /// `limit` (as [`BytePanels::limit`] gives it). Columns are short.
-    pub fn within(&self, simd: Simd, rows: &ByteRows, range: Range<usize>, limits: &[f32], out: &mut Vec<u32>) {
-        assert!(8 * self.depth <= SHORT, "sums would not be exact");
-        let count = range.len();
-        let stride = self.depth.div_ceil(HALF / 2);
-        out.clear();
-        out.resize(rows.own.len() * count, 0);
-        let groups = rows
-            .bytes
-            .chunks_exact(GROUP * stride)
-            .zip(rows.own.chunks_exact(GROUP));
-        for ((group, out), limits) in groups
-            .zip(out.chunks_exact_mut(GROUP * count))
-            .zip(limits.chunks(GROUP))
-        {
-            let (rows, own) = group;
-            let mut excess = [0.0; GROUP];
-            for ((excess, own), limit) in excess.iter_mut().zip(own).zip(limits) {
-                *excess = own - limit.min(FARTHEST).floor();
-            }
-            let strip = Strip {
-                rows,
-                excess: &excess,
-                depth: self.depth,
-                columns: &self.values[range.start * self.depth..range.end * self.depth],
-                norms: &self.norms[range.clone()],
-            };
-            within(simd, strip, out);
         }
     }
 }
@@ -162,16 +132,16 @@ impl ByteRows {
         rows: impl ExactSizeIterator<Item = &'a [f32]>,
         slack: &[f32],
     ) {
-        let (pieces, count) = (known.pieces(), rows.len().next_multiple_of(GROUP));
+        let (pieces, count) = (known.pieces(), rows.len().next_multiple_of(TILE_ROWS));
         self.bytes.clear();
-        self.bytes.resize(count * pieces, [0; 4 * HALF]);
+        self.bytes.resize(count * pieces, [0; 4 * LANES]);
         self.own.clear();
         self.own.resize(count, 0.0);
         self.errors.clear();
         for ((row, bytes), sum) in rows.zip(self.bytes.chunks_exact_mut(pieces)).zip(&mut self.own) {
             let slack = slack.get(self.errors.len()).copied().unwrap_or(0.0);
             self.errors.push(known.quantize(simd, row, bytes) + known.reach(slack));
-            *sum = own(bytes.as_flattened()) as f32;
+            *sum = offset_norm(bytes.as_flattened()) as f32;
         }
     }
 }
@@ -204,10 +174,10 @@ mod tests {
                 let known = Team::with(&context, |team| RowBytes::new(columns, origin, row, simd, team)).unwrap();
                 let (panels, mut own, mut out) = (BytePanels::new(&known), ByteRows::default(), Products::default());
                 own.fill(simd, &known, queries.chunks_exact(width), &[]);
-                let count = columns.div_ceil(LANES);
+                let count = columns.div_ceil(PANEL);
                 panels.products(simd, &own, 0..count, None, &mut out);
                 for (id, query) in queries.chunks_exact(width).enumerate() {
-                    let mut bytes = vec![[0; 4 * HALF]; known.pieces()];
+                    let mut bytes = vec![[0; 4 * LANES]; known.pieces()];
                     let error = known.quantize(simd, query, &mut bytes);
                     let found = &out.values[id * count..][..count];
                     for (column, squared) in found.as_flattened().iter().enumerate() {
@@ -230,22 +200,15 @@ mod tests {
                         assert_eq!(*low, found.iter().copied().fold(f32::INFINITY, f32::min));
                     }
                 }
-                let limits: Vec<f32> = (0..rows).map(|id| out.values[id * count][id % columns] + 0.5).collect();
-                if width <= SHORT {
-                    let mut words = Vec::new();
-                    panels.within(simd, &own, 0..count, &limits, &mut words);
-                    for (id, words) in words.chunks_exact(count).enumerate().take(rows) {
-                        for (column, squared) in out.values[id * count..][..count].as_flattened().iter().enumerate() {
-                            let bit = words[column / LANES] >> (column % LANES) & 1 == 1;
-                            assert_eq!(bit, *squared <= limits[id], "{simd} {width} {id} {column}");
-                        }
-                    }
-                }
                 let mut skipped = Products::default();
-                let wanted: Vec<bool> = (0..rows.div_ceil(GROUP) * count).map(|i| i >= count).collect();
+                let wanted: Vec<bool> = (0..rows.div_ceil(TILE_ROWS) * count).map(|i| i >= count).collect();
                 panels.products(simd, &own, 0..count, Some(&wanted), &mut skipped);
-                assert!(skipped.values[..GROUP * count].iter().all(|tile| *tile == [0.0; LANES]));
-                assert_eq!(skipped.values[GROUP * count..], out.values[GROUP * count..]);
+                assert!(
+                    skipped.values[..TILE_ROWS * count]
+                        .iter()
+                        .all(|tile| *tile == [0.0; PANEL])
+                );
+                assert_eq!(skipped.values[TILE_ROWS * count..], out.values[TILE_ROWS * count..]);
             }
         }
     }

@@ -1,15 +1,17 @@
 //! Catching up for points that are their own sketches: a float32 distance leaves hardly anything in doubt.
 
-use super::bounds::BLOCK;
 use super::centers::Centers;
-use super::one::One;
-use super::pass::{Entry, horizon_of};
+use super::cover::{Entry, horizon_of};
+use super::links::Linked;
 use super::points::Points;
+use super::settle::One;
 use crate::Simd;
+use crate::simd::lanes::LANES;
 use crate::simd::prefetch;
 
-/// Compares points, ordered by their nearest centre, with the centres they have not seen.
-pub fn catch_up_plain(entries: &mut [Entry], points: &Points<'_>, centers: &Centers, simd: Simd) {
+/// Compares points, ordered by their nearest center, with the centers they have not seen.
+pub fn catch_up_exactly(entries: &mut [Entry], points: &Points<'_>, linked: Linked<'_>, simd: Simd) {
+    let centers = linked.centers;
     for entry in &*entries {
         prefetch(points.sketch(entry.point as usize));
     }
@@ -18,7 +20,7 @@ pub fn catch_up_plain(entries: &mut [Entry], points: &Points<'_>, centers: &Cent
     for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
         let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
         let (center, horizon) = (members[0].state.center as usize, horizon_of(members));
-        centers.candidates(simd, center, seen, horizon, &mut apart, &mut candidates);
+        linked.candidates(simd, center, seen, horizon, &mut apart, &mut candidates);
         lay(&candidates, centers, &mut lanes);
         for entry in members {
             if !candidates.is_empty() {
@@ -36,11 +38,11 @@ pub fn catch_up_plain(entries: &mut [Entry], points: &Points<'_>, centers: &Cent
 fn lay(candidates: &[u32], centers: &Centers, lanes: &mut Vec<f32>) {
     let width = centers.width();
     lanes.clear();
-    lanes.resize(candidates.len().next_multiple_of(BLOCK) * width, 0.0);
-    for (block, candidates) in lanes.chunks_exact_mut(BLOCK * width).zip(candidates.chunks(BLOCK)) {
+    lanes.resize(candidates.len().next_multiple_of(LANES) * width, 0.0);
+    for (block, candidates) in lanes.chunks_exact_mut(LANES * width).zip(candidates.chunks(LANES)) {
         for (lane, candidate) in candidates.iter().enumerate() {
             let values = centers.sketch(*candidate as usize);
-            for (row, value) in block.chunks_exact_mut(BLOCK).zip(values) {
+            for (row, value) in block.chunks_exact_mut(LANES).zip(values) {
                 row[lane] = *value;
             }
         }

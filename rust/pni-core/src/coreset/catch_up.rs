@@ -1,56 +1,53 @@
-//! Bringing points up to date with the centres they have not seen.
+//! Bringing points up to date with the centers they have not seen.
 
-use super::cell::Cell;
-use super::centers::Centers;
-use super::pass::{Entry, Group, Pass, horizon_of};
-use super::plain::catch_up_plain;
+use super::cover::{Cell, Entry, Group, Pass, horizon_of};
+use super::links::Linked;
+use super::low_dimensional::catch_up_exactly;
 use super::points::{Points, State};
-use super::sketch_bytes::GROUP;
+use crate::bounds::bytes::blocks::POINTS;
+use crate::bounds::sketch::compare::COVER_SHARE;
 use crate::simd::prefetch;
 use crate::threads::Team;
 use crate::{Result, Simd};
 use std::mem::swap;
+use std::ops::RangeInclusive;
 use std::slice::Chunks;
 
 /// Points at once: bounds the extra memory.
 const BATCH: usize = 1 << 17;
 
 /// Points a thread takes at a time: enough to share the candidates of their cells, where there are enough for all.
-const PART: std::ops::RangeInclusive<usize> = 64..=1024;
+const PARTS: RangeInclusive<usize> = 64..=1024;
 
-/// Of the centres that might be near enough to cover a point, those within this share of the farthest such are looked
-/// at: nearly all that do cover one (measured), and a fraction of all.
-pub const NEAR: f32 = 0.55;
-
-/// Finds points of `list` a centre nearer than `enough` (squared) among those they have not seen. A distance may come out a
-/// little too large, and where no centre is found one may still exist. Points that are their own sketches always find
+/// Finds points of `list` a center nearer than `enough` (squared) among those they have not seen. A distance may come out a
+/// little too large, and where no center is found one may still exist. Points that are their own sketches always find
 /// the nearest, exactly.
 pub fn catch_up(
     points: &mut Points<'_>,
     list: &[u32],
     enough: f64,
-    centers: &Centers,
+    linked: Linked<'_>,
     simd: Simd,
     team: &Team<'_>,
 ) -> Result<()> {
     for list in list.chunks(BATCH) {
-        let mut entries = by_cell(points, list, centers.len(), team)?;
+        let mut entries = by_cell(points, list, linked.centers.len(), team)?;
         let shared: &Points<'_> = points;
-        let part = (entries.len() / (16 * team.threads())).clamp(*PART.start(), *PART.end());
+        let part = (entries.len() / (16 * team.threads())).clamp(*PARTS.start(), *PARTS.end());
         team.each_chunk(&mut entries, part, |_, entries| {
-            if centers.exact() {
-                return catch_up_plain(entries, shared, centers, simd);
+            if linked.centers.are_sketches() {
+                return catch_up_exactly(entries, shared, linked, simd);
             }
             let mut scratch = Scratch::default();
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
                 members.sort_unstable_by_key(|entry| (entry.state.seen, entry.point));
             }
             let order: Vec<u32> = entries.iter().map(|entry| entry.point).collect();
-            let mut ahead = Ahead(order.chunks(GROUP));
+            let mut ahead = Ahead(order.chunks(POINTS));
             ahead.fetch(shared);
             ahead.fetch(shared);
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
-                catch_up_cell(members, enough, shared, centers, simd, &mut ahead, &mut scratch);
+                catch_up_cell(members, enough, shared, linked, simd, &mut ahead, &mut scratch);
             }
         })?;
         for entry in entries {
@@ -60,10 +57,10 @@ pub fn catch_up(
     Ok(())
 }
 
-/// The points of `list` that have not seen all `centers`, ordered by their nearest centre: neighbours in this order
+/// The points of `list` that have not seen all `centers`, ordered by their nearest center: neighbors in this order
 /// share candidates.
 fn by_cell(points: &Points<'_>, list: &[u32], centers: usize, team: &Team<'_>) -> Result<Vec<Entry>> {
-    const STEP: usize = 1 << 12;
+    const PART: usize = 1 << 12;
     let nothing = State {
         best: 0.0,
         center: 0,
@@ -77,8 +74,8 @@ fn by_cell(points: &Points<'_>, list: &[u32], centers: usize, team: &Team<'_>) -
         };
         list.len()
     ];
-    team.each_chunk(&mut entries, STEP, |part, entries| {
-        for (entry, point) in entries.iter_mut().zip(&list[part * STEP..]) {
+    team.each_chunk(&mut entries, PART, |part, entries| {
+        for (entry, point) in entries.iter_mut().zip(&list[part * PART..]) {
             *entry = Entry {
                 state: points.states[*point as usize],
                 point: *point,
@@ -124,12 +121,12 @@ struct Scratch {
     row: Vec<f32>,
 }
 
-/// Compares points with the same nearest centre.
+/// Compares points with the same nearest center.
 fn catch_up_cell(
     members: &mut [Entry],
     enough: f64,
     points: &Points<'_>,
-    centers: &Centers,
+    linked: Linked<'_>,
     simd: Simd,
     ahead: &mut Ahead<'_>,
     scratch: &mut Scratch,
@@ -140,10 +137,11 @@ fn catch_up_cell(
         groups: [group, last],
         row,
     } = scratch;
+    let centers = linked.centers;
     let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
     let horizon = horizon_of(members);
     let center = members[0].state.center as usize;
-    centers.candidates(simd, center, seen, NEAR * horizon, apart, &mut cell.candidates);
+    linked.candidates(simd, center, seen, COVER_SHARE * horizon, apart, &mut cell.candidates);
     if !cell.candidates.is_empty() {
         cell.lay(simd, center, seen, horizon, members.len(), centers);
         let pass = Pass {
@@ -155,10 +153,10 @@ fn catch_up_cell(
         };
         // The rows of a group arrive while the next one is aimed.
         last.members = 0..0;
-        let starts = (0..members.len()).step_by(GROUP).map(Some).chain([None]);
+        let starts = (0..members.len()).step_by(POINTS).map(Some).chain([None]);
         for start in starts {
             if let Some(start) = start {
-                group.members = start..(start + GROUP).min(members.len());
+                group.members = start..(start + POINTS).min(members.len());
                 ahead.fetch(points);
                 pass.aim_at_cover(members, group);
             }

@@ -1,6 +1,7 @@
 //! Tiles with NEON: four rows by sixteen columns at a time, whose sums take half of the 32 registers.
 
-use super::{GROUP, LANES, RUN, To};
+use super::{PANEL, TILE_ROWS, To};
+use crate::bounds::RUN;
 use crate::simd::lanes::{self, Isa};
 use crate::simd::neon::Neon;
 
@@ -10,8 +11,8 @@ const HEIGHT: usize = 4;
 // The sums are variables of their own: in an array the compiler may store them at every step.
 macro_rules! tile {
     ($rows:ident, $panel:ident, $base:ident, $to:ident, $first:ident, $half:ident, $($row:tt $sums:ident)*) => {{
-        let (depth, stride) = ($panel.len(), $rows.len() / GROUP);
-        let part = |values: &[f32; LANES]| Neon.load(&values.as_chunks::<{ lanes::LANES }>().0[$half]);
+        let (depth, stride) = ($panel.len(), $rows.len() / TILE_ROWS);
+        let part = |values: &[f32; PANEL]| Neon.load(&values.as_chunks::<{ lanes::LANES }>().0[$half]);
         $(let mut $sums = part($base);)*
         for start in (0..depth).step_by(RUN) {
             let end = (start + RUN).min(depth);
@@ -36,9 +37,9 @@ macro_rules! tile {
 }
 
 #[allow(clippy::needless_pass_by_value)] // it is written through
-pub fn tile(rows: &[f32], panel: &[[f32; LANES]], base: &[f32; LANES], to: To<'_>) {
-    for first in (0..GROUP).step_by(HEIGHT) {
-        for half in 0..LANES / lanes::LANES {
+pub fn tile(rows: &[f32], panel: &[[f32; PANEL]], base: &[f32; PANEL], to: To<'_>) {
+    for first in (0..TILE_ROWS).step_by(HEIGHT) {
+        for half in 0..PANEL / lanes::LANES {
             tile!(rows, panel, base, to, first, half, 0 a 1 b 2 c 3 d);
         }
     }

@@ -3,61 +3,55 @@
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+pub(crate) mod space;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use crate::Simd;
+use crate::bounds::{RUN, UNIT};
 use std::ops::Range;
 
 /// Columns of a panel.
-pub const LANES: usize = 32;
+pub const PANEL: usize = 32;
 /// Rows of a tile.
-pub const GROUP: usize = 8;
-/// Terms added up in one go before they join the total, which keeps the rounding error of long sums small.
-pub const RUN: usize = 128;
+pub const TILE_ROWS: usize = 8;
 
-/// Columns in groups of [`LANES`]: for each panel `depth` × [`LANES`] values, and one addend per column.
+/// Columns in groups of [`PANEL`]: for each panel `depth` × [`PANEL`] values, and one addend per column.
 #[derive(Debug)]
 pub struct Panels {
     depth: usize,
-    values: Vec<[f32; LANES]>,
-    base: Vec<[f32; LANES]>,
+    values: Vec<[f32; PANEL]>,
+    base: Vec<[f32; PANEL]>,
 }
 
 impl Panels {
     /// Panels for `columns` columns of `depth` values, all zero; the columns that only fill the last panel up
     /// have the addend `padding`.
     pub fn new(depth: usize, columns: usize, padding: f32) -> Self {
-        let count = columns.div_ceil(LANES);
-        let mut base = vec![[0.0; LANES]; count];
-        if !columns.is_multiple_of(LANES) {
-            base[count - 1][columns % LANES..].fill(padding);
+        let count = columns.div_ceil(PANEL);
+        let mut base = vec![[0.0; PANEL]; count];
+        if !columns.is_multiple_of(PANEL) {
+            base[count - 1][columns % PANEL..].fill(padding);
         }
         Self {
             depth,
-            values: vec![[0.0; LANES]; count * depth],
+            values: vec![[0.0; PANEL]; count * depth],
             base,
         }
     }
 
-    /// The depth, values and addends of some panels.
-    pub fn part(&self, range: Range<usize>) -> (usize, &[[f32; LANES]], &[[f32; LANES]]) {
-        let values = &self.values[range.start * self.depth..range.end * self.depth];
-        (self.depth, values, &self.base[range])
-    }
-
     /// One panel after the other: its values and addends, to be filled.
-    pub fn parts(&mut self) -> impl Iterator<Item = (&mut [[f32; LANES]], &mut [f32; LANES])> {
+    pub fn parts(&mut self) -> impl Iterator<Item = (&mut [[f32; PANEL]], &mut [f32; PANEL])> {
         self.values.chunks_exact_mut(self.depth).zip(&mut self.base)
     }
 }
 
 /// The largest factor by which a product of `depth` terms, in units of both lengths, can be off.
 pub fn rounding(depth: usize) -> f64 {
-    (RUN.min(depth) + depth.div_ceil(RUN) + 4) as f64 * super::UNIT
+    (RUN.min(depth) + depth.div_ceil(RUN) + 4) as f64 * UNIT
 }
 
-/// Rows of equal length, `stride` values apart; whole groups of [`GROUP`].
+/// Rows of equal length, `stride` values apart; whole groups of [`TILE_ROWS`].
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
     /// The values, `stride` for each row.
@@ -76,7 +70,7 @@ pub fn stride(width: usize) -> usize {
 #[derive(Debug, Default)]
 pub struct Products {
     /// For each row one value a column, in panels.
-    pub values: Vec<[f32; LANES]>,
+    pub values: Vec<[f32; PANEL]>,
     /// For each row the lowest of each panel.
     pub lowest: Vec<f32>,
 }
@@ -92,20 +86,20 @@ pub fn products(
     out: &mut Products,
 ) {
     let (depth, count, stride) = (panels.depth, range.len(), rows.stride);
-    let groups = rows.values.len() / stride / GROUP;
-    assert!(depth <= stride && rows.values.len() == groups * GROUP * stride);
+    let groups = rows.values.len() / stride / TILE_ROWS;
+    assert!(depth <= stride && rows.values.len() == groups * TILE_ROWS * stride);
     assert!(wanted.is_none_or(|wanted| wanted.len() == groups * count));
-    out.values.resize(groups * GROUP * count, [0.0; LANES]);
-    out.lowest.resize(groups * GROUP * count, 0.0);
+    out.values.resize(groups * TILE_ROWS * count, [0.0; PANEL]);
+    out.lowest.resize(groups * TILE_ROWS * count, 0.0);
     for (place, panel) in range.enumerate() {
         let values = &panels.values[panel * depth..][..depth];
         for group in 0..groups {
             if wanted.is_some_and(|wanted| !wanted[group * count + place]) {
                 continue;
             }
-            let rows = &rows.values[group * GROUP * stride..][..GROUP * stride];
-            let first = group * GROUP * count + place;
-            let last = first + (GROUP - 1) * count;
+            let rows = &rows.values[group * TILE_ROWS * stride..][..TILE_ROWS * stride];
+            let first = group * TILE_ROWS * count + place;
+            let last = first + (TILE_ROWS - 1) * count;
             let to = To {
                 values: &mut out.values[first..=last],
                 lowest: &mut out.lowest[first..=last],
@@ -118,15 +112,15 @@ pub fn products(
 
 /// Where a tile goes: row `i` to place `i`·`step` of slices.
 pub struct To<'a> {
-    pub values: &'a mut [[f32; LANES]],
+    pub values: &'a mut [[f32; PANEL]],
     pub lowest: &'a mut [f32],
     pub step: usize,
 }
 
 #[inline]
-fn tile(simd: Simd, rows: &[f32], panel: &[[f32; LANES]], base: &[f32; LANES], to: To<'_>) {
-    assert!(rows.len() >= GROUP * panel.len() && rows.len().is_multiple_of(GROUP));
-    assert_eq!(to.values.len(), (GROUP - 1) * to.step + 1);
+fn tile(simd: Simd, rows: &[f32], panel: &[[f32; PANEL]], base: &[f32; PANEL], to: To<'_>) {
+    assert!(rows.len() >= TILE_ROWS * panel.len() && rows.len().is_multiple_of(TILE_ROWS));
+    assert_eq!(to.values.len(), (TILE_ROWS - 1) * to.step + 1);
     #[cfg(target_arch = "x86_64")]
     {
         use crate::simd::Level;
@@ -160,7 +154,7 @@ mod tests {
         };
         for (depth, columns) in [(1, 1), (5, 32), (130, 33), (700, 64)] {
             let stride = depth + depth % 3;
-            let rows: Vec<f32> = (0..2 * GROUP * stride).map(|_| next()).collect();
+            let rows: Vec<f32> = (0..2 * TILE_ROWS * stride).map(|_| next()).collect();
             let mut panels = Panels::new(depth, columns, f32::INFINITY);
             for (values, base) in panels.parts() {
                 values.iter_mut().flatten().for_each(|value| *value = next());
@@ -180,9 +174,9 @@ mod tests {
                     let (row, panel) = (&rows.values[place / count * stride..][..depth], place % count);
                     assert_eq!(out.lowest[place], found.iter().copied().fold(f32::INFINITY, f32::min));
                     let values = &panels.values[panel * depth..][..depth];
-                    for lane in 0..LANES {
+                    for lane in 0..PANEL {
                         let base = panels.base[panel][lane];
-                        if panel * LANES + lane >= columns {
+                        if panel * PANEL + lane >= columns {
                             assert_eq!(found[lane], f32::INFINITY);
                             continue;
                         }
@@ -200,8 +194,12 @@ mod tests {
                 let mut skipped = Products::default();
                 let wanted: Vec<bool> = (0..2 * count).map(|i| i < count).collect();
                 products(simd, rows, &panels, 0..count, Some(&wanted), &mut skipped);
-                assert_eq!(skipped.values[..GROUP * count], out.values[..GROUP * count]);
-                assert!(skipped.values[GROUP * count..].iter().all(|tile| *tile == [0.0; LANES]));
+                assert_eq!(skipped.values[..TILE_ROWS * count], out.values[..TILE_ROWS * count]);
+                assert!(
+                    skipped.values[TILE_ROWS * count..]
+                        .iter()
+                        .all(|tile| *tile == [0.0; PANEL])
+                );
             }
         }
     }
