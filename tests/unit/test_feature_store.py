@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from pni_fast.distribution.fit import fit_distribution
 from pni_fast.distribution.neighborhood import training as neighborhood_training
 from pni_fast.presets import preset
 from pni_fast.runtime import feature_store
 from pni_fast.runtime.feature_store import in_one_piece
+from pni_fast.runtime.run import Run
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_fit_on_every_other_image_copies_their_features_once(features, monkeyp
     config = replace(small, mlp=mlp, distribution_size=16, coreset_ratio=0.01)
 
     def fitted(chosen):
-        return fit_distribution(chosen, config, device=torch.device("cpu"), num_threads=1)
+        return fit_distribution(chosen, config, Run(), lambda scores: scores)
 
     apart = features[::2]
     expected = fitted(np.ascontiguousarray(apart))  # and what is imported on the way

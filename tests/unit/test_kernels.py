@@ -62,7 +62,7 @@ def test_a_read_only_memory_map_is_worked_on_in_place(
     mapped = np.load(path, mmap_mode="r")
     seen = []
     core = _core.greedy_coreset
-    monkeypatch.setattr(kernels._core, "greedy_coreset", lambda *a: (seen.append(a[0]), core(*a))[1])
+    monkeypatch.setattr(_core, "greedy_coreset", lambda *a: (seen.append(a[0]), core(*a))[1])
     found = kernels.greedy_coreset(mapped, 20)
     assert np.shares_memory(seen[0], mapped)
     np.testing.assert_array_equal(found.indices, kernels.greedy_coreset(FEATURES.astype(dtype), 20).indices)
@@ -257,7 +257,7 @@ def test_data_loader_workers_get_one_thread() -> None:
     code = """
         from unittest import mock
         import torch.utils.data
-        from pni_fast._arrays import as_threads
+        from pni_fast.kernels.arguments import as_threads
         assert as_threads(None) is None
         with mock.patch("torch.utils.data.get_worker_info", return_value=object()):
             assert as_threads(None) == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from adeval.au_pro import calculate_au_pro
-from pni_fast import metrics
+from pni_fast.evaluation import metrics
 from pni_fast.metrics import compute_metrics
 from sklearn.metrics import precision_recall_curve, roc_auc_score
 

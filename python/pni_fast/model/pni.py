@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pni_fast.config import Config, Geometry, WeightsFile, member_weights
@@ -15,6 +16,7 @@ from pni_fast.config import preset as preset_config
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
 from pni_fast.errors import PniError
 from pni_fast.progress import Progress, silent
+from pni_fast.runtime.precision import Precision
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.image_maps import stream_maps
 
@@ -64,8 +66,8 @@ class PNI(FittedAttributes):
     ----------
     config : Config
         All settings: those asked for, or those of the model loaded.
-    run : Run
-        Device, precision and threads.
+    device, precision, num_threads
+        As resolved from what was asked for.
     weights, refiner_weights
         The local files of weights, None where there is none.
     skipped_ : list of (str, str)
@@ -145,8 +147,23 @@ class PNI(FittedAttributes):
 
     @property
     def run(self) -> Run:
-        """Device, precision and threads."""
+        """Device, precision and threads as one, for those who build on this class."""
         return self._run
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks run."""
+        return self._run.device
+
+    @property
+    def precision(self) -> Precision:
+        """What the networks compute in."""
+        return self._run.precision
+
+    @property
+    def num_threads(self) -> int:
+        """CPU threads; results do not depend on them."""
+        return self._run.threads
 
     @property
     def geometry(self) -> Geometry:
