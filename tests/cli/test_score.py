@@ -157,7 +157,7 @@ def test_an_output_that_cannot_be_written(refused, model_file, category, tmp_pat
 class CountedPrediction:
     """A prediction whose arrays the test can watch."""
 
-    path: Path
+    name: str
     anomaly_map: np.ndarray
     score: float = 1.0
 
@@ -171,11 +171,11 @@ class WatchedModel:
         self.alive = []
         self.skipped_ = []
 
-    def predict(self, paths, **_):
+    def predict(self, sources, **_):
         maps = []
-        for path in paths:
+        for source in sources:
             self.alive.append(sum(reference() is not None for reference in maps))
-            prediction = CountedPrediction(path, np.ones((4, 4), np.float32))
+            prediction = CountedPrediction(source.name, np.ones((4, 4), np.float32))
             maps.append(weakref.ref(prediction.anomaly_map))
             yield prediction
             del prediction
@@ -192,9 +192,9 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
 @pytest.mark.parametrize("score", [0.1, 1e-30, 123456.789, 16777216.0])
 def test_the_table_holds_float32_scores_exactly(tmp_path, score):
     class Model(WatchedModel):
-        def predict(self, paths, **_):
-            for path in paths:
-                yield CountedPrediction(path, np.ones((2, 2), np.float32), float(np.float32(score)))
+        def predict(self, sources, **_):
+            for source in sources:
+                yield CountedPrediction(source.name, np.ones((2, 2), np.float32), float(np.float32(score)))
 
     score_images(Model(), [(Path("a.png"), 'a, "b".png')], tmp_path / "out", quiet=True)
     assert {name: np.float32(value) for name, value in rows(tmp_path / "out").items()} == {
