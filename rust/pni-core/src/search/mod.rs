@@ -7,6 +7,8 @@
 //! 3. Where sketches leave too much (points without structure), products of all bytes of the rows bound instead.
 //!    Short rows, and few, have no sketches, but float32 products over all columns.
 //! 4. What float32 cannot tell apart is decided by [`squared`](crate::distance::squared), ties by the index.
+//!
+//! `README.md` beside this file says which way is taken when, and why.
 
 mod filter;
 mod mask;
