@@ -10,29 +10,14 @@ from typing import Any
 import numpy as np
 from common import FLOAT32, Setting, case, equal, peer, points, shape
 from numpy.typing import NDArray
-from pni_fast import _core, greedy_coreset, nearest
+from pni_fast import _core, greedy_coreset
 from timing import Case
 
 
 def coreset(setting: Setting) -> Iterator[Case]:
-    """Yield greedy_coreset at 1 % against the plain scan, anomalib and fpsample; and with `assign`."""
+    """Yield greedy_coreset at 1 % against the plain scan, anomalib and fpsample."""
     for name, x in points(setting):
         yield from _coreset(name, x)
-        yield _assigned(name, x)
-
-
-def _assigned(name: str, x: NDArray[np.float32]) -> Case:
-    """Return the selection that assigns all rows against one followed by a search."""
-    size = max(1, len(x) // 100)
-
-    def ours() -> NDArray[np.int64] | None:
-        return greedy_coreset(x, size, assign=size).labels
-
-    def after(_: ModuleType) -> NDArray[np.int64]:
-        return nearest(x, x[greedy_coreset(x, size).indices])[0]
-
-    label = f"{shape(name, x)}, {size:,} picks, all assigned"
-    return case("greedy_coreset", label, "greedy_coreset, nearest", ours, np, after, share=equal, exact=True)
 
 
 def _coreset(name: str, x: NDArray[np.float32]) -> Iterator[Case]:
