@@ -15,7 +15,7 @@ OLDEST := .venv-oldest
 OLDEST_BIN := $(OLDEST)/$(notdir $(BIN))
 
 # What builds the package, as [build-system] in pyproject.toml has it.
-MATURIN := maturin>=1.12.6,<2
+MATURIN := maturin>=1.13,<2
 
 # maturin installs into this environment whatever shell it is called from.
 export VIRTUAL_ENV := $(abspath $(VENV))
