@@ -3,11 +3,11 @@
     python fuzz/model_files.py --cases 1000 --seed 0
 
 The files of `tests/files` are written anew, with a digest, and changed one way a case: bits flipped, blocks
-cut or overwritten, the table of tensors edited, settings and values of tensors replaced by hostile ones. A case
-ends well when the file is refused by one line, or gives the very scores of the file it was made from. A stranger
-who removes the digest or makes it anew can also describe another model; that one must give finite scores. Each
-case runs in a process of its own with bounded time and memory (Linux). Case N of a seed is the same everywhere:
-``--only N --keep FILE`` writes its file.
+cut or overwritten, the table of tensors edited, settings and values of tensors replaced by hostile ones. A
+case ends well when the file is refused by one line, or gives the very scores of the file it was made from. A
+stranger who removes the digest or makes it anew can also describe another model; that one must give finite
+scores. Each case runs in a process of its own with bounded time and memory (Linux). Case N of a seed is the
+same everywhere: ``--only N --keep FILE`` writes its file.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def assembled(
 
 
 def mutant(bases: dict[str, bytes], seed: int, case: int) -> tuple[str, str, bytes, bool]:
-    """Return a case: the file it begins with, what is done, its content, and whether another model may come out."""
+    """Return a case: its first file, what is done, its content, and whether another model may come out."""
     rng = np.random.default_rng((seed, case))
     base = picked(rng, sorted(bases))
     content = bases[base]

@@ -18,6 +18,8 @@ from pni_fast.scoring.image_maps import Maps
 from pni_fast.scoring.rules import RULE_CLASSES
 from pni_fast.scoring.scorer import Scorer
 
+from .finite_maps import FiniteMaps
+
 PARTS = ("position", "neighborhood", "refinement")
 """What a model may have besides PatchCore."""
 
@@ -115,8 +117,8 @@ class Fitted:
         """Return what gives the final maps, its networks on the device of the run."""
         scorer = self.likelihood_scorer(run)
         if self.refiner is None:
-            return scorer
-        return RefinedScorer(scorer, self.refiner, self.refiner_range, run.precision)
+            return FiniteMaps(scorer)
+        return FiniteMaps(RefinedScorer(scorer, self.refiner, self.refiner_range, run.precision))
 
     def _position(self) -> str:
         """Return in words whether position is used and why."""
