@@ -91,13 +91,21 @@ bench: $(VENV)/.extra-bench ## Measure the kernels against their peers, in one r
 # Leaks are not looked for: a scope ends before its threads have run their exit handlers, whose records glibc still holds.
 FUZZ_SECONDS ?= 120
 
+# How many model files of strangers are tried, and the seed they follow from.
+FUZZ_FILES ?= 1000
+FUZZ_SEED ?= 0
+
 .PHONY: fuzz
-fuzz: ## Fuzz each kernel against its oracle for FUZZ_SECONDS (120) each; needs `cargo install cargo-fuzz`
+fuzz: fuzz-files ## Fuzz model files, then each kernel for FUZZ_SECONDS (120) each; needs `cargo install cargo-fuzz`
 	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
 	for target in greedy_coreset nearest max_likelihood position_histogram; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=2048 -len_control=0 \
 			-detect_leaks=0; \
 	done
+
+.PHONY: fuzz-files
+fuzz-files: $(VENV)/.extra-test ## Load and score FUZZ_FILES (1000) damaged and hostile model files; a few minutes
+	$(BIN)/python fuzz/model_files.py --cases $(FUZZ_FILES) --seed $(FUZZ_SEED)
 
 .PHONY: build
 build: $(VENV)/.tools ## Build the wheel and the source archive into dist/

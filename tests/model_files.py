@@ -15,10 +15,14 @@ import torch
 def rewrite(
     source: Path, target: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], object]
 ) -> Path:
-    """Write `source` once more as `target`, its header and its tensors changed in place; return `target`."""
+    """Write `source` once more as `target`, its header and its tensors changed in place; return `target`.
+
+    The digest is left out: what is changed is meant to be read.
+    """
     with safetensors.safe_open(source, framework="pt") as file:
         header = json.loads(file.metadata()["pni_fast"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+    header.pop("digest", None)
     change(header, tensors)
     safetensors.torch.save_file(tensors, target, metadata={"pni_fast": json.dumps(header)})
     return target

@@ -153,10 +153,10 @@ def test_edited_values_of_a_fit_are_refused_in_one_line(model_file, tmp_path, na
     refuse(file, name)
 
 
-def test_a_grid_that_is_not_the_histograms_is_refused(tmp_path):
+def test_a_grid_that_is_not_the_backbones_is_refused(tmp_path):
     source = Path(__file__).resolve().parent.parent / "files" / "format1-both.safetensors"
     file = rewrite(source, tmp_path / "edited.safetensors", lambda header, _: header.update(grid=[4, 16]))
-    refuse(file, "position must lie on the grid")
+    refuse(file, "grid must be (8, 8) at a crop of 64, got (4, 16)")
 
 
 def refuse(file, name):

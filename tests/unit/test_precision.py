@@ -164,7 +164,7 @@ def test_bfloat16_tells_the_defect_too(models):
 
 
 def test_features_leave_the_backbone_as_float32(models):
-    scorer = models[1].fitted.scorer(Run(precision=BF16))
+    scorer = models[1].fitted.likelihood_scorer(Run(precision=BF16))
     crop = torch.from_numpy(np.asarray(texture(3).crop((0, 0, 64, 64)))[None].copy())
     features = scorer.features(crop)
     assert features.dtype == torch.float32

@@ -9,7 +9,12 @@ from typing import TypeAlias, Union
 
 from pni_fast.errors import PniError, WeightsError
 
+from .checks import check_network_name
+
 WeightsFile: TypeAlias = Union[str, "os.PathLike[str]", None]
+
+MOST_MEMBERS = 64
+"""Members of an ensemble: each is a whole model, and all are in memory while images are scored."""
 
 
 def backbone_choice(names: str | Sequence[str]) -> str | tuple[str, ...]:
@@ -18,14 +23,17 @@ def backbone_choice(names: str | Sequence[str]) -> str | tuple[str, ...]:
     Raises
     ------
     PniError
-        There is no name, or one is not a string.
+        There is no name or too many, or one is not the plain name of a network.
     """
     several = (names,) if isinstance(names, str) else tuple(names)
     for name in several:
         if not isinstance(name, str) or not name:
             raise PniError(f"backbone must be the name of a timm model or several of them, got {name!r}")
+        check_network_name(name, "backbone")
     if not several:
         raise PniError("backbone must name at least one timm model, got none")
+    if len(several) > MOST_MEMBERS:
+        raise PniError(f"backbone must name at most {MOST_MEMBERS} timm models, got {len(several)}")
     return several[0] if len(several) == 1 else several
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import types
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import fields
@@ -11,6 +12,17 @@ from functools import cache
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from pni_fast.errors import PniError
+
+LARGEST_COUNT = 2**31 - 1
+"""Of what is counted and has no tighter limit: every library below takes such a number."""
+
+LARGEST_SIDE = 8192
+"""Pixels of a side that is worked on: interpolation matrices of that side take half a gigabyte each."""
+
+LONGEST_NAME = 100
+"""Characters of a network's name; timm's longest has about 60."""
+
+_NETWORK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 @contextlib.contextmanager
@@ -35,7 +47,12 @@ def check_types(config: Any) -> None:
         if not fits(value, kind):
             raise PniError(f"{name} must be {spoken(kind)}, got {value!r}")
         if kind is float:
-            object.__setattr__(config, name, float(value))
+            try:
+                object.__setattr__(config, name, float(value))
+            except OverflowError:  # a whole number of 400 digits
+                raise PniError(
+                    f"{name} must be a number below 1e308, got one of {len(str(value))} digits"
+                ) from None
 
 
 def check_lowest(config: Any, lowest: Mapping[str, int]) -> None:
@@ -44,6 +61,32 @@ def check_lowest(config: Any, lowest: Mapping[str, int]) -> None:
         value = getattr(config, name)
         if value is not None and value < least:
             raise PniError(f"{name} must be at least {least}, got {value}")
+
+
+def check_highest(config: Any, highest: Mapping[str, float]) -> None:
+    """Refuse a field, or a number in it, that is above its highest value; None passes."""
+    for name, most in highest.items():
+        value = getattr(config, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and number > most:
+                raise PniError(f"{name} must be at most {most}, got {number}")
+
+
+def check_network_name(name: str, what: str) -> None:
+    """Refuse what is no plain name of a network: a hub's address or a folder, which timm would go and open.
+
+    Parameters
+    ----------
+    name
+        As given: ``"resnet18"``, ``"wide_resnet101_2.tv_in1k"``; never ``"hf-hub:…"`` or ``"local-dir:…"``.
+    what
+        The setting's name in the message.
+    """
+    if len(name) > LONGEST_NAME or not _NETWORK_NAME.fullmatch(name):
+        raise PniError(
+            f"{what} must be the name of a timm model, letters, digits and _ . - only, "
+            f"got {name[:LONGEST_NAME]!r}"
+        )
 
 
 def check_odd(config: Any, *names: str) -> None:

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from pni_fast.errors import PniError
 
-from .checks import check_lowest, check_part, check_positive, check_types
+from .checks import LARGEST_COUNT, check_highest, check_lowest, check_part, check_positive, check_types
+
+HIGHEST = {
+    "layers": 100,  # ten times the paper's
+    "width": 16_384,  # one layer between two of these takes a gigabyte
+    "temperature": 1e6,  # beyond, every class is as probable as any other in float32
+    **dict.fromkeys(("reduce", "epochs", "step", "batch", "positions", "shards"), LARGEST_COUNT),
+}
+LOWEST_TEMPERATURE = 1e-6
+"""Logits of a million divided by it are still finite in float32."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,10 @@ class MLPConfig:
         # Batch norm needs two rows.
         lowest = {"layers": 2, "width": 1, "reduce": 0, "epochs": 1, "step": 1, "positions": 0, "shards": 1}
         check_lowest(self, {**lowest, "batch": 2})
+        check_highest(self, HIGHEST)
         check_positive(self, "learning_rate", "gamma", "temperature")
+        if self.temperature < LOWEST_TEMPERATURE:
+            raise PniError(f"temperature must be at least {LOWEST_TEMPERATURE}, got {self.temperature}")
         check_part(self, "dropout", "validation")
         if self.fit_temperature and not self.validation:
             raise PniError("fit_temperature needs a validation share above 0, got validation=0")

@@ -9,11 +9,31 @@ from typing import Any
 from pni_fast.errors import PniError
 
 from .backbones import backbone_choice
-from .checks import check_lowest, check_not_negative, check_odd, check_types, named
+from .checks import (
+    LARGEST_COUNT,
+    LARGEST_SIDE,
+    check_highest,
+    check_lowest,
+    check_not_negative,
+    check_odd,
+    check_types,
+    named,
+)
 from .geometry import Geometry
 from .mlp import MLPConfig
 from .refiner import REFINERS, RefinerConfig
 from .rules import RULES
+
+HIGHEST = {
+    "resize": LARGEST_SIDE,
+    "patch": 255,  # at stride 8 a window of 2040 pixels
+    "neighborhood_size": 255,
+    "dimension": 65_536,  # more channels than any network has
+    "distribution_size": LARGEST_COUNT,
+    "sigma": 512.0,  # the Gaussian then reaches over 4096 pixels
+    "likelihood_lambda": 1e18,  # its product with any distance must have a float32
+    "seed": 2**62,  # torch takes 63 bits, and seeds are counted up from it
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +116,7 @@ class Config:
         check_odd(self, "neighborhood_size", "patch")
         check_not_negative(self, "likelihood_lambda", "sigma")
         check_lowest(self, {"dimension": 1, "distribution_size": 1, "seed": 0})
+        check_highest(self, HIGHEST)
 
     @property
     def geometry(self) -> Geometry:
@@ -127,6 +148,8 @@ class Config:
         TypeError, KeyError
             Names do not fit.
         """
+        if not isinstance(values, Mapping):
+            raise PniError(f"config must be settings by name, got {values!r}")
         plain: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }

@@ -5,11 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from pni_fast.errors import PniError
 
-from .checks import check_lowest, check_not_negative, check_share, check_types
+from .checks import (
+    LARGEST_COUNT,
+    LARGEST_SIDE,
+    check_highest,
+    check_lowest,
+    check_network_name,
+    check_not_negative,
+    check_share,
+    check_types,
+)
+
+HIGHEST = {
+    "levels": 15,  # timm's networks have at most a handful
+    "widths": 4096,  # one convolution between two of these takes half a gigabyte
+    "side": LARGEST_SIDE,
+    **dict.fromkeys(("bank", "iterations", "batch", "checkpoint_every"), LARGEST_COUNT),
+}
 
 
 @dataclass(frozen=True)
@@ -82,8 +99,14 @@ class RefinerConfig:
             raise PniError(
                 f"widths must name {len(self.levels)} blocks, one for each level, got {len(self.widths)}"
             )
+        check_network_name(self.encoder, "encoder")
+        if self.levels[0] < 0 or any(one >= two for one, two in pairwise(self.levels)):
+            raise PniError(f"levels must be whole numbers from 0 up, in order, got {self.levels}")
+        if min(self.widths) < 1:
+            raise PniError(f"widths must be at least 1, got {self.widths}")
         lowest = {"side": 16, "bank": 0, "iterations": 1, "batch": 1, "checkpoint_every": 1}
         check_lowest(self, lowest)
+        check_highest(self, HIGHEST)
         if not 0.0 < self.learning_rate < math.inf:
             raise PniError(f"learning_rate must be above 0, got {self.learning_rate}")
         check_share(self, "ratio", "sound", "faintest")

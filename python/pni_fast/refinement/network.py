@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import timm
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pni_fast.config import RefinerConfig
+from pni_fast.errors import WeightsError
+from pni_fast.features.backbones import create_pyramid, training_statistics
 from pni_fast.features.weights import load_weights
 from pni_fast.runtime.precision import FLOAT32, Precision
 
@@ -96,6 +97,11 @@ class RefinementNetwork(nn.Module):
     config
         Encoder, levels, decoder widths and working size.
 
+    Raises
+    ------
+    WeightsError
+        timm does not know the encoder, or it has no such levels or does not begin with a convolution.
+
     Attributes
     ----------
     config
@@ -108,12 +114,12 @@ class RefinementNetwork(nn.Module):
     def __init__(self, config: RefinerConfig) -> None:
         super().__init__()
         self.config = config
-        encoder = timm.create_model(config.encoder, features_only=True, out_indices=config.levels)
+        encoder = create_pyramid(config.encoder, "encoder", config.levels)
         _prune(encoder)
         self._stem_name, convolution = _first_convolution(encoder)
         _replace(encoder, self._stem_name, FusedStem(convolution))
         self.encoder = encoder
-        channels: list[int] = encoder.feature_info.channels()  # type: ignore[operator, union-attr]
+        channels: list[int] = encoder.feature_info.channels()
         skips = [*channels[-2::-1], 4]
         below = [channels[-1], *config.widths[:-1]]
         self.decoder = nn.ModuleList(
@@ -126,10 +132,13 @@ class RefinementNetwork(nn.Module):
                 self.gain = nn.Parameter(torch.tensor(STEEPNESS))
             # Where the map says nothing, start near "no defect": defects are rare.
             self.head.bias.fill_(-STEEPNESS if config.residual else -3.0)  # type: ignore[union-attr]
-        statistics = timm.get_pretrained_cfg(config.encoder)
-        mean, std = (statistics.mean, statistics.std) if statistics else (_IMAGENET_MEAN, _IMAGENET_STD)
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        # What no file holds has its values at once, even where the layers are built as shapes alone ("meta").
+        mean, std = (
+            torch.tensor(values, device="cpu").view(1, -1, 1, 1)
+            for values in training_statistics(config.encoder)
+        )
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
 
     def load_pretrained(self, weights: Path | None = None) -> str:
         """Fill the encoder with pretrained weights and say where they came from.
@@ -235,9 +244,6 @@ class RefinementNetwork(nn.Module):
         return fuse(self.refine(images, maps, precision), maps, self.config.ratio)
 
 
-_IMAGENET_MEAN, _IMAGENET_STD = timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD
-
-
 def working_size(size: Sequence[int], side: int | None) -> tuple[int, int]:
     """Return the (H, W) the network works at: the longer side brought down to `side`, never up."""
     scale = 1.0 if side is None else min(1.0, side / max(size))
@@ -258,7 +264,7 @@ def _first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             return name, module
-    raise ValueError(f"encoder must start with a 2d convolution, got {type(network).__name__}")
+    raise WeightsError(f"encoder must start with a 2d convolution, got {type(network).__name__}")
 
 
 def _replace(network: nn.Module, name: str, module: nn.Module) -> None:

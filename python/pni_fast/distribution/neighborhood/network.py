@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pni_fast.config import MLPConfig
+from pni_fast.errors import PniError
 from pni_fast.runtime.precision import Precision
 
 
@@ -45,6 +46,11 @@ class NeighborhoodMLP(nn.Module):
         p, odd.
     config
         Layers, width and the number of principal components used.
+
+    Raises
+    ------
+    PniError
+        The window has no neighbours, or no centre.
     """
 
     center: Tensor
@@ -56,16 +62,21 @@ class NeighborhoodMLP(nn.Module):
         super().__init__()
         self.size = size
         self.inputs = min(config.reduce, dimension) or dimension
+        if size < 3 or size % 2 == 0:
+            raise PniError(f"neighborhood_size must be odd and at least 3 for a neighborhood MLP, got {size}")
         half = size // 2
         # (dy, dx) of N_p(x) in the order of the first layer's inputs: rows, then columns, centre skipped.
         offsets = [
             (dy, dx) for dy in range(-half, half + 1) for dx in range(-half, half + 1) if (dy, dx) != (0, 0)
         ]
+        # What no file holds has its values at once, even where the layers are built as shapes alone ("meta").
         # Kept on the device: copying it there for every batch would stall the GPU.
-        self.register_buffer("offsets", torch.tensor(offsets), persistent=False)
+        self.register_buffer("offsets", torch.tensor(offsets, device="cpu"), persistent=False)
         # T of the softmax when scoring; a fitted one is saved with the weights.
         self.register_buffer(
-            "temperature", torch.tensor(config.temperature), persistent=config.fit_temperature
+            "temperature",
+            torch.tensor(config.temperature, device="cpu"),
+            persistent=config.fit_temperature,
         )
         if self.inputs < dimension:
             self.register_buffer("center", torch.zeros(dimension))
