@@ -9,9 +9,9 @@ import struct
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from pni_fast.errors import DataError, PniError
 
@@ -53,8 +53,7 @@ def load(path: Path, *, mask: bool = False) -> Image.Image:
     DataError
         The file is missing, empty, truncated, of no format that we take, or larger than the limit.
     """
-    with decoding(path), path.open("rb") as file:
-        _check_file(path)
+    with decoding(path), _opened(path) as file:
         return upright(_identified(path, file, mask=mask))
 
 
@@ -67,8 +66,7 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         The file is missing or no image.
     """
     source = Path(path)
-    with decoding(source), source.open("rb") as file:
-        _check_file(source)
+    with decoding(source), _opened(source) as file:
         image = _identified(source, file)
         width, height = image.size
         return (height, width) if _is_turned(image) else (width, height)
@@ -77,8 +75,7 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 def is_wide(path: Path) -> bool:
     """Whether a file holds grey pixels of more than 8 bits, by its header alone; False where it is broken."""
     try:
-        with decoding(path), path.open("rb") as file:
-            _check_file(path)
+        with decoding(path), _opened(path) as file:
             return _identified(path, file).mode.startswith("I")
     except DataError:
         return False
@@ -86,7 +83,7 @@ def is_wide(path: Path) -> bool:
 
 def upright(image: Image.Image) -> Image.Image:
     """Return the decoded pixels of an image, turned as its EXIF orientation says."""
-    image.load()  # turns a TIFF by itself
+    _decode(image)  # which turns a TIFF by itself
     negative = is_negative(image)
     turned = image
     if _orientation(image) != 1:
@@ -95,6 +92,19 @@ def upright(image: Image.Image) -> Image.Image:
     if negative:
         turned.info[_NEGATIVE] = True
     return turned
+
+
+def _decode(image: Image.Image) -> None:
+    # Pillow 13 maps a plain TIFF from its file as if it lay upright there, then turns it: have it read instead.
+    if image.format != "TIFF" or not getattr(image, "filename", ""):
+        image.load()
+        return
+    opened = cast(ImageFile.ImageFile, image)
+    name, opened.filename = opened.filename, ""
+    try:
+        opened.load()
+    finally:
+        opened.filename = name
 
 
 def is_negative(image: Image.Image) -> bool:
@@ -119,19 +129,20 @@ def decoding(path: Path | str) -> Iterator[None]:
                 f"{path}: cannot be read as an image: a link to {target}, which is gone"
             ) from error
         raise DataError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: must be an image file, got a folder") from error
     except Exception as error:  # decoders of two dozen formats: garbage makes them raise nearly anything
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path}: cannot be read as an image: {reason}".splitlines()[0]) from error
 
 
-def _check_file(path: Path) -> None:
+def _opened(path: Path) -> IO[bytes]:
     found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise DataError(f"{path}: must be an image file, got a folder")
     if not stat.S_ISREG(found.st_mode):
         raise DataError(f"{path}: must be an image file, got a device or a pipe")
     if found.st_size == 0:
         raise DataError(f"{path}: cannot be read as an image: the file is empty")
+    return path.open("rb")
 
 
 def _identified(path: Path, file: IO[bytes], *, mask: bool = False) -> Image.Image:

@@ -85,10 +85,12 @@ def over(image: Image.Image, colour: str, name: str) -> Image.Image:
 
 def _bytes(values: NDArray[Any], name: str, depth: int, negative: bool = False) -> NDArray[np.uint8]:
     if values.dtype == np.uint8:
-        return values
+        return values.view(np.uint8)
     if values.dtype == np.bool_:
-        return np.where(values, np.uint8(255), np.uint8(0))
-    return (_unit_floats if values.dtype.kind == "f" else _highest_bits)(values, name, depth, negative)
+        return np.where(values, 255, 0).astype(np.uint8)
+    if values.dtype.kind == "f":
+        return _unit_floats(values, name, negative)
+    return _highest_bits(values, name, depth, negative)
 
 
 def _highest_bits(values: NDArray[Any], name: str, depth: int, negative: bool) -> NDArray[np.uint8]:
@@ -104,10 +106,11 @@ def _highest_bits(values: NDArray[Any], name: str, depth: int, negative: bool) -
         values = np.minimum(values, white)
     if negative:
         values = white - values.astype(np.int32)
-    return (values.astype(np.uint16) >> (depth - 8)).astype(np.uint8)
+    scaled: NDArray[np.uint8] = (values.astype(np.uint16) >> (depth - 8)).astype(np.uint8)
+    return scaled
 
 
-def _unit_floats(values: NDArray[Any], name: str, _: int, negative: bool) -> NDArray[np.uint8]:
+def _unit_floats(values: NDArray[Any], name: str, negative: bool) -> NDArray[np.uint8]:
     low, high = float(values.min()), float(values.max())
     if not (low >= 0.0 and high <= 1.0):  # also refuses NaN
         raise DataError(f"{name}: float pixels must lie in 0 to 1, got {low:g} to {high:g}")
