@@ -61,7 +61,7 @@ def demo(
     found = [(sample.path, sample.name) for sample in category.test]
     score_images(model, found, output / "scores", maps=True, overlays=True, quiet=quiet)
     say("Evaluating")
-    metrics = evaluate_model(model, data, output, quiet=quiet)
+    result = evaluate_model(model, data, output, quiet=quiet)
     if not quiet:
-        print_metrics(metrics)
+        print_metrics(result)
     click.echo(str((output / "report.html").absolute()))

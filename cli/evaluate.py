@@ -15,7 +15,7 @@ from .progress import shown
 from .summary import print_json
 
 if TYPE_CHECKING:
-    from pni_fast.metrics import Metrics
+    from pni_fast.evaluation import Evaluation
     from pni_fast.model.pni import PNI
 
 
@@ -55,23 +55,24 @@ def evaluate(
 
     open_category(category)  # refuses a folder without a test set before the model is loaded
     fitted = PNI.load(model, device=device, precision=precision, num_threads=threads)
-    metrics = evaluate_model(fitted, category, output, quiet=quiet)
+    result = evaluate_model(fitted, category, output, quiet=quiet)
     if as_json:
         print_json(
             {
-                **{name: metrics.as_dict()[name] for name in METRICS},
+                **{name: result.metrics.as_dict()[name] for name in METRICS},
+                "notes": result.notes,
                 "metrics": output / "metrics.json",
                 "report": output / "report.html",
                 "seconds": round(time.monotonic() - began, 3),
             }
         )
     elif not quiet:
-        print_metrics(metrics)
+        print_metrics(result)
         click.echo(f"Report: {output / 'report.html'}")
 
 
-def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = False) -> Metrics:
-    """Evaluate, write ``metrics.json`` and ``report.html`` into `output`, and return the metrics.
+def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = False) -> Evaluation:
+    """Evaluate, write ``metrics.json`` and ``report.html`` into `output`, and return the outcome.
 
     Raises
     ------
@@ -87,12 +88,14 @@ def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = Fa
         result = evaluate_category(model, open_category(category), progress=progress)
         write_report(result, folder / "report.html")
         write_metrics(result, folder / "metrics.json")
-    return result.metrics
+    return result
 
 
-def print_metrics(metrics: Metrics) -> None:
-    """Print the five metrics, one a line; a metric the test set does not allow is a dash."""
-    values = metrics.as_dict()
+def print_metrics(result: Evaluation) -> None:
+    """Print the five metrics, one a line, a dash where the test set does not allow one; then the notes."""
+    values = result.metrics.as_dict()
     for name in METRICS:
         value = values[name]
         click.echo(f"{name:<14}{'-' if value is None else f'{value:.4f}'}")
+    for note in result.notes:
+        click.echo(f"Note: {''.join(sign if sign.isprintable() else '?' for sign in note)}")

@@ -8,6 +8,7 @@ import click
 from pni_fast.errors import PniError
 
 from .interrupts import interrupted
+from .summary import plain_warnings
 
 
 def describe(error: Exception) -> str | None:
@@ -43,7 +44,8 @@ class Application(click.Group):
             After Ctrl-C.
         """
         try:
-            return super().invoke(ctx)
+            with plain_warnings():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             raise click.Abort from None
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):

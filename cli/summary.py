@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -21,6 +23,18 @@ def warn_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     click.echo(f"Skipped {len(skipped)} broken {'file' if len(skipped) == 1 else 'files'}:", err=True)
     for _, reason in skipped:
         click.echo(f"  {reason}", err=True)
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show a warning of the library as one line on standard error, without the place in the code."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        click.echo(f"Warning: {' '.join(str(message).split())}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def skipped_records(skipped: Sequence[tuple[str, str]]) -> list[dict[str, str]]:

@@ -214,7 +214,7 @@ def test_no_images_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((4, 4, 3)), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8)]
+    "array", [np.zeros((4, 4, 3), np.int64), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8)]
 )
 def test_arrays_that_are_no_images_are_named(model, array):
     with pytest.raises(DataError, match=r"image 0: an array must be uint8"):

@@ -19,7 +19,7 @@ from .checks import (
     check_types,
     named,
 )
-from .geometry import Geometry
+from .geometry import AUTO_DEPTH, Geometry, depth_choice
 from .mlp import MLPConfig
 from .refiner import REFINERS, RefinerConfig
 from .rules import RULES
@@ -48,6 +48,9 @@ class Config:
         Name of a timm model; several, as a tuple, make an ensemble.
     resize, crop
         Input geometry in pixels.
+    depth
+        Bits of grey integer pixels above 8: 8 to 16, or ``"auto"``, which a fit replaces by the fewest of 8,
+        10, 12, 14 and 16 that hold the highest value of the training images.
     patch
         Side of the window each feature is averaged over.
     dimension
@@ -89,6 +92,7 @@ class Config:
     backbone: str | tuple[str, ...] = "tf_efficientnet_lite0"
     resize: int = 512
     crop: int = 480
+    depth: str | int = AUTO_DEPTH
     patch: int = 3
     dimension: int = 1024
     coreset_ratio: float = 0.01
@@ -108,6 +112,7 @@ class Config:
     def __post_init__(self) -> None:
         check_types(self)
         object.__setattr__(self, "backbone", backbone_choice(self.backbone))
+        object.__setattr__(self, "depth", depth_choice(self.depth))
         _ = self.geometry  # checks resize and crop
         if not 0 < self.coreset_ratio <= 1:
             raise PniError(f"coreset_ratio must be in (0, 1], got {self.coreset_ratio}")
@@ -120,8 +125,8 @@ class Config:
 
     @property
     def geometry(self) -> Geometry:
-        """How images and masks are cropped."""
-        return Geometry(self.resize, self.crop)
+        """How images and masks are cropped; a depth that no fit has decided yet is the full one."""
+        return Geometry(self.resize, self.crop, self.depth if isinstance(self.depth, int) else 16)
 
     @property
     def backbones(self) -> tuple[str, ...]:
@@ -153,6 +158,7 @@ class Config:
         plain: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
+        plain.setdefault("depth", 16)  # files older than the setting
         # Files older than the setting: the rules that images left out calibrate had a gate, the others none.
         rule = RULES.get(plain["rule"])
         plain.setdefault("position_gate", rule is not None and rule.calibrated)

@@ -3,8 +3,10 @@
 from pni_fast.config.choices import DATASETS
 
 from .benchmarks import category_names, open_benchmark
-from .images import IMAGE_SUFFIXES, image_size, list_images, read_image, read_mask
+from .decoding import IMAGE_SUFFIXES, image_size
+from .images import read_image, read_mask
 from .layout import Category, Sample, collect_inputs, open_category, training_images
+from .listing import list_images
 from .sources import ImageLike, ImagesLike, Source, prediction_sources, training_sources
 
 __all__ = [

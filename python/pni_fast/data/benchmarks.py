@@ -12,8 +12,10 @@ from pathlib import Path
 from pni_fast.config.choices import DATASETS
 from pni_fast.errors import DataError
 
-from .images import list_images
-from .layout import Category, Sample, find_mask, open_category
+from .layout import Category, Sample, open_category
+from .listing import is_visible, list_images
+from .masks import MaskFolder
+from .results_mark import refuse_results
 
 _VISA_COLUMNS = ("object", "split", "label", "image", "mask")
 
@@ -104,8 +106,7 @@ def _layout(dataset: str) -> Layout:
 
 def _subfolders(root: Path, inside: str) -> list[str]:
     """Names of the visible subfolders of `root` that have the folder `inside`."""
-    found = [child.name for child in root.iterdir() if (child / inside).is_dir()]
-    return sorted(name for name in found if not name.startswith("."))
+    return sorted(child.name for child in root.iterdir() if is_visible(child) and (child / inside).is_dir())
 
 
 def _plain_names(root: Path) -> list[str]:
@@ -126,9 +127,10 @@ def _mvtec_3d(root: Path, name: str) -> Category:
     folder = root / name
     samples = []
     for kind in _subfolders(folder / "test", "rgb"):
+        masks = MaskFolder(folder / "test" / kind / "gt")
         for image in list_images(folder / "test" / kind / "rgb"):
             defect = None if kind == "good" else kind
-            mask = find_mask(folder / "test" / kind / "gt", image.stem) if defect else None
+            mask = masks.find(image.stem) if defect else None
             samples.append(Sample(image, f"{kind}/{image.name}", defect, mask))
     if not samples:
         raise DataError(f"{folder / 'test'}: must hold images in <kind>/rgb, got none")
@@ -193,6 +195,7 @@ def _visa_rows(root: Path) -> Iterator[tuple[int, dict[str, str]]]:
 def _existing(path: Path, table: Path, line: int) -> Path:
     if not path.is_file():
         raise DataError(f"{table}, line {line}: must name files that exist, got {path}")
+    refuse_results(path)
     return path
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pni_fast.errors import DataError
 
-from .images import IMAGE_SUFFIXES, list_images
+from .listing import folded, is_visible, list_images, subfolder
+from .masks import MaskFolder, unclaimed
+from .results_mark import refuse_results
 
-GOOD_NAMES = ("good", "ok")
+GOOD_NAMES = ("good", "ok", "normal")
 """Folder names of images without a defect (MVTec AD and its followers; BTAD), in lower case."""
 
-_CATEGORY_FOLDERS = ("train", "test", "ground_truth")
+TRUTH_NAMES = ("ground_truth", "groundtruth", "ground-truth", "ground truth")
+"""Names of the folder of masks."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,14 @@ class Category:
         Good images, sorted.
     test
         Test images, sorted by name.
+    unclaimed
+        Files among the masks that belong to no test image.
     """
 
     root: Path
     train: list[Path]
     test: list[Sample]
+    unclaimed: list[Path] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -67,8 +73,9 @@ class Category:
 def training_images(path: str | os.PathLike[str]) -> list[Path]:
     """Good images to fit on: a file, every image below a folder, or ``train/good`` of a category.
 
-    A folder that looks like a category (it has ``train``, ``test`` or ``ground_truth``), or that holds
-    categories, is never read as a plain folder: its defective test images would be learnt as good.
+    A folder that looks like a category (it has ``train``, ``test`` or ``ground_truth``), that holds
+    categories, or that has a folder ``good`` (``ok``, ``normal``) beside others, is never read as a plain
+    folder: its defective images would be learnt as good.
 
     Parameters
     ----------
@@ -83,30 +90,56 @@ def training_images(path: str | os.PathLike[str]) -> list[Path]:
     Raises
     ------
     DataError
-        The path is missing, holds no images, or is a category without ``train/good``.
+        The path is missing, holds no images, is a result of this package, or is a category without
+        ``train/good``.
     """
     root = Path(path)
     if root.is_file():
+        refuse_results(root)
         return [root]
-    if any((root / name).is_dir() for name in _CATEGORY_FOLDERS):
-        good = _good_folder(root / "train")
+    if subfolder(root, "train", "test", *TRUTH_NAMES) is not None:
+        good = _good_folder(subfolder(root, "train"))
         if good is None:
             raise DataError(f"{root}: a category must hold its good images in train/good, got no such folder")
         return list_images(good)
     if root.is_dir():
-        nested = sorted(child.name for child in root.iterdir() if _is_category(child))
+        nested = sorted(child.name for child in root.iterdir() if is_visible(child) and _is_category(child))
         if nested:
             shown = ", ".join(nested[:5]) + (", …" if len(nested) > 5 else "")
             raise DataError(f"{root}: must be one category or a folder of images, got several: {shown}")
-    return list_images(root)
+    images = list_images(root)
+    _refuse_siblings_of_good(root, images)
+    return images
+
+
+def _refuse_siblings_of_good(root: Path, images: list[Path]) -> None:
+    """Refuse a folder in which, at any depth, one called good has others beside it: those are not good."""
+    inside: dict[Path, set[str]] = {}
+    for image in images:
+        parts = image.relative_to(root).parts
+        folder = root
+        for depth, name in enumerate(parts):
+            inside.setdefault(folder, set()).add(f"{name}/" if depth < len(parts) - 1 else "images")
+            folder /= name
+    for folder, names in inside.items():
+        good = sorted(name for name in names if name.endswith("/") and name[:-1].lower() in GOOD_NAMES)
+        others = sorted(names.difference(good))
+        if good and others:
+            shown = ", ".join(name.rstrip("/") for name in others[:5]) + (", …" if len(others) > 5 else "")
+            raise DataError(
+                f"{folder}: must hold good images alone, got {good[0][:-1]} beside {shown}; give "
+                f"{folder / good[0][:-1]}"
+            )
 
 
 def open_category(path: str | os.PathLike[str]) -> Category:
     """Read a category in the layout of MVTec AD.
 
-    Good images lie in ``train/good`` and ``test/good`` (or ``ok``), defective ones in ``test/<defect>``,
-    masks in ``ground_truth/<defect>`` as ``<stem>_mask.png``, ``<stem>.png`` (or another image suffix), or as
-    a folder ``<stem>`` of masks to unite. A defective image without a mask gets ``mask=None``.
+    Good images lie in ``train/good`` and ``test/good`` (or ``ok``, ``normal``), defective ones in
+    ``test/<defect>``, masks in ``ground_truth/<defect>`` (or ``groundtruth``) as ``<stem>_mask.png``,
+    ``<stem>.png``, ``<stem>_gt.png`` or ``<stem>_label.png`` (or another image suffix, or GIF), or as a
+    folder ``<stem>`` of masks to unite. Names are compared without case. A defective image without a mask
+    gets ``mask=None``.
 
     Parameters
     ----------
@@ -126,12 +159,20 @@ def open_category(path: str | os.PathLike[str]) -> Category:
     root = Path(path)
     if not root.exists():
         raise DataError(f"{root}: no such folder")
-    test = root / "test"
-    if not test.is_dir():
+    test = subfolder(root, "test")
+    if test is None:
         raise DataError(f"{root}: must hold train/good and test (layout of MVTec AD), got no test folder")
-    samples = [_sample(root, image) for image in list_images(test)]
-    good = _good_folder(root / "train")
-    return Category(root=root, train=list_images(good) if good else [], test=samples)
+    truth = subfolder(root, *TRUTH_NAMES)
+    images = list_images(test)
+    masks: dict[Path, MaskFolder] = {}
+    samples = [_sample(test, truth, image, masks) for image in images]
+    good = _good_folder(subfolder(root, "train"))
+    return Category(
+        root=root,
+        train=list_images(good) if good else [],
+        test=samples,
+        unclaimed=unclaimed(truth, [image.relative_to(test) for image in images]) if truth else [],
+    )
 
 
 def collect_inputs(inputs: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, str]]:
@@ -161,7 +202,8 @@ def collect_inputs(inputs: Iterable[str | os.PathLike[str]]) -> list[tuple[Path,
         if source.is_dir():
             prefix = source.resolve().name
             images = [(path, path.relative_to(source).as_posix()) for path in list_images(source)]
-        elif source.exists():
+        elif source.exists() or source.is_symlink():  # a link to nothing is a broken image
+            refuse_results(source)
             prefix = source.resolve().parent.name
             images = [(source, source.name)]
         else:
@@ -178,36 +220,24 @@ def collect_inputs(inputs: Iterable[str | os.PathLike[str]]) -> list[tuple[Path,
 
 
 def _is_category(path: Path) -> bool:
-    return (path / "test").is_dir() and (path / "train").is_dir()
+    return subfolder(path, "test") is not None and subfolder(path, "train") is not None
 
 
-def _good_folder(parent: Path) -> Path | None:
-    if not parent.is_dir():
-        return None
-    folders = sorted(child for child in parent.iterdir() if child.is_dir())
-    return next((folder for folder in folders if folder.name.lower() in GOOD_NAMES), None)
+def _good_folder(parent: Path | None) -> Path | None:
+    return None if parent is None else subfolder(parent, *GOOD_NAMES)
 
 
-def _sample(root: Path, image: Path) -> Sample:
-    relative = image.relative_to(root / "test")
+def _sample(test: Path, truth: Path | None, image: Path, masks: dict[Path, MaskFolder]) -> Sample:
+    """Return one test image with its mask; `masks` keeps what was listed for those before it."""
+    relative = image.relative_to(test)
     if len(relative.parts) < 2:
         raise DataError(f"{image}: must lie in test/good or test/<defect>, got it in test itself")
     kind = relative.parts[0]
-    if kind.lower() in GOOD_NAMES:
+    if folded(kind) in GOOD_NAMES:
         return Sample(image, relative.as_posix(), None, None)
-    mask = find_mask(root / "ground_truth" / relative.parent, image.stem)
-    return Sample(image, relative.as_posix(), kind, mask)
-
-
-def find_mask(folder: Path, stem: str) -> Path | None:
-    """Find the mask of image `stem`: ``<stem>_mask``, then ``<stem>``, with any image suffix, then a folder.
-
-    PNG goes before other suffixes; None where there is no mask.
-    """
-    suffixes = [".png", *sorted(IMAGE_SUFFIXES - {".png"})]
-    for name in (f"{stem}_mask", stem):
-        for suffix in suffixes:
-            for path in (folder / f"{name}{suffix}", folder / f"{name}{suffix.upper()}"):
-                if path.is_file():
-                    return path
-    return folder / stem if (folder / stem).is_dir() else None
+    if relative.parent not in masks:
+        folder = truth
+        for part in relative.parent.parts:
+            folder = None if folder is None else subfolder(folder, part)
+        masks[relative.parent] = MaskFolder(folder)
+    return Sample(image, relative.as_posix(), kind, masks[relative.parent].find(image.stem))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias, Union
+from typing import Any, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,11 @@ from PIL import Image
 
 from pni_fast.errors import DataError
 
+from .decoding import decoding, upright
 from .images import read_image
 from .layout import collect_inputs, training_images
+from .pixels import FULL_DEPTH, array_to_rgb, image_to_rgb
+from .results_mark import refuse_results
 
 
 @dataclass(frozen=True)
@@ -23,30 +26,32 @@ class Source:
     """One image to be read: its name in results, and a file or the pixels themselves."""
 
     name: str
-    content: Path | Image.Image | NDArray[np.uint8]
+    content: Path | Image.Image | NDArray[Any]
 
     @property
     def path(self) -> Path | None:
         """The file, where there is one."""
         return self.content if isinstance(self.content, Path) else None
 
-    def read(self) -> Image.Image:
-        """Return the image as 8-bit RGB; raises DataError naming it when it cannot be one."""
+    def read(self, depth: int = FULL_DEPTH) -> Image.Image:
+        """Return the image as 8-bit RGB, upright, whatever holds it; see `read_image` for `depth`.
+
+        Raises
+        ------
+        DataError
+            It cannot be one; the message names it.
+        """
         if isinstance(self.content, Path):
-            return read_image(self.content)
+            return read_image(self.content, depth)
+        name = f"image {self.name}"
         if isinstance(self.content, Image.Image):
-            return self.content.convert("RGB")
-        array = self.content
-        grey, colour = array.ndim == 2, array.ndim == 3 and array.shape[2] in (1, 3, 4)
-        if array.dtype != np.uint8 or not (grey or colour) or 0 in array.shape:
-            raise DataError(
-                f"image {self.name}: an array must be uint8 of shape (H, W) or (H, W, 1, 3 or 4), "
-                f"got {array.dtype} {array.shape}"
-            )
-        return Image.fromarray(array[:, :, 0] if colour and array.shape[2] == 1 else array).convert("RGB")
+            with decoding(name):
+                pixels = upright(self.content)
+            return image_to_rgb(pixels, name, depth)
+        return array_to_rgb(self.content, name, depth)
 
 
-ImageLike: TypeAlias = Union[str, "os.PathLike[str]", Image.Image, NDArray[np.uint8], Source]
+ImageLike: TypeAlias = Union[str, "os.PathLike[str]", Image.Image, NDArray[Any], Source]
 ImagesLike: TypeAlias = ImageLike | Iterable[ImageLike]
 
 
@@ -74,7 +79,13 @@ def training_sources(images: ImagesLike) -> list[Source]:
 def prediction_sources(images: ImagesLike) -> Iterator[Source]:
     """Yield the sources to score, in order, without reading ahead; a folder gives every image below it.
 
-    What is a source already keeps its name.
+    What is a source already keeps its name. A tensor is an array, on whatever device. What an iterator hands
+    over is copied before it is asked for more: cameras fill one buffer again and again.
+
+    Raises
+    ------
+    DataError
+        A path is missing or is a result of this package, or an array is no image and no stack of images.
     """
     if isinstance(images, (str, os.PathLike)):
         for path, name in collect_inputs([Path(images)]):
@@ -82,15 +93,61 @@ def prediction_sources(images: ImagesLike) -> Iterator[Source]:
         return
     if isinstance(images, (Image.Image, Source)):
         images = [images]
-    if isinstance(images, np.ndarray):
-        is_one = images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
-        images = [images] if is_one else images
+    elif is_array(images):
+        images = _stack(as_array(images))
+    passing = not hasattr(images, "__len__")
     for index, item in enumerate(images):
         if isinstance(item, Source):
-            yield item
+            yield replace(item, content=_kept(item)) if passing else item
         elif isinstance(item, (str, os.PathLike)):
+            refuse_results(Path(item))
             yield Source(Path(item).name, Path(item))
-        elif isinstance(item, Image.Image):
-            yield Source(str(index), item)
         else:
-            yield Source(str(index), np.asarray(item))
+            source = Source(str(index), item if isinstance(item, Image.Image) else as_array(item))
+            yield replace(source, content=_kept(source)) if passing else source
+
+
+def is_array(value: object) -> bool:
+    """Whether a value is an array of numbers, or a tensor, and no list of paths."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind not in "OUS"
+    return hasattr(value, "detach") or hasattr(value, "__array_interface__")
+
+
+def as_array(value: Any) -> NDArray[Any]:
+    """Return a tensor, on any device, or anything like an array, as an array."""
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+
+
+def _stack(array: NDArray[Any]) -> Iterable[NDArray[Any]]:
+    """Return the images of an array: itself, or its first axis.
+
+    Raises
+    ------
+    DataError
+        It has its channels first: as a stack of grey images each channel would be scored.
+    """
+    shape = array.shape
+    if array.ndim == 2 or (array.ndim == 3 and shape[2] in (1, 3, 4)):
+        return [array]
+    if array.ndim == 3 and shape[0] in (3, 4):
+        grey = f"{shape[0]} grey images are {(*shape, 1)}"
+        raise DataError(f"an array must have its channels last, (H, W, 3), got {shape}; {grey}")
+    if array.ndim == 4 and shape[3] not in (1, 3, 4):
+        raise DataError(f"an array of images must have its channels last, (n, H, W, 3), got {shape}")
+    if array.ndim not in (3, 4):
+        raise DataError(f"an array must be (H, W), (H, W, 3), (n, H, W) or (n, H, W, 3), got {shape}")
+    return array
+
+
+def _kept(source: Source) -> Path | Image.Image | NDArray[Any]:
+    """Return a source's content as no one else can change it."""
+    content = source.content
+    if isinstance(content, Path):
+        return content
+    if isinstance(content, Image.Image):
+        with decoding(f"image {source.name}"):
+            turned = upright(content)
+            return turned.copy() if turned is content else turned
+    copied: NDArray[Any] = content.copy()
+    return copied

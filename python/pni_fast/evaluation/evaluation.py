@@ -190,7 +190,7 @@ def evaluate(model: Detector, category: Category, *, progress: Progress = silent
     )
     progress("metrics", 1, 1)
     low, high = model.normalization_
-    notes = [*metrics.notes, *_crop_notes(results)]
+    notes = [*metrics.notes, *_crop_notes(results), *_unclaimed_notes(category)]
     return Evaluation(category.name, metrics, results, notes, (float(low), float(high)), model.summary())
 
 
@@ -217,6 +217,15 @@ def _known_mask(mask: NDArray[np.bool_] | None, sample: Sample, found: Scored) -
     if sample.defect is None:
         return np.zeros(found.anomaly_map.shape, dtype=np.bool_)
     return mask
+
+
+def _unclaimed_notes(category: Category) -> list[str]:
+    if not category.unclaimed:
+        return []
+    first = category.unclaimed[0].relative_to(category.root).as_posix()
+    return [
+        f"{counted(len(category.unclaimed), 'mask file')} of no test image left out: the first is {first}."
+    ]
 
 
 def _crop_notes(results: list[Result]) -> list[str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import Geometry
 from pni_fast.data import Source
+from pni_fast.data.depth import Brightness
 from pni_fast.errors import DataError
 from pni_fast.runtime.copies import to_host
 from pni_fast.runtime.feature_store import allocate_features
@@ -47,6 +48,7 @@ def extract_features(
         with run.precision.in_backbone():
             return list(to_host(extractor(crops))[0])
 
+    brightness = Brightness()
     store: NDArray[np.float32] | None = None
     read: list[Source] = []
     for item in stream(sources, geometry, extracted, run, on_broken=on_broken):
@@ -54,7 +56,9 @@ def extract_features(
             store = allocate_features((len(sources), *item.result.shape))
         store[len(read)] = item.result
         read.append(item.source)
+        brightness.add(item.image)
         run.progress("features", len(read), len(sources))
     if store is None:
         raise DataError(f"none of the {len(sources)} images could be read")
+    brightness.check(geometry.depth)
     return read, store[: len(read)]

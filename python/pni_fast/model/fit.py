@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from pni_fast.config import Config
+from pni_fast.config.geometry import AUTO_DEPTH
 from pni_fast.data import Source
+from pni_fast.data.depth import depth_of, highest_value
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.distribution.fit import fit_distribution
 from pni_fast.errors import PniError
@@ -50,6 +53,8 @@ def fit(
     The members of an ensemble are fitted one after another: features are held of one at a time, and on a GPU
     the networks of one at a time, those finished waiting in the host's memory.
     """
+    if config.depth == AUTO_DEPTH:
+        config = replace(config, depth=depth_of(ordered_map(highest_value, sources, run.threads)))
     members = tuple(zip(config.members, weights, strict=True))
     for member, file in members[1:]:
         _extractor(member, file)  # a wrong name or file is found before the first fit, not after it

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pni_fast.config import Config, Geometry, WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
+from pni_fast.data.depth import Brightness
 from pni_fast.errors import PniError
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.precision import Precision
@@ -65,7 +66,7 @@ class PNI(FittedAttributes):
     Attributes
     ----------
     config : Config
-        All settings: those asked for, or those of the model loaded.
+        All settings: those asked for, or those of the fitted model.
     device, precision, num_threads
         As resolved from what was asked for.
     weights, refiner_weights
@@ -125,7 +126,7 @@ class PNI(FittedAttributes):
             seed=seed,
             **settings,
         )
-        self.weights = member_weights(self.config.backbones, weights)
+        self.weights = member_weights(self._config.backbones, weights)
         self.refiner_weights = None if refiner_weights is None else Path(refiner_weights)
         self._run = Run.resolve(device, precision, num_threads)
         self.skipped_: list[tuple[str, str]] = []
@@ -142,8 +143,8 @@ class PNI(FittedAttributes):
 
     @property
     def config(self) -> Config:
-        """All settings: those asked for, or those of the model loaded."""
-        return self._config
+        """All settings: those asked for, or those of the fitted model."""
+        return self._config if self._fitted is None else self._fitted.config
 
     @property
     def run(self) -> Run:
@@ -168,7 +169,7 @@ class PNI(FittedAttributes):
     @property
     def geometry(self) -> Geometry:
         """How images and masks are cropped."""
-        return self._config.geometry
+        return self.config.geometry
 
     @property
     def fitted(self) -> FittedModel:
@@ -220,12 +221,12 @@ class PNI(FittedAttributes):
             The backbone or its weights cannot be found or do not fit.
         """
         checkpoint_file = None if checkpoint is None else Path(checkpoint)
-        fitting.check_refiner_options(self.config, checkpoint_file, self.refiner_weights)
+        fitting.check_refiner_options(self._config, checkpoint_file, self.refiner_weights)
         sources = training_sources(images)
         self.skipped_ = []
         self._fitted = fitting.fit(
             sources,
-            self.config,
+            self._config,
             self.weights,
             self.run.reporting(progress),
             on_broken=self._skip if skip_broken else None,
@@ -256,11 +257,14 @@ class PNI(FittedAttributes):
         results = stream_maps(
             scorer, sources, self.geometry, self.run, on_broken=self._skip if skip_broken else None
         )
+        brightness = Brightness()
         for done, item in enumerate(results, 1):
+            brightness.add(item.image)
             yield Prediction(
                 item.source.name, item.source.path, float(item.result.max()), item.result, item.image
             )
             progress("score", done + len(self.skipped_), total)
+        brightness.check(self.geometry.depth)
 
     def score_samples(self, images: ImagesLike) -> NDArray[np.float32]:
         """Return the anomaly scores of the images, float32 (n,); higher is more anomalous."""

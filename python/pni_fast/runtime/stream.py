@@ -80,7 +80,7 @@ def stream(
 
     def load(source: Source) -> tuple[Source, NDArray[np.uint8] | DataError, list[R]]:
         try:
-            image = crop_image(source.read(), geometry)
+            image = crop_image(source.read(geometry.depth), geometry)
         except DataError as error:
             return source, error, []
         return source, image, compute(torch.from_numpy(image)[None]) if one_by_one else []
