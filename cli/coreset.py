@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +11,9 @@ import click
 from pni_fast.errors import DataError
 
 from . import options
-from .outputs import check_writable
+from .outputs import check_writable, refuse_inputs
 from .progress import shown
+from .speech import say
 from .summary import print_json
 
 if TYPE_CHECKING:
@@ -44,11 +46,12 @@ def coreset(
     """
     began = time.monotonic()
     check_writable(output)
+    refuse_inputs("--output", output, [features])
     matrix = open_features(features)
 
-    import numpy as np
     from pni_fast.kernels import greedy_coreset
     from pni_fast.runtime.files import atomic_path
+    from pni_fast.runtime.targets import save_array
 
     with shown(quiet=quiet) as progress:
         try:
@@ -61,8 +64,8 @@ def coreset(
             )
         except (ValueError, TypeError) as error:  # the kernel names the row or the argument, not the file
             raise DataError(f"{features}: {error}") from error
-    with atomic_path(output) as temporary, temporary.open("wb") as stream:
-        np.save(stream, chosen.indices)
+    with atomic_path(output) as temporary:
+        save_array(temporary, chosen.indices)
     seconds = time.monotonic() - began
     rows, dimensions = matrix.shape
     radius = float(chosen.radii[-1])
@@ -78,7 +81,7 @@ def coreset(
             }
         )
     elif not quiet:
-        click.echo(
+        say(
             f"Chose {len(chosen.indices)} of {rows} rows of {dimensions} dimensions in {seconds:.1f} s; "
             f"the last was {radius:.6g} from those before it. Indices: {output}"
         )
@@ -95,17 +98,14 @@ def open_features(path: Path) -> np.ndarray:
     Raises
     ------
     DataError
-        Not a ``.npy`` file, truncated, an object or non-numeric array, not two-dimensional, or empty.
+        Not a ``.npy`` file, a pipe, truncated, an object or non-numeric array, not two-dimensional, or empty.
     """
     import numpy as np
 
-    if not path.exists():
-        raise DataError(f"{path}: no such file; FEATURES must be a .npy file")
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; FEATURES must be a .npy file")
+    _refuse_unmappable(path)
     try:
         matrix = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError) as error:
+    except (ValueError, TypeError, OverflowError, EOFError, MemoryError, RecursionError) as error:
         raise DataError(f"{path}: must be a .npy file with a numeric matrix: {error}") from error
     if matrix.ndim != 2:
         raise DataError(
@@ -116,3 +116,20 @@ def open_features(path: Path) -> np.ndarray:
     if 0 in matrix.shape:
         raise DataError(f"{path}: must have at least one row and one dimension, got shape {matrix.shape}")
     return matrix
+
+
+def _refuse_unmappable(path: Path) -> None:
+    from pni_fast.runtime.targets import reason, special_kind
+
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; FEATURES must be a .npy file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {reason(error)}; FEATURES must be a .npy file") from error
+    if stat.S_ISDIR(mode):
+        raise DataError(f"{path}: is a folder; FEATURES must be a .npy file")
+    if kind := special_kind(mode):
+        raise DataError(
+            f"{path}: is {kind}, which cannot be mapped; FEATURES must be a .npy file: save it first"
+        )

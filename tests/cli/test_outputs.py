@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from pni_fast.cli.outputs import check_writable, keeps_suffixes, staged_folder
+from pni_fast.cli.outputs import check_writable
+from pni_fast.cli.results import staged_folder
+from pni_fast.cli.scores import keeps_suffixes
 from pni_fast.errors import PniError
 
 
