@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from pni_fast.errors import DataError
@@ -103,19 +103,37 @@ def open_features(path: Path) -> np.ndarray:
     import numpy as np
 
     _refuse_unmappable(path)
+    shape, columns_first, dtype, offset = _read_header(path)
+    if len(shape) != 2:
+        raise DataError(f"{path}: must have rank 2 (rows, dimensions), got rank {len(shape)}, shape {shape}")
+    if dtype.kind not in "fiu":
+        raise DataError(f"{path}: must hold real numbers (float32, float16, ...), got dtype {dtype}")
+    if not all(type(length) is int and length > 0 for length in shape):
+        raise DataError(f"{path}: must have at least one row and one dimension, got shape {shape}")
+    needed, there = shape[0] * shape[1] * dtype.itemsize, path.stat().st_size - offset
+    if needed > there:
+        raise DataError(
+            f"{path}: must be a .npy file with a numeric matrix: shape {shape} needs {needed} bytes, got {there}"
+        )
+    return np.memmap(path, dtype, "r", offset, shape, "F" if columns_first else "C")
+
+
+def _read_header(path: Path) -> tuple[tuple[Any, ...], bool, np.dtype[Any], int]:
+    """Return shape, order, dtype and where the numbers begin; lengths are as written, whatever they are."""
+    from numpy.lib import format as npy
+
     try:
-        matrix = np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file:
+            version = npy.read_magic(file)
+            if version == (1, 0):
+                header = npy.read_array_header_1_0(file)
+            else:
+                header = npy.read_array_header_2_0(file)
+            if header[2].hasobject:
+                raise ValueError("it holds Python objects")
+            return (*header, file.tell())
     except (ValueError, TypeError, OverflowError, EOFError, MemoryError, RecursionError) as error:
         raise DataError(f"{path}: must be a .npy file with a numeric matrix: {error}") from error
-    if matrix.ndim != 2:
-        raise DataError(
-            f"{path}: must have rank 2 (rows, dimensions), got rank {matrix.ndim}, shape {matrix.shape}"
-        )
-    if matrix.dtype.kind not in "fiu":
-        raise DataError(f"{path}: must hold real numbers (float32, float16, ...), got dtype {matrix.dtype}")
-    if 0 in matrix.shape:
-        raise DataError(f"{path}: must have at least one row and one dimension, got shape {matrix.shape}")
-    return matrix
 
 
 def _refuse_unmappable(path: Path) -> None:

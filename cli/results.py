@@ -27,8 +27,6 @@ ASIDE = ".pni-fast-aside"
 _OLD, _CLEARED = "run", "cleared"
 """Inside `ASIDE`: the files of the run before, and a sign that all of them are there."""
 
-MARK_TEXT = "Results of pni-fast: no picture here or below is read as an image.\n"
-
 
 @contextlib.contextmanager
 def staged_folder(
@@ -87,14 +85,6 @@ def staged_folder(
                     _replace_run(staging, folder, table, old)
 
 
-def mark(folder: Path) -> None:
-    """Write the mark of a folder of results, from below which no pictures are read."""
-    path = folder / RESULTS_MARK
-    if not path.is_file():
-        with atomic_path(path) as temporary:
-            temporary.write_text(MARK_TEXT, encoding="utf-8")
-
-
 def is_ours(output: Path) -> bool:
     """Whether a folder may carry the mark, which hides pictures: it is new, empty, or has it already."""
     return not output.is_dir() or (output / RESULTS_MARK).is_file() or not any(output.iterdir())
@@ -107,6 +97,7 @@ def _staged(staging: Path) -> list[str]:
 
 def _move_each(staging: Path, folder: Path) -> None:
     for name in _staged(staging):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         put_in_place(staging / name, folder / name)
 
 

@@ -14,7 +14,7 @@ from pni_fast.errors import DataError
 from . import options
 from .outputs import check_folder
 from .progress import shown
-from .results import is_ours, mark, staged_folder
+from .results import is_ours, staged_folder
 from .scores import KINDS, TABLE, ScoreWriter, earlier_files
 from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
@@ -119,6 +119,7 @@ def score_images(
     """
     from pni_fast.data import Source
     from pni_fast.report import colour_scale
+    from pni_fast.runtime.files import mark_results
 
     run = ScoreRun()
     ours = is_ours(output)
@@ -135,7 +136,7 @@ def score_images(
         ) as writer,
     ):
         if ours:
-            mark(folder)
+            mark_results(folder, output)
         sources = [Source(name, path) for path, name in found]
         for prediction in model.predict(sources, skip_broken=skip_broken, progress=progress):
             writer.write(prediction.name, prediction)

@@ -12,10 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pni_fast.errors import PniError
-from pni_fast.runtime.files import RESULTS_MARK
+from pni_fast.runtime.files import RESULTS_MARK, mark_results
 from pni_fast.runtime.targets import save_array, writing
-
-from .results import mark
 
 if TYPE_CHECKING:
     from pni_fast.model.prediction import Prediction
@@ -137,7 +135,7 @@ class ScoreWriter:
         for kind in self.kinds:
             with writing(self.output / kind):
                 (folder / kind).mkdir()
-            mark(folder / kind)
+            mark_results(folder / kind, self.output / kind)
         # Names that are not UTF-8 on disk come back byte for byte.
         self._table = (folder / TABLE).open("w", encoding="utf-8", errors="surrogateescape", newline="")
         self._rows = csv.writer(self._table, lineterminator="\n")

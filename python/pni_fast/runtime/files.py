@@ -27,6 +27,7 @@ PREFIX = ".pni-fast-"
 RESULTS_MARK = ".pni-fast-results"
 # Seconds: far longer than from a temporary's creation to its lock.
 LEFTOVER_AGE = 60.0
+_MARK_TEXT = "Results of pni-fast: no picture below is read as an image.\n"
 # Bytes of the target's name that its temporary repeats; with prefix and suffix it stays below 255.
 _STEM, _SUFFIX = 96, 32
 
@@ -83,6 +84,12 @@ def _temporary_name(target: Path) -> tuple[str, str]:
         stem = hashlib.sha256(os.fsencode(stem)).hexdigest()[:32]
     suffix = target.suffix if len(os.fsencode(target.suffix)) <= _SUFFIX else ""
     return f"{PREFIX}{stem}-", suffix
+
+
+def mark_results(folder: Path, shown: Path | None = None) -> None:
+    """Mark an existing folder of results, below which no pictures are read; a message names it as `shown`."""
+    with writing((folder if shown is None else shown) / RESULTS_MARK):
+        (folder / RESULTS_MARK).write_text(_MARK_TEXT, encoding="utf-8")
 
 
 @contextlib.contextmanager
