@@ -13,6 +13,7 @@ from pni_fast.config.choices import DATASETS
 from . import options
 from .interrupts import interrupted
 from .progress import shown
+from .speech import say
 from .summary import print_json
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def benchmark(
     if as_json:
         _print_result(done, seconds)
     elif not quiet:
-        click.echo(
+        say(
             f"{len(done.records)} results, {done.measured} of them new, in {seconds:.1f} s. "
             f"Tables: {output / 'benchmark.md'}"
         )
@@ -149,7 +150,7 @@ def benchmark(
 def _report(failure: Failure) -> None:
     if interrupted():  # Ctrl-C can come out of a library as another error
         raise click.Abort
-    click.echo(f"Failed: {failure.preset} {failure.category}: {failure.error}", err=True)
+    say(f"Failed: {failure.preset} {failure.category}: {failure.error}", err=True)
 
 
 def _print_result(done: Benchmark, seconds: float) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from pni_fast.errors import DataError
 
 from . import options
-from .outputs import check_writable
+from .outputs import check_writable, refuse_inputs
 from .progress import shown
+from .speech import say
 from .summary import print_json
 
 if TYPE_CHECKING:
@@ -44,11 +46,12 @@ def coreset(
     """
     began = time.monotonic()
     check_writable(output)
+    refuse_inputs("--output", output, [features])
     matrix = open_features(features)
 
-    import numpy as np
     from pni_fast.kernels import greedy_coreset
     from pni_fast.runtime.files import atomic_path
+    from pni_fast.runtime.targets import save_array
 
     with shown(quiet=quiet) as progress:
         try:
@@ -61,8 +64,8 @@ def coreset(
             )
         except (ValueError, TypeError) as error:  # the kernel names the row or the argument, not the file
             raise DataError(f"{features}: {error}") from error
-    with atomic_path(output) as temporary, temporary.open("wb") as stream:
-        np.save(stream, chosen.indices)
+    with atomic_path(output) as temporary:
+        save_array(temporary, chosen.indices)
     seconds = time.monotonic() - began
     rows, dimensions = matrix.shape
     radius = float(chosen.radii[-1])
@@ -78,7 +81,7 @@ def coreset(
             }
         )
     elif not quiet:
-        click.echo(
+        say(
             f"Chose {len(chosen.indices)} of {rows} rows of {dimensions} dimensions in {seconds:.1f} s; "
             f"the last was {radius:.6g} from those before it. Indices: {output}"
         )
@@ -95,24 +98,56 @@ def open_features(path: Path) -> np.ndarray:
     Raises
     ------
     DataError
-        Not a ``.npy`` file, truncated, an object or non-numeric array, not two-dimensional, or empty.
+        Not a ``.npy`` file, a pipe, truncated, an object or non-numeric array, not two-dimensional, or empty.
     """
     import numpy as np
 
-    if not path.exists():
-        raise DataError(f"{path}: no such file; FEATURES must be a .npy file")
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; FEATURES must be a .npy file")
-    try:
-        matrix = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError) as error:
-        raise DataError(f"{path}: must be a .npy file with a numeric matrix: {error}") from error
-    if matrix.ndim != 2:
+    _refuse_unmappable(path)
+    shape, columns_first, dtype, offset = _read_header(path)
+    if len(shape) != 2:
+        raise DataError(f"{path}: must have rank 2 (rows, dimensions), got rank {len(shape)}, shape {shape}")
+    if dtype.kind not in "fiu":
+        raise DataError(f"{path}: must hold real numbers (float32, float16, ...), got dtype {dtype}")
+    if not all(type(length) is int and length > 0 for length in shape):
+        raise DataError(f"{path}: must have at least one row and one dimension, got shape {shape}")
+    needed, there = shape[0] * shape[1] * dtype.itemsize, path.stat().st_size - offset
+    if needed > there:
         raise DataError(
-            f"{path}: must have rank 2 (rows, dimensions), got rank {matrix.ndim}, shape {matrix.shape}"
+            f"{path}: must be a .npy file with a numeric matrix: shape {shape} needs {needed} bytes, got {there}"
         )
-    if matrix.dtype.kind not in "fiu":
-        raise DataError(f"{path}: must hold real numbers (float32, float16, ...), got dtype {matrix.dtype}")
-    if 0 in matrix.shape:
-        raise DataError(f"{path}: must have at least one row and one dimension, got shape {matrix.shape}")
-    return matrix
+    return np.memmap(path, dtype, "r", offset, shape, "F" if columns_first else "C")
+
+
+def _read_header(path: Path) -> tuple[tuple[Any, ...], bool, np.dtype[Any], int]:
+    """Return shape, order, dtype and where the numbers begin; lengths are as written, whatever they are."""
+    from numpy.lib import format as npy
+
+    try:
+        with path.open("rb") as file:
+            version = npy.read_magic(file)
+            if version == (1, 0):
+                header = npy.read_array_header_1_0(file)
+            else:
+                header = npy.read_array_header_2_0(file)
+            if header[2].hasobject:
+                raise ValueError("it holds Python objects")
+            return (*header, file.tell())
+    except (ValueError, TypeError, OverflowError, EOFError, MemoryError, RecursionError) as error:
+        raise DataError(f"{path}: must be a .npy file with a numeric matrix: {error}") from error
+
+
+def _refuse_unmappable(path: Path) -> None:
+    from pni_fast.runtime.targets import reason, special_kind
+
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; FEATURES must be a .npy file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {reason(error)}; FEATURES must be a .npy file") from error
+    if stat.S_ISDIR(mode):
+        raise DataError(f"{path}: is a folder; FEATURES must be a .npy file")
+    if kind := special_kind(mode):
+        raise DataError(
+            f"{path}: is {kind}, which cannot be mapped; FEATURES must be a .npy file: save it first"
+        )

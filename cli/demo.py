@@ -10,6 +10,7 @@ from . import options
 from .evaluate import evaluate_model, print_metrics
 from .fit import fit_model
 from .score import score_images
+from .speech import say as tell
 
 
 @click.command(short_help="Try everything on photographs that come along.")
@@ -48,7 +49,7 @@ def demo(
 
     def say(line: str) -> None:
         if not quiet:
-            click.echo(line)
+            tell(line)
 
     if data is None:
         say("Building the demo set")
@@ -64,4 +65,4 @@ def demo(
     result = evaluate_model(model, data, output, quiet=quiet)
     if not quiet:
         print_metrics(result)
-    click.echo(str((output / "report.html").absolute()))
+    tell(str((output / "report.html").absolute()))

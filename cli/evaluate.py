@@ -10,8 +10,10 @@ import click
 from pni_fast.config.choices import METRICS
 
 from . import options
-from .outputs import staged_folder
+from .outputs import check_folder
 from .progress import shown
+from .results import staged_folder
+from .speech import say
 from .summary import print_json
 
 if TYPE_CHECKING:
@@ -51,9 +53,11 @@ def evaluate(
     """  # noqa: D301  click's mark against rewrapping
     began = time.monotonic()
     from pni_fast.data import open_category
-    from pni_fast.model.pni import PNI
 
     open_category(category)  # refuses a folder without a test set before the model is loaded
+    check_folder(output)
+    from pni_fast.model.pni import PNI
+
     fitted = PNI.load(model, device=device, precision=precision, num_threads=threads)
     result = evaluate_model(fitted, category, output, quiet=quiet)
     if as_json:
@@ -68,7 +72,7 @@ def evaluate(
         )
     elif not quiet:
         print_metrics(result)
-        click.echo(f"Report: {output / 'report.html'}")
+        say(f"Report: {output / 'report.html'}")
 
 
 def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = False) -> Evaluation:
@@ -84,7 +88,7 @@ def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = Fa
     from pni_fast.evaluation import write_metrics
     from pni_fast.report import write_report
 
-    with staged_folder(output) as folder, shown(quiet=quiet) as progress:
+    with staged_folder(output, "metrics.json", ("report.html",)) as folder, shown(quiet=quiet) as progress:
         result = evaluate_category(model, open_category(category), progress=progress)
         write_report(result, folder / "report.html")
         write_metrics(result, folder / "metrics.json")

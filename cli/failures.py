@@ -8,6 +8,7 @@ import click
 from pni_fast.errors import PniError
 
 from .interrupts import interrupted
+from .speech import printable
 from .summary import plain_warnings
 
 
@@ -33,6 +34,13 @@ def describe(error: Exception) -> str | None:
 class Application(click.Group):
     """A command group that reports the library's errors and interrupts."""
 
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        """Read the group's own options; what is wrong with them is told without steering the terminal."""
+        try:
+            return super().make_context(*arguments, **settings)
+        except click.ClickException as error:
+            raise _harmless(error) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command.
 
@@ -48,7 +56,9 @@ class Application(click.Group):
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             raise click.Abort from None
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except click.ClickException as error:
+            raise _harmless(error) from error.__cause__
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
             if interrupted():
@@ -56,4 +66,9 @@ class Application(click.Group):
             line = describe(error)
             if line is None:
                 raise
-            raise click.ClickException(line) from error
+            raise _harmless(click.ClickException(line)) from error
+
+
+def _harmless(error: click.ClickException) -> click.ClickException:
+    vars(error)["message"] = printable(error.message)  # declared final
+    return error

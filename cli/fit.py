@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .outputs import check_writable
+from .outputs import SMALLEST_MODEL, check_writable, refuse_inputs, refuse_same
 from .progress import shown
+from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
             }
         )
     elif not quiet:
-        click.echo(
+        say(
             f"Fitted on {model.n_images_} images in {seconds:.1f} s: "
             f"{described_coresets(members)}. {described_position(members)}Model: {output}"
         )
@@ -122,9 +123,12 @@ def fit_model(  # the options of the command, one for one
     """
     options.check_weights(preset, backbone, weights)
     options.check_settings(preset, settings or {})
-    check_writable(output)
+    check_writable(output, SMALLEST_MODEL)
+    refuse_inputs("--output", output, [data, *weights, refiner_weights])
     if checkpoint is not None:
-        check_writable(checkpoint)
+        check_writable(checkpoint, SMALLEST_MODEL)
+        refuse_same("--checkpoint", checkpoint, "--output", output)
+        refuse_inputs("--checkpoint", checkpoint, [data, *weights, refiner_weights])
     from pni_fast.model.pni import PNI
 
     changes = dict(settings or {})

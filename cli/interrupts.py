@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _seen = False
 _held = False
+_terminated = False
 
 SIGTERM_STATUS = 128 + 15
 
@@ -35,9 +36,12 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
     """Leave through the same clean-up as Ctrl-C, with the status a shell shows for SIGTERM."""
-    sys.exit(SIGTERM_STATUS)
+    global _terminated  # noqa: PLW0603
+    _terminated = True
+    if not _held:
+        sys.exit(SIGTERM_STATUS)
 
 
 def _unraisable(unraisable: UnraisableHookArgs) -> None:
@@ -50,13 +54,15 @@ def _unraisable(unraisable: UnraisableHookArgs) -> None:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Let a short block, such as moving finished results into place, end before Ctrl-C is obeyed."""
+    """Let a short block, such as moving finished results into place, end before a signal is obeyed."""
     global _held  # noqa: PLW0603
     _held = True
     try:
         yield
     finally:
         _held = False
+    if _terminated:
+        sys.exit(SIGTERM_STATUS)
     if _seen:
         raise KeyboardInterrupt
 
@@ -86,5 +92,6 @@ def watched() -> Iterator[None]:
 
 
 def _abort() -> NoReturn:
-    sys.stderr.write("Aborted!\n")
+    if sys.stderr is not None:
+        sys.stderr.write("Aborted!\n")
     sys.exit(1)

@@ -1,171 +1,98 @@
-"""Results that appear whole or not at all: checked before the work, staged during it, then moved."""
+"""Outputs looked at before the work: whether they can be written, have room, and are no inputs."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import click
 from pni_fast.errors import PniError
-from pni_fast.runtime.files import PREFIX, in_use, remove_leftovers
+from pni_fast.runtime.targets import reason, resolved_target
 
-from .interrupts import held_back
-
-if TYPE_CHECKING:
-    from pni_fast.model.prediction import Prediction
+SMALLEST_MODEL = 1 << 20
+"""Bytes no model file is smaller than: its backbone alone has more."""
 
 
-def check_writable(path: Path) -> None:
-    """Make sure a file can be written at `path`, leaving nothing behind.
+def check_writable(path: Path, room: int = 0) -> None:
+    """Make sure a file of `room` bytes can be written at `path`, leaving nothing behind.
 
     Raises
     ------
     PniError
-        The path is a folder, or its folder cannot be created or written to.
+        The path is a folder, a device or a pipe; or its folder cannot be created or written to, or is full.
     """
-    if path.is_dir():
-        raise PniError(f"{path}: cannot write: it is a folder; give a file name")
-    parent = path.absolute().parent
+    target = resolved_target(path)
+    parent = target.parent
     while not parent.exists() and parent != parent.parent:
         parent = parent.parent
     try:
-        with tempfile.TemporaryFile(dir=parent):
-            pass
+        with contextlib.suppress(FileNotFoundError):
+            (parent / target.name).lstat()  # a name too long is told now
+        with tempfile.TemporaryFile(dir=parent) as file:
+            if room and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, room)
     except OSError as error:
-        raise PniError(f"{path}: cannot write: {parent}: {error.strerror or error}") from error
+        raise PniError(f"{path}: cannot write: {parent}: {reason(error)}") from error
 
 
-@contextlib.contextmanager
-def staged_folder(output: Path) -> Iterator[Path]:
-    """Yield a hidden folder inside `output`; move its files into place on success, remove it on any failure.
-
-    Files already in `output` stay, but those of the same name are replaced. A folder that had to be created
-    is removed again on failure. What a killed process left of an earlier attempt is removed first.
+def check_folder(path: Path) -> None:
+    """Make sure results can be written into the folder `path`, leaving nothing behind.
 
     Raises
     ------
     PniError
-        The folder cannot be created or written to.
+        It is a file, or cannot be created or written to.
     """
-    created = [folder for folder in (output, *output.parents) if not folder.exists()]
+    if path.exists() and not path.is_dir():
+        raise PniError(f"{path}: cannot write: it is a file; give a folder")
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(output, PREFIX)
-        staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=output))
-    except OSError as error:
-        _remove_empty(created)
-        reason = "it is a file; give a folder" if output.is_file() else error.strerror or str(error)
-        raise PniError(f"{output}: cannot write: {reason}") from error
-    try:
-        with in_use(staging):
-            yield staging
-            with held_back():
-                _move_into_place(staging, output)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        _remove_empty(created)
-        raise
-    shutil.rmtree(staging, ignore_errors=True)
+        check_writable(path / "scores")
+    except PniError as error:
+        raise PniError(f"{path}: cannot write{str(error).partition('cannot write')[2]}") from error
 
 
-def _move_into_place(staging: Path, output: Path) -> None:
-    """Rename every file; those at the top (table, metrics) last, so that they vouch for the others."""
-    for folder, _, files in os.walk(staging, topdown=False):
-        target = output / Path(folder).relative_to(staging)
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            for name in sorted(files):
-                (Path(folder) / name).replace(target / name)
-        except OSError as error:
-            raise PniError(f"{target}: cannot write: {error.strerror or error}") from error
-
-
-def _remove_empty(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-
-
-def keeps_suffixes(names: Iterable[str]) -> bool:
-    """Whether result files must keep the image's suffix, because two images differ in nothing else.
-
-    Compared without case, as some file systems do.
-    """
-    seen = set()
-    for name in names:
-        stem = str(PurePosixPath(name).with_suffix("")).casefold()
-        if stem in seen:
-            return True
-        seen.add(stem)
-    return False
-
-
-class ScoreWriter:
-    """Write predictions as they come: ``scores.csv``, and on request maps and overlays.
+def refuse_inputs(option: str, output: Path, inputs: Iterable[Path | None]) -> None:
+    """Refuse, as wrong usage, an output that is an input: by the file itself, whatever its names.
 
     Parameters
     ----------
-    folder
-        An existing folder, see `staged_folder`.
-    maps, overlays
-        Write ``maps/<name>.npy`` (float32, (H, W)) and ``overlays/<name>.png``.
-    keep_suffix
-        Append to the image's suffix instead of replacing it, see `keeps_suffixes`.
-    value_range
-        Map values ``(low, high)`` that the overlays' colours span, see `pni_fast.report.colour_scale`.
+    option
+        The output's option.
+    output
+        The file to write.
+    inputs
+        Files that are read, and folders of such.
+
+    Raises
+    ------
+    click.UsageError
+        They are the same file.
     """
+    try:
+        own = output.stat()
+    except OSError:
+        return  # a new file is no input
+    for path in _files(inputs):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(own, path.stat()):
+                raise click.UsageError(f"{option}: {output} is an input ({path}); give another file")
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        maps: bool = False,
-        overlays: bool = False,
-        keep_suffix: bool = False,
-        value_range: tuple[float, float] = (0.0, 1.0),
-    ) -> None:
-        self.folder = folder
-        self.maps = maps
-        self.overlays = overlays
-        self.keep_suffix = keep_suffix
-        self.value_range = value_range
-        # Names that are not UTF-8 on disk come back byte for byte.
-        self._table = (folder / "scores.csv").open(
-            "w", encoding="utf-8", errors="surrogateescape", newline=""
-        )
-        self._rows = csv.writer(self._table, lineterminator="\n")
-        self._rows.writerow(("image", "score"))
 
-    def __enter__(self) -> ScoreWriter:
-        return self
+def refuse_same(first: str, one: Path, second: str, other: Path) -> None:
+    """Refuse, as wrong usage, two outputs that are one file."""
+    if os.path.realpath(one) == os.path.realpath(other):
+        raise click.UsageError(f"{first} and {second} must name different files, got {one} for both")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._table.close()
 
-    def write(self, name: str, prediction: Prediction) -> None:
-        """Add one image under its relative name; nine digits hold a float32 exactly."""
-        self._rows.writerow((name, f"{prediction.score:.9g}"))
-        if self.maps:
-            import numpy as np
-
-            np.save(self._target("maps", name, ".npy"), prediction.anomaly_map.astype(np.float32, copy=False))
-        if self.overlays:
-            from pni_fast.report import overlay
-
-            picture = overlay(prediction.image, prediction.anomaly_map, *self.value_range)
-            picture.save(self._target("overlays", name, ".png"))
-
-    def _target(self, kind: str, name: str, suffix: str) -> Path:
-        relative = PurePosixPath(name)
-        stem = name if self.keep_suffix else str(relative.with_suffix(""))
-        target = self.folder / kind / (stem + suffix)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return target
+def _files(paths: Iterable[Path | None]) -> Iterator[Path]:
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            for folder, _, names in os.walk(path):
+                yield from (Path(folder) / name for name in names)
+        else:
+            yield path

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from .speech import printable
+
 if TYPE_CHECKING:
     from pni_fast.progress import Progress
 
@@ -39,7 +41,7 @@ class Bars:
             self._stage = stage
             sized = _knows_its_width(self._stream)
             self._bar = tqdm(
-                desc=stage,
+                desc=printable(stage, keep=""),
                 total=total or None,
                 file=self._stream,
                 dynamic_ncols=sized,
@@ -102,7 +104,7 @@ class Lines:
         self._stage = None
 
     def _say(self, line: str) -> None:
-        self._stream.write(line + "\n")
+        self._stream.write(printable(line, keep="") + "\n")
         self._stream.flush()
 
 
@@ -111,7 +113,7 @@ def shown(*, quiet: bool) -> Iterator[Progress]:
     """Yield the callable that a library function reports its progress to; it writes to standard error."""
     from pni_fast.progress import silent
 
-    if quiet:
+    if quiet or sys.stderr is None:
         yield silent
         return
     renderer: _Renderer = Bars(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr)

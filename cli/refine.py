@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from . import options
-from .outputs import check_writable, staged_folder
+from .outputs import check_folder, check_writable, refuse_inputs
 from .progress import shown
+from .results import staged_folder
+from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
 
 
@@ -99,8 +101,14 @@ def refine(
     if doubled:
         raise click.UsageError(f"--models must differ in their file names, got {doubled[0]!r} more than once")
     began = time.monotonic()
+    check_folder(output)
+    for path in models:
+        # The models' own folder may be the output, but not a model's file under the name of another.
+        others = [other for other in models if other != path]
+        refuse_inputs("--output", output / path.name, [*others, *categories, choices["refiner_weights"]])
     if checkpoint is not None:
         check_writable(checkpoint)
+        refuse_inputs("--checkpoint", checkpoint, [*models, *categories, choices["refiner_weights"]])
     with staged_folder(output) as folder, shown(quiet=quiet) as progress:
         from pni_fast.model.shared_refiner import refine as refine_models
 
@@ -127,4 +135,4 @@ def refine(
         print_json({"models": records, "iterations": iterations, "seconds": round(seconds, 3)})
     elif not quiet:
         counted = "1 model" if len(models) == 1 else f"{len(models)} models"
-        click.echo(f"Trained one refiner for {counted} in {seconds:.1f} s. Models: {output}")
+        say(f"Trained one refiner for {counted} in {seconds:.1f} s. Models: {output}")

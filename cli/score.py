@@ -12,8 +12,11 @@ import click
 from pni_fast.errors import DataError
 
 from . import options
-from .outputs import ScoreWriter, keeps_suffixes, staged_folder
+from .outputs import check_folder
 from .progress import shown
+from .results import is_ours, staged_folder
+from .scores import KINDS, TABLE, ScoreWriter, earlier_files
+from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
 
 if TYPE_CHECKING:
@@ -56,13 +59,16 @@ def score(
     DIR/overlays/NAME.png    the map over the photograph, with --overlays
 
     NAME is the image's path relative to its INPUT, without the image's suffix; where two images differ only
-    in their suffix, every NAME of the run keeps it (000.jpg.npy). Results appear all together at the end.
+    in their suffix, every NAME of the run keeps it (000.jpg.npy). Results appear all together at the end, in
+    place of those of an earlier run; other files in DIR stay.
     """  # noqa: D301  click's mark against rewrapping
     began = time.monotonic()
     from pni_fast.data import collect_inputs
-    from pni_fast.model.pni import PNI
 
     found = _without_own_overlays(collect_inputs(inputs), output)
+    check_folder(output)
+    from pni_fast.model.pni import PNI  # seconds: what can be refused without it has been
+
     fitted = PNI.load(model, device=device, precision=precision, num_threads=threads)
     run = score_images(
         fitted, found, output, maps=maps, overlays=overlays, skip_broken=skip_broken, quiet=quiet
@@ -71,7 +77,7 @@ def score(
     if as_json:
         print_json(
             {
-                "scores": output / "scores.csv",
+                "scores": output / TABLE,
                 "maps": output / "maps" if maps else None,
                 "overlays": output / "overlays" if overlays else None,
                 "images": run.images,
@@ -81,7 +87,7 @@ def score(
         )
     elif not quiet:
         seconds = time.monotonic() - began
-        click.echo(f"Scored {run.images} images in {seconds:.1f} s. Scores: {output / 'scores.csv'}")
+        say(f"Scored {run.images} images in {seconds:.1f} s. Scores: {output / TABLE}")
 
 
 @dataclass
@@ -113,19 +119,24 @@ def score_images(
     """
     from pni_fast.data import Source
     from pni_fast.report import colour_scale
+    from pni_fast.runtime.files import mark_results
 
     run = ScoreRun()
+    ours = is_ours(output)
     with (
-        staged_folder(output) as folder,
+        staged_folder(output, TABLE, KINDS, earlier_files(output)) as folder,
         shown(quiet=quiet) as progress,
         ScoreWriter(
             folder,
             maps=maps,
             overlays=overlays,
-            keep_suffix=keeps_suffixes(name for _, name in found),
+            names=[name for _, name in found],
             value_range=colour_scale(model.normalization_),
+            output=output,
         ) as writer,
     ):
+        if ours:
+            mark_results(folder, output)
         sources = [Source(name, path) for path, name in found]
         for prediction in model.predict(sources, skip_broken=skip_broken, progress=progress):
             writer.write(prediction.name, prediction)

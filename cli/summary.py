@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
+from .speech import say
+
 
 def print_json(result: Mapping[str, Any]) -> None:
-    """Print `result` as one JSON object on standard output; paths become strings."""
-    click.echo(json.dumps(result, indent=2, default=str, allow_nan=False))
+    """Print `result` as one JSON object on standard output; paths become strings.
+
+    NaN and infinity, which JSON does not have, become null.
+    """
+    click.echo(json.dumps(_finite(result), indent=2, default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def warn_skipped(skipped: Sequence[tuple[str, str]]) -> None:
     """List the files that `--skip-broken` went past, on standard error, also with `--quiet`."""
     if not skipped:
         return
-    click.echo(f"Skipped {len(skipped)} broken {'file' if len(skipped) == 1 else 'files'}:", err=True)
+    say(f"Skipped {len(skipped)} broken {'file' if len(skipped) == 1 else 'files'}:", err=True)
     for _, reason in skipped:
-        click.echo(f"  {reason}", err=True)
+        say(f"  {' '.join(reason.split())}", err=True)
 
 
 @contextlib.contextmanager

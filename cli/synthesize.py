@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
-from .outputs import staged_folder
+from .outputs import check_folder
 from .progress import shown
+from .results import staged_folder
+from .speech import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +65,7 @@ def synthesize(
     DIR/contact_sheet.png                   a look at the first ones of each kind
     """  # noqa: D301  click's mark against rewrapping
     from pni_fast.data import training_images
+    from pni_fast.runtime.targets import writing
     from pni_fast.synthetic import SyntheticDefects, Textures, contact_sheet, read_drawn_masks
 
     files = training_images(data)
@@ -73,22 +76,25 @@ def synthesize(
         read_drawn_masks(masks) if masks is not None else None,
         count,
     )
+    check_folder(output)
     digits = max(3, len(str(len(defects) - 1)))
-    with staged_folder(output) as folder, shown(quiet=quiet) as progress:
+    with staged_folder(output, TABLE, ("test", "ground_truth")) as folder, shown(quiet=quiet) as progress:
         shown_items = []
         progress("synthetic defects", 0, len(defects))
         for number, item in enumerate(defects):
-            write_item(folder, f"{number:0{digits}d}", item.kind, item.image, item.mask)
+            with writing(output):
+                write_item(folder, f"{number:0{digits}d}", item.kind, item.image, item.mask)
             if number < SHOWN:
                 shown_items.append(item)
             progress("synthetic defects", number + 1, len(defects))
-        contact_sheet(shown_items).save(folder / "contact_sheet.png")
+        with writing(output / TABLE):
+            contact_sheet(shown_items).save(folder / TABLE)
     if not quiet:
-        click.echo(
-            f"Made {len(defects)} images from {len(files)} good ones. "
-            f"Contact sheet: {output / 'contact_sheet.png'}"
-        )
+        say(f"Made {len(defects)} images from {len(files)} good ones. Contact sheet: {output / TABLE}")
 
+
+TABLE = "contact_sheet.png"
+"""Put in place last, so that it vouches for the images."""
 
 SHOWN = 32
 """Images on the contact sheet, eight of each kind."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from click.testing import CliRunner, Result
@@ -38,6 +38,18 @@ def refused(invoke: Invoke) -> Callable[..., str]:
         return lines[0].removeprefix("Error: ")
 
     return call
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Let no file grow above 100 bytes, as on a full disk or under `ulimit -f`."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def is_progress(line: str) -> bool:

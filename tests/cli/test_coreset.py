@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -161,3 +162,50 @@ def test_more_rows_than_there_are_is_refused(refused, features, tmp_path, option
     line = refused("coreset", file, *options, "-o", tmp_path / "indices.npy")
     assert line.startswith(f"{file}: ")
     assert "200" in line
+
+
+def header(shape):
+    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    text += " " * (63 - (10 + len(text)) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(4096)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *("(-2000, 16)", "(18446744073709551615, 1)", "(18446744073709551616, 1)", "(True, 16)", "(-4, -4)"),
+        *("(4611686018427387904, 16)", "(1e3, 2)", "('a', 2)", "5", "(2, [3])"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_shape_that_no_matrix_has_is_refused(refused, tmp_path, entries, shape):
+    file = tmp_path / "features.npy"
+    file.write_bytes(header(shape))
+    line = refused("coreset", file, "--size", 5, "-o", tmp_path / "indices.npy")
+    assert line.startswith(f"{file}: must ")
+    assert entries(tmp_path) == ["features.npy"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_a_pipe_is_refused_without_waiting_for_it(refused, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    line = refused("coreset", tmp_path / "pipe", "--size", 5, "-o", tmp_path / "indices.npy")
+    assert line.startswith(f"{tmp_path / 'pipe'}: is a pipe, which cannot be mapped")
+    assert "/dev/null: is a device" in refused("coreset", "/dev/null", "--size", 5, "-o", tmp_path / "i.npy")
+
+
+def test_an_output_that_is_the_input_is_wrong_usage(invoke, features, tmp_path):
+    _, file = features
+    (tmp_path / "link.npy").symlink_to(file)
+    (tmp_path / "hard.npy").hardlink_to(file)
+    before = file.read_bytes()
+    for output in (file, tmp_path / "link.npy", tmp_path / "hard.npy"):
+        result = invoke("coreset", file, "--size", 5, "-o", output)
+        assert result.exit_code == 2
+        assert "is an input" in result.stderr
+        assert file.read_bytes() == before
+
+
+def test_a_device_is_never_an_output(refused, features):
+    line = refused("coreset", features[1], "--size", 5, "-o", "/dev/null")
+    assert line == "/dev/null: cannot write: it is a device; give a file name"

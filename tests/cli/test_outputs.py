@@ -1,78 +1,13 @@
+"""Outputs looked at before the work."""
+
 from __future__ import annotations
 
+import os
+
+import click
 import pytest
-from pni_fast.cli.outputs import check_writable, keeps_suffixes, staged_folder
+from pni_fast.cli.outputs import check_folder, check_writable, refuse_inputs, refuse_same
 from pni_fast.errors import PniError
-
-
-def test_staged_files_appear_together_at_the_end(tmp_path, entries):
-    output = tmp_path / "new" / "results"
-    with staged_folder(output) as folder:
-        (folder / "maps" / "good").mkdir(parents=True)
-        (folder / "maps" / "good" / "0.npy").write_text("map")
-        (folder / "scores.csv").write_text("table")
-        assert not (output / "scores.csv").exists()
-        assert not (output / "maps").exists()
-    assert entries(output) == ["maps", "maps/good", "maps/good/0.npy", "scores.csv"]
-
-
-def test_existing_results_are_replaced_and_other_files_stay(tmp_path, entries):
-    (tmp_path / "maps").mkdir()
-    (tmp_path / "maps" / "mine.txt").write_text("mine")
-    (tmp_path / "scores.csv").write_text("old")
-    with staged_folder(tmp_path) as folder:
-        (folder / "maps").mkdir()
-        (folder / "maps" / "0.npy").write_text("map")
-        (folder / "scores.csv").write_text("new")
-    assert (tmp_path / "scores.csv").read_text() == "new"
-    assert entries(tmp_path) == ["maps", "maps/0.npy", "maps/mine.txt", "scores.csv"]
-
-
-@pytest.mark.parametrize("failure", [PniError, KeyboardInterrupt, SystemExit])
-def test_a_failure_leaves_nothing_behind(tmp_path, failure, entries):
-    def work():
-        with staged_folder(tmp_path / "a" / "b") as folder:
-            (folder / "scores.csv").write_text("half")
-            raise failure
-
-    with pytest.raises(failure):
-        work()
-    assert entries(tmp_path) == []
-
-
-def test_a_failure_keeps_the_results_of_an_earlier_run(tmp_path, entries):
-    (tmp_path / "scores.csv").write_text("old")
-
-    def work():
-        with staged_folder(tmp_path) as folder:
-            (folder / "scores.csv").write_text("half")
-            raise PniError
-
-    with pytest.raises(PniError):
-        work()
-    assert (tmp_path / "scores.csv").read_text() == "old"
-    assert entries(tmp_path) == ["scores.csv"]
-
-
-def test_a_folder_in_the_way_of_a_result_is_reported(tmp_path, entries):
-    (tmp_path / "scores.csv").mkdir()
-
-    def work():
-        with staged_folder(tmp_path) as folder:
-            (folder / "scores.csv").write_text("new")
-
-    with pytest.raises(PniError, match="cannot write"):
-        work()
-    assert entries(tmp_path) == ["scores.csv"]
-
-
-def test_output_that_is_a_file_or_lies_below_one_is_refused(tmp_path):
-    file = tmp_path / "file"
-    file.write_text("x")
-    with pytest.raises(PniError, match="it is a file; give a folder"), staged_folder(file):
-        pass
-    with pytest.raises(PniError, match="cannot write"), staged_folder(file / "below"):
-        pass
 
 
 def test_check_writable_accepts_a_new_nested_path_and_creates_nothing(tmp_path, entries):
@@ -89,15 +24,53 @@ def test_check_writable_refuses_a_folder_and_a_path_below_a_file(tmp_path):
         check_writable(file / "model")
 
 
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["good/000.png", "bad/000.png"], False),
-        (["000.png", "001.png"], False),
-        (["000.png", "000.jpg"], True),
-        (["good/A.png", "good/a.jpg"], True),
-        ([], False),
-    ],
-)
-def test_suffixes_are_kept_only_where_names_would_collide(names, expected):
-    assert keeps_suffixes(names) is expected
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+@pytest.mark.parametrize("path", ["/dev/null", "pipe", "link"])
+def test_what_is_no_regular_file_is_refused_and_stays(tmp_path, path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    target = tmp_path / path
+    with pytest.raises(PniError, match=r": cannot write: it is a (pipe|device); give a file name"):
+        check_writable(target)
+
+
+def test_a_name_longer_than_names_may_be_is_refused_before_the_work(tmp_path):
+    with pytest.raises(PniError, match=r"cannot write: .*name too long"):
+        check_writable(tmp_path / ("a" * 300))
+
+
+@pytest.mark.usefixtures("small_files")
+def test_room_is_looked_at(tmp_path, entries):
+    pytest.importorskip("resource")
+    check_writable(tmp_path / "model", 32)
+    with pytest.raises(PniError, match=r"model: cannot write: .*: File too large"):
+        check_writable(tmp_path / "model", 1 << 20)
+    assert entries(tmp_path) == []
+
+
+def test_check_folder_names_the_folder(tmp_path, entries):
+    check_folder(tmp_path / "a" / "b")
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(PniError, match="file: cannot write: it is a file; give a folder"):
+        check_folder(file)
+    with pytest.raises(PniError, match="file/below: cannot write"):
+        check_folder(file / "below")
+    assert entries(tmp_path) == ["file"]
+
+
+def test_an_output_that_is_an_input_is_wrong_usage_by_whatever_name(tmp_path):
+    (tmp_path / "data" / "sub").mkdir(parents=True)
+    image = tmp_path / "data" / "sub" / "0.png"
+    image.write_text("image")
+    names = [image, tmp_path / "link", tmp_path / "hard", tmp_path / "data" / ".." / "data" / "sub" / "0.png"]
+    names[1].symlink_to(image)
+    names[2].hardlink_to(image)
+    for name in names:
+        for given in (image, tmp_path / "data"):
+            with pytest.raises(click.UsageError, match=r"--output: .* is an input"):
+                refuse_inputs("--output", name, [None, given])
+    refuse_inputs("--output", tmp_path / "new", [tmp_path / "data"])
+    refuse_inputs("--output", tmp_path / "hard", [tmp_path / "nowhere"])
+    with pytest.raises(click.UsageError, match="must name different files"):
+        refuse_same("--checkpoint", tmp_path / "link", "--output", image)

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import csv
 import json
-import weakref
-from dataclasses import dataclass
-from pathlib import Path
+import sys
 
 import numpy as np
-import pytest
 from PIL import Image
-from pni_fast.cli.score import score_images
+from pni_fast.cli.results import RECORD
+from pni_fast.runtime.files import RESULTS_MARK
 
 
 def rows(folder):
@@ -32,8 +30,9 @@ def test_scores_maps_and_overlays_keep_relative_paths(invoke, model_file, catego
     assert max(scores["good/000.png"], scores["good/001.png"]) < min(
         scores["stain/000.png"], scores["stain/001.png"]
     )
+    marks = [RESULTS_MARK, f"maps/{RESULTS_MARK}", f"overlays/{RESULTS_MARK}", RECORD]
     assert entries(output) == sorted(
-        ["scores.csv", "maps", "overlays"]
+        ["scores.csv", "maps", "overlays", *marks]
         + [f"{kind}/{folder}" for kind in ("maps", "overlays") for folder in ("good", "stain")]
         + [f"maps/{name}.npy" for name in names]
         + [f"overlays/{name}.png" for name in names]
@@ -85,8 +84,8 @@ def test_images_that_differ_in_their_suffix_alone_keep_it(invoke, model_file, tm
         "score", model_file, photos, "-o", output, "--maps", "--overlays", "-q", "--device", "cpu"
     )
     assert result.exit_code == 0, result.stderr
-    assert entries(output / "maps") == ["0.bmp.npy", "0.png.npy"]
-    assert entries(output / "overlays") == ["0.bmp.png", "0.png.png"]
+    assert entries(output / "maps") == [RESULTS_MARK, "0.bmp.npy", "0.png.npy"]
+    assert entries(output / "overlays") == [RESULTS_MARK, "0.bmp.png", "0.png.png"]
 
 
 def test_results_inside_the_scored_folder_are_not_scored_next_time(invoke, model_file, category):
@@ -145,58 +144,18 @@ def test_missing_inputs_and_folders_without_images(refused, model_file, category
     assert not output.exists()
 
 
+def test_a_missing_input_is_told_before_the_library_is_loaded(refused, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pni_fast.model.pni", None)  # an import of it fails
+    missing = tmp_path / "missing"
+    assert refused("score", "m", missing, "-o", tmp_path / "out").startswith(f"{missing}: no such ")
+    file = tmp_path / "file.png"
+    Image.new("RGB", (8, 8)).save(file)
+    assert refused("score", "m", file, "-o", file).startswith(f"{file}: cannot write: it is a file")
+
+
 def test_an_output_that_cannot_be_written(refused, model_file, category, tmp_path):
     file = tmp_path / "file"
     file.write_text("x")
     for output in (file, file / "below"):
         line = refused("score", model_file, category / "test", "-o", output, "--device", "cpu")
         assert line.startswith(f"{output}: cannot write")
-
-
-@dataclass
-class CountedPrediction:
-    """A prediction whose arrays the test can watch."""
-
-    name: str
-    anomaly_map: np.ndarray
-    score: float = 1.0
-
-
-class WatchedModel:
-    """Yields predictions, and records how many earlier maps are still alive at each."""
-
-    normalization_ = (0.0, 1.0)
-
-    def __init__(self):
-        self.alive = []
-        self.skipped_ = []
-
-    def predict(self, sources, **_):
-        maps = []
-        for source in sources:
-            self.alive.append(sum(reference() is not None for reference in maps))
-            prediction = CountedPrediction(source.name, np.ones((4, 4), np.float32))
-            maps.append(weakref.ref(prediction.anomaly_map))
-            yield prediction
-            del prediction
-
-
-def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
-    model = WatchedModel()
-    found = [(Path(f"{index}.png"), f"{index}.png") for index in range(20)]
-    run = score_images(model, found, tmp_path / "out", maps=True, quiet=True)
-    assert run.images == 20
-    assert max(model.alive) <= 1
-
-
-@pytest.mark.parametrize("score", [0.1, 1e-30, 123456.789, 16777216.0])
-def test_the_table_holds_float32_scores_exactly(tmp_path, score):
-    class Model(WatchedModel):
-        def predict(self, sources, **_):
-            for source in sources:
-                yield CountedPrediction(source.name, np.ones((2, 2), np.float32), float(np.float32(score)))
-
-    score_images(Model(), [(Path("a.png"), 'a, "b".png')], tmp_path / "out", quiet=True)
-    assert {name: np.float32(value) for name, value in rows(tmp_path / "out").items()} == {
-        'a, "b".png': np.float32(score)
-    }

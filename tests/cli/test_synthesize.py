@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 from pni_fast.cli.failures import Application
+from pni_fast.cli.results import RECORD
 from pni_fast.cli.synthesize import synthesize
 from pni_fast.synthetic import KINDS
 
@@ -28,7 +29,8 @@ def run(*arguments):
 
 
 def files(folder: Path):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != RECORD)
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def test_images_masks_and_sheet_in_the_layout_of_mvtec(photographs, tmp_path):

@@ -1,0 +1,245 @@
+"""Folders of results that appear whole or not at all: staged during the work, then put in place together."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pni_fast.errors import PniError
+from pni_fast.runtime.files import PREFIX, RESULTS_MARK, atomic_path, in_use, locked, remove_leftovers
+from pni_fast.runtime.targets import put_in_place, reason, special_kind, sync_file, sync_folder, writing
+
+from .interrupts import held_back
+
+RECORD = ".pni-fast-files"
+"""In a folder of results: which files the last run wrote in folders inside, under the name of its table."""
+
+ASIDE = ".pni-fast-aside"
+"""The files of the run before and a journal of the change, from the first rename to the last."""
+
+_OLD, _CLEARED = "run", "cleared"
+"""Inside `ASIDE`: the files of the run before, and a sign that all of them are there."""
+
+
+@contextlib.contextmanager
+def staged_folder(
+    output: Path, table: str | None = None, parts: Iterable[str] = (), earlier: Iterable[str] = ()
+) -> Iterator[Path]:
+    """Yield a hidden folder inside `output`; put its files in place on success, remove it on any failure.
+
+    The table vouches for the other files: it is taken away before the first of them changes and is put in
+    place after the last, and with it go the files of the run before that are not written again. A run killed
+    between is undone by the next one into the same folder. Whatever else lies in `output` stays. A folder
+    that had to be created is removed again on failure.
+
+    Parameters
+    ----------
+    output
+        The folder of results; created, with those above it.
+    table
+        Name of the file that is put in place last; None where every file stands for itself.
+    parts
+        Names in `output`, beside the table's, that a run may replace.
+    earlier
+        Files of the run before, where no record names them; relative, with forward slashes.
+
+    Raises
+    ------
+    PniError
+        The folder cannot be created or written to, or another process is writing into it.
+    """
+    folder = Path(os.path.realpath(output))
+    parts = tuple(parts)
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _remove_empty(created)
+        told = "it is a file; give a folder" if folder.is_file() else reason(error)
+        raise PniError(f"{output}: cannot write: {told}") from error
+    with contextlib.ExitStack() as cleaning:
+        cleaning.callback(_remove_empty, created)
+        _refuse_links(folder, parts if table is None else (table, *parts))
+        cleaning.enter_context(locked(folder))
+        with writing(output):
+            _recover(folder)
+            remove_leftovers(folder, PREFIX)
+            staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+        cleaning.callback(shutil.rmtree, staging, ignore_errors=True)
+        with in_use(staging):
+            yield staging
+            with held_back(), writing(output):
+                if table is None:
+                    _move_each(staging, folder)
+                else:
+                    old = _recorded(folder, table, parts)
+                    if not (folder / RECORD).exists() and not (folder / RESULTS_MARK).exists():
+                        old += _names(folder, list(earlier))
+                    _replace_run(staging, folder, table, old)
+
+
+def is_ours(output: Path) -> bool:
+    """Whether a folder may carry the mark, which hides pictures: it is new, empty, or has it already."""
+    return not output.is_dir() or (output / RESULTS_MARK).is_file() or not any(output.iterdir())
+
+
+def _staged(staging: Path) -> list[str]:
+    files = (Path(folder) / name for folder, _, names in os.walk(staging) for name in names)
+    return sorted(file.relative_to(staging).as_posix() for file in files)
+
+
+def _move_each(staging: Path, folder: Path) -> None:
+    for name in _staged(staging):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        put_in_place(staging / name, folder / name)
+
+
+def _replace_run(staging: Path, folder: Path, table: str, old: Iterable[str]) -> None:
+    """Put the staged run in the place of the `old` one; undone on any error."""
+    new = _staged(staging)
+    inner = [name for name in new if name != table]
+    for name in new:
+        _refuse_in_the_way(folder, name)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(folder / name, staging / name)
+        sync_file(staging / name)
+    aside = folder / ASIDE
+    aside.mkdir()
+    _write_json(aside / RECORD, {"table": table, "new": new, "replaced": (folder / table).exists()})
+    try:
+        # The old table goes first: without it no file is vouched for.
+        for name in (table, *sorted({*old, *inner} - {table})):
+            if (folder / name).is_file():
+                _move(folder / name, aside / _OLD / name)
+                if name == table:
+                    sync_folder(folder)
+        _write_json(aside / _CLEARED, {})
+        for name in inner:
+            _move(staging / name, folder / name)
+        for path in {(folder / name).parent for name in inner}:
+            sync_folder(path)
+        _move(staging / table, folder / table)
+        sync_folder(folder)
+    finally:
+        _recover(folder)
+
+
+def _recover(folder: Path) -> None:
+    """End the change that `ASIDE` tells of: forward where the new table is in place, else to the old run.
+
+    Safe to be killed in, and to be called again.
+    """
+    aside = folder / ASIDE
+    if not aside.is_dir():
+        return
+    journal, old = _read_json(aside / RECORD), aside / _OLD
+    table, new = str(journal.get("table", "")), list(_names(folder, journal.get("new")))
+    # The old table is the first to go aside and the last to come back.
+    begun = _inside(folder, table) and (not journal.get("replaced") or (old / table).exists())
+    if begun and (folder / table).exists():
+        _write_record(folder, table, new)
+        _remove_empty_folders(folder, _staged(old))
+    elif begun:
+        if (aside / _CLEARED).exists():
+            for name in new:
+                (folder / name).unlink(missing_ok=True)
+            (aside / _CLEARED).unlink()
+        for name in sorted(_staged(old), key=lambda name: name == table):
+            _move(old / name, folder / name)
+        _remove_empty_folders(folder, new)
+        sync_folder(folder)
+    shutil.rmtree(aside)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename a file; across file systems, where a folder inside is mounted, copy it and then rename."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with atomic_path(target) as temporary:
+            shutil.copyfile(source, temporary)
+        shutil.copymode(source, target)
+        source.unlink()
+
+
+def _refuse_links(folder: Path, names: Iterable[str]) -> None:
+    """Refuse links where files will go, and what is neither a file nor a folder: none is renamed over."""
+    for name in names:
+        path = folder / name
+        if path.is_symlink():
+            raise PniError(f"{path}: cannot write: it is a link; remove it or give another folder")
+        if path.exists() and (kind := special_kind(path.stat().st_mode)):
+            raise PniError(f"{path}: cannot write: it is {kind}")
+
+
+def _refuse_in_the_way(folder: Path, name: str) -> None:
+    path = PurePosixPath(name)
+    _refuse_links(folder, [str(path), *map(str, path.parents)][:-1])
+    if (folder / name).is_dir():
+        raise PniError(f"{folder / name}: cannot write: it is a folder, where a file must go")
+
+
+def _recorded(folder: Path, table: str, parts: Iterable[str]) -> list[str]:
+    """Return the files that the last run with this table wrote; a record made up names none but `parts`."""
+    names = _names(folder, _read_json(folder / RECORD).get(table))
+    return [name for name in names if PurePosixPath(name).parts[0] in {table, *parts}]
+
+
+def _write_record(folder: Path, table: str, new: Iterable[str]) -> None:
+    """Note the files in folders inside; those beside the table have the same names in every run."""
+    known = _read_json(folder / RECORD)
+    values = known | {table: [name for name in new if "/" in name]}
+    if any(values.values()) or known:
+        _write_json(folder / RECORD, values)
+
+
+def _names(folder: Path, names: object) -> Iterator[str]:
+    yield from (name for name in names if _inside(folder, name)) if isinstance(names, list) else ()
+
+
+def _inside(folder: Path, name: object) -> bool:
+    """Whether `name` is a relative path below `folder`, through no link."""
+    if not isinstance(name, str) or not PurePosixPath(name).parts or "\0" in name:
+        return False
+    parent = (folder / name).parent
+    return (
+        ".." not in PurePosixPath(name).parts
+        and Path(os.path.realpath(parent)) == parent
+        and (parent == folder or folder in parent.parents)
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Read an object; an empty one where the file is missing or of another kind."""
+    try:
+        found = json.loads(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return {}
+    return {key: value for key, value in found.items() if value} if isinstance(found, dict) else {}
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(values), encoding="ascii")
+
+
+def _remove_empty_folders(folder: Path, names: Iterable[str]) -> None:
+    """Remove the folders of these files that are empty now, the innermost first."""
+    parents = {parent for name in names for parent in PurePosixPath(name).parents if parent.name}
+    _remove_empty(folder / parent for parent in sorted(parents, key=lambda path: -len(path.parts)))
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

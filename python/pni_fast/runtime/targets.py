@@ -1,0 +1,119 @@
+"""Where an output really goes, what may not be written over, and how bytes reach the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pni_fast.errors import PniError
+
+_KINDS = (
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
+# How libraries written in Rust tell a system error, in classes of their own.
+_RUST_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+def special_kind(mode: int) -> str | None:
+    """Return what a file of this `st_mode` is, None for a regular file or a folder."""
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), None)
+
+
+def resolved_target(path: str | os.PathLike[str]) -> Path:
+    """Return the file that writing to `path` means: links are followed, one to nowhere gives its target.
+
+    Raises
+    ------
+    PniError
+        There is a folder, or no regular file: a device or a pipe must never be renamed over.
+    """
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116  Path.stat would lose what `path` was given as
+    except FileNotFoundError:
+        return Path(os.path.realpath(path))
+    except OSError as error:
+        raise PniError(f"{Path(path)}: cannot write: {reason(error)}") from error
+    kind = special_kind(mode)
+    if stat.S_ISDIR(mode):
+        raise PniError(f"{Path(path)}: cannot write: it is a folder; give a file name")
+    if kind is not None:
+        raise PniError(f"{Path(path)}: cannot write: it is {kind}; give a file name")
+    return Path(os.path.realpath(path))
+
+
+def reason(error: OSError) -> str:
+    """Return the cause an OSError has in words."""
+    return error.strerror or str(error) or type(error).__name__
+
+
+@contextlib.contextmanager
+def writing(target: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what the system says against a write into one line that names `target`.
+
+    Raises
+    ------
+    PniError
+        The system refused: no room, no permission, a file above the size allowed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise PniError(f"{Path(target)}: cannot write: {reason(error)}") from error
+    except PniError:
+        raise
+    except Exception as error:
+        found = _RUST_OS_ERROR.search(str(error))
+        if found is None:
+            raise
+        raise PniError(f"{Path(target)}: cannot write: {os.strerror(int(found[1]))}") from error
+
+
+def sync_file(path: Path) -> None:
+    """Return when the file's bytes are on the disk."""
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Return when the folder's entries are on the disk, where the system can tell (Windows cannot)."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def put_in_place(temporary: Path, target: Path) -> None:
+    """Rename a finished file to `target`, so that a loss of power leaves the old one or the new one, whole.
+
+    The new file has the permissions of the one it replaces.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+    sync_file(temporary)
+    temporary.replace(target)
+    sync_folder(target.parent)
+
+
+def save_array(path: Path, array: Any) -> None:
+    """Write a ``.npy`` file; unlike `numpy.save`, a full disk is the system's error and says so."""
+    import numpy as np
+
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    with path.open("wb") as file:
+        file.write(stream.getbuffer())
