@@ -86,9 +86,10 @@ class _Unset(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Return the tensor as it is where it would be filled, else what torch does."""
-        if args and getattr(func, "__name__", "") in _FILLS:
-            return args[0]
-        return func(*args, **(kwargs or {}))
+        given = kwargs or {}
+        if getattr(func, "__name__", "") in _FILLS:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 _FILLS = frozenset({"normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_"})
