@@ -12,7 +12,6 @@ from model_files import rewrite
 from pictures import texture
 from pni_fast import PNI, DataError, ModelFileError, WeightsError
 from pni_fast.features import extract
-from pni_fast.model import file as model_file
 from pni_fast.refinement import RefinerConfig
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.map_range import normalised
@@ -173,7 +172,7 @@ def test_one_member_is_a_plain_model_file(good, saved, tmp_path):
 
 
 def test_a_reader_of_one_member_refuses_an_ensemble_by_its_format(saved, monkeypatch):
-    monkeypatch.setattr(model_file, "FORMAT", 1)
+    monkeypatch.setattr("pni_fast.model.header.FORMAT", 1)
     with pytest.raises(ModelFileError, match=r"model format 2 \(.*\) is newer than format 1, .*; upgrade"):
         PNI.load(saved)
 

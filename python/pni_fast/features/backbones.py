@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
 import timm
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from pni_fast.config.checks import check_network_name
 from pni_fast.errors import WeightsError
@@ -78,10 +79,33 @@ def create_pyramid(name: str, what: str, levels: Sequence[int] | None = None) ->
         ) from error
 
 
+class _Unset(TorchFunctionMode):
+    """Leave out the first values of layers, which nothing without memory can have."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Return the tensor as it is where it would be filled, else what torch does."""
+        given = kwargs or {}
+        if getattr(func, "__name__", "") in _FILLS:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
+_FILLS = frozenset({"normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_"})
+
+
+@contextlib.contextmanager
+def shapes_alone() -> Iterator[None]:
+    """Build networks that have names and shapes of parameters and no memory for them (device ``"meta"``)."""
+    with torch.device("meta"), _Unset():
+        yield
+
+
 @cache
 def _level_indices(architecture: str) -> tuple[int, ...]:
     """Return which levels of a network have the strides used; shapes only, nothing is allocated."""
-    with torch.device("meta"):
+    with shapes_alone():
         with contextlib.suppress(WeightsError):  # one build does where the levels are where they mostly are
             usual = create_pyramid(architecture, "backbone", USUAL)
             every = [level["reduction"] for level in usual.feature_info.info]
@@ -97,15 +121,15 @@ def _level_indices(architecture: str) -> tuple[int, ...]:
     return tuple(strides.index(stride) for stride in STRIDES)
 
 
-def build_backbone(name: str, device: str | None = None) -> nn.Module:
+def build_backbone(name: str, *, outline: bool = False) -> nn.Module:
     """Return the untrained pyramid network `name`, cut after the last level used.
 
     Parameters
     ----------
     name
         Of a timm model.
-    device
-        Where its parameters are made; ``"meta"`` gives their names and shapes alone. None: torch's default.
+    outline
+        Names and shapes of its parameters alone, see :func:`shapes_alone`.
 
     Raises
     ------
@@ -115,7 +139,7 @@ def build_backbone(name: str, device: str | None = None) -> nn.Module:
     """
     architecture = known_architecture(name, "backbone")
     levels = _level_indices(architecture)
-    with contextlib.nullcontext() if device is None else torch.device(device):
+    with shapes_alone() if outline else contextlib.nullcontext():
         network: nn.Module = create_pyramid(architecture, "backbone", levels)
     return network
 
@@ -125,13 +149,12 @@ def channels(network: Any) -> int:
     return sum(network.feature_info.channels())
 
 
-def build_extractor(name: str, patch: int, dimension: int, device: str | None = None) -> FeatureExtractor:
+def build_extractor(name: str, patch: int, dimension: int, *, outline: bool = False) -> FeatureExtractor:
     """Return an extractor with untrained weights; d is `dimension` or all channels where there are fewer.
 
-    On the device ``"meta"`` the backbone alone is without memory: the extractor is whole once that has its
-    weights.
+    Of an outline the backbone alone is without memory: the extractor is whole once that has its weights.
     """
-    network = build_backbone(name, device)
+    network = build_backbone(name, outline=outline)
     mean, std = training_statistics(name)
     return FeatureExtractor(network, mean, std, patch, min(dimension, channels(network)))
 

@@ -14,7 +14,7 @@ from pni_fast.distribution.distribution import Distribution, distribution_size
 from pni_fast.distribution.gate import Gate
 from pni_fast.distribution.neighborhood import NeighborhoodMLP
 from pni_fast.errors import PniError
-from pni_fast.features.backbones import STRIDES, build_backbone, build_extractor
+from pni_fast.features.backbones import STRIDES, build_backbone, build_extractor, shapes_alone
 from pni_fast.refinement import RefinementNetwork
 from pni_fast.runtime.tensor_file import Place, not_finite
 
@@ -60,10 +60,11 @@ class Outline:
         rows, columns = _shape(places, "coreset", 2)
         self.n_classes = distribution_size(rows, config.distribution_size)
         self.grid = tuple(_numbers(values, "grid", int))
-        self.extractor = build_extractor(backbone, config.patch, config.dimension, "meta")
+        self.extractor = build_extractor(backbone, config.patch, config.dimension, outline=True)
         self._check_grid()
-        self.neighborhood = self._build_neighborhood("meta", columns) if config.neighborhood else None
-        self.refiner = self._build_refiner("meta") if config.refinement else None
+        with shapes_alone():
+            self.neighborhood = self._build_neighborhood(columns) if config.neighborhood else None
+            self.refiner = self._build_refiner() if config.refinement else None
         self.gate = _gate(values)
         # Files older than the gate's record: a histogram that the penalty rule lacks was dropped.
         unrecorded = "gate" not in values and config.position_gate and "position" not in places
@@ -84,13 +85,12 @@ class Outline:
                 _compare(places, f"{part}.{name}", tuple(tensor.shape), tensor.dtype)
                 self.names.add(f"{part}.{name}")
 
-    def _build_neighborhood(self, device: str, dimension: int) -> NeighborhoodMLP:
-        with torch.device(device):
-            return NeighborhoodMLP(dimension, self.n_classes, self.config.neighborhood_size, self.config.mlp)
+    def _build_neighborhood(self, dimension: int) -> NeighborhoodMLP:
+        config = self.config
+        return NeighborhoodMLP(dimension, self.n_classes, config.neighborhood_size, config.mlp)
 
-    def _build_refiner(self, device: str) -> RefinementNetwork:
-        with torch.device(device):
-            return RefinementNetwork(self.config.refiner)
+    def _build_refiner(self) -> RefinementNetwork:
+        return RefinementNetwork(self.config.refiner)
 
     def _networks(self) -> list[tuple[str, nn.Module]]:
         """Return the networks and the prefixes of their tensors."""
@@ -133,10 +133,10 @@ class Outline:
         columns = tensors["coreset"].shape[1]
         if neighborhood is not None:
             neighborhood = _filled(
-                neighborhood, lambda: self._build_neighborhood("cpu", columns), state("neighborhood.")
+                neighborhood, lambda: self._build_neighborhood(columns), state("neighborhood.")
             )
         if refiner is not None:
-            refiner = _filled(refiner, lambda: self._build_refiner("cpu"), state("refiner."))
+            refiner = _filled(refiner, self._build_refiner, state("refiner."))
         return Fitted(
             config=self.config,
             weights_source=_text(self.values, "weights_source"),

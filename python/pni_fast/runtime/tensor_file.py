@@ -13,11 +13,12 @@ import json
 import os
 import struct
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -218,13 +219,14 @@ def digest(header: Any, tensors: Mapping[str, Tensor]) -> str:
     return f"sha256:{total.hexdigest()}"
 
 
-def not_finite(tensors: Mapping[str, Tensor], names: Iterable[str] | None = None) -> str | None:
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     """Return the name of the first tensor that holds NaN or an infinity, None where there is none."""
-    for name in tensors if names is None else names:
-        tensor = tensors[name]
+    for name, tensor in tensors.items():
         if tensor.is_floating_point() and tensor.numel():
-            values = tensor if tensor.element_size() > 1 else tensor.float()
-            low, high = torch.aminmax(values)  # both are NaN where one value is
-            if not (torch.isfinite(low) and torch.isfinite(high)):
-                return name
+            small = tensor.element_size() < 4
+            values = (tensor.float() if small else tensor).detach().cpu().numpy()  # waits for no threads
+            with np.errstate(invalid="ignore"):
+                # Both are NaN where one value is.
+                if not np.isfinite((values.min(), values.max())).all():
+                    return name
     return None
