@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, Union
 
@@ -71,11 +71,39 @@ def training_sources(images: ImagesLike) -> list[Source]:
     return sources
 
 
+def keeps_its_items(images: ImagesLike) -> bool:
+    """Whether the images are all there at once; what makes them one by one may use a buffer again."""
+    return isinstance(images, (str, os.PathLike, Image.Image, Source, list, tuple, np.ndarray))
+
+
 def prediction_sources(images: ImagesLike) -> Iterator[Source]:
     """Yield the sources to score, in order, without reading ahead; a folder gives every image below it.
 
-    What is a source already keeps its name.
+    What is a source already keeps its name. Pixels that may be overwritten when the next image is asked for
+    are copied.
     """
+    sources = _named(images)
+    return sources if keeps_its_items(images) else map(_own, sources)
+
+
+def _own(source: Source) -> Source:
+    """Return the source with pixels of its own."""
+    content = source.content
+    if isinstance(content, Path):
+        return source
+    try:
+        copied = content.copy()
+    except Exception:  # what cannot be copied cannot be read either, and is told at its turn
+        return source
+    if isinstance(content, Image.Image):
+        # What a copy drops and a conversion asks for.
+        for name in ("format", "tag_v2"):
+            if hasattr(content, name):
+                setattr(copied, name, getattr(content, name))
+    return replace(source, content=copied)
+
+
+def _named(images: ImagesLike) -> Iterator[Source]:
     if isinstance(images, (str, os.PathLike)):
         for path, name in collect_inputs([Path(images)]):
             yield Source(name, path)
