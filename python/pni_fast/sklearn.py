@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from . import _core
 from .kernels import greedy_coreset, nearest
 
 __all__ = ["GreedyCoreset"]
@@ -25,14 +26,15 @@ class GreedyCoreset(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     start : int, default=0
         The row picked first.
     n_jobs : int, default=None
-        Threads to use; None is ``PNI_FAST_NUM_THREADS`` if set, else every core, and -1 is the same.
+        Threads to use; None is ``PNI_FAST_NUM_THREADS`` if set, else every core. Negative numbers count from
+        there, as in scikit-learn: -1 is the same, -2 one fewer, and at least one is used.
 
     Attributes
     ----------
     sample_indices_ : ndarray of shape (n_picks,)
         Rows of X in the order they were picked.
     cluster_centers_ : ndarray of shape (n_picks, n_features_in_)
-        Those rows, float32.
+        Those rows, float32 where X is that and float64 for anything else.
     labels_ : ndarray of shape (n_samples,)
         For every row of X the index of the nearest pick, the earliest among equals.
     radii_ : ndarray of shape (n_picks,)
@@ -60,7 +62,7 @@ class GreedyCoreset(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The points; worked on as float32.
+            The points; worked on as `pni_fast.greedy_coreset` does.
         y : None
             Ignored.
 
@@ -76,7 +78,7 @@ class GreedyCoreset(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         ValueError
             A parameter out of range; X empty, not two-dimensional, or holding NaN or infinity.
         """
-        rows = validate_data(self, X, dtype=np.float32, order="C")
+        rows = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
         count = self.size
         if isinstance(count, Integral) and not isinstance(count, bool):
             count = min(int(count), len(rows))
@@ -105,6 +107,9 @@ class GreedyCoreset(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         centers = self.cluster_centers_.astype(rows.dtype)
+        if rows.dtype == np.float64:  # scikit-learn multiplies: far from zero little would be left
+            origin = centers.mean(axis=0)
+            rows, centers = rows - origin, centers - origin
         distances: NDArray[np.floating] = euclidean_distances(rows, centers)
         return distances
 
@@ -122,11 +127,16 @@ class GreedyCoreset(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Indices, the earliest among equals.
         """
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype=np.float32, order="C", reset=False)
+        rows = validate_data(self, X, dtype=[np.float64, np.float32], order="C", reset=False)
         return nearest(rows, self.cluster_centers_, num_threads=self._threads())[0]
 
     def _threads(self) -> int | None:
-        return None if self.n_jobs == -1 else self.n_jobs
+        if self.n_jobs is None:
+            return None
+        if isinstance(self.n_jobs, bool) or not isinstance(self.n_jobs, Integral) or not self.n_jobs:
+            raise ValueError(f"n_jobs must be None or an int other than 0, got {self.n_jobs!r}")
+        jobs = int(self.n_jobs)
+        return jobs if jobs > 0 else max(1, _core.num_threads() + 1 + jobs)
 
     @property
     def _n_features_out(self) -> int:

@@ -76,6 +76,11 @@ def training_sources(images: ImagesLike) -> list[Source]:
     return sources
 
 
+def keeps_its_items(images: ImagesLike) -> bool:
+    """Whether the images are all there at once; what makes them one by one may use a buffer again."""
+    return isinstance(images, (str, os.PathLike, Image.Image, Source, list, tuple, np.ndarray))
+
+
 def prediction_sources(images: ImagesLike) -> Iterator[Source]:
     """Yield the sources to score, in order, without reading ahead; a folder gives every image below it.
 
@@ -87,6 +92,28 @@ def prediction_sources(images: ImagesLike) -> Iterator[Source]:
     DataError
         A path is missing or is a result of this package, or an array is no image and no stack of images.
     """
+    sources = _named(images)
+    return sources if keeps_its_items(images) else map(_own, sources)
+
+
+def _own(source: Source) -> Source:
+    """Return the source with pixels of its own."""
+    content = source.content
+    if isinstance(content, Path):
+        return source
+    if not isinstance(content, Image.Image):
+        return replace(source, content=content.copy())
+    try:
+        with decoding(f"image {source.name}"):
+            turned = upright(content)
+    except DataError:  # it is read once more at its turn, and told then
+        return source
+    copied = turned.copy() if turned is content else turned
+    copied.format = content.format
+    return replace(source, content=copied)
+
+
+def _named(images: ImagesLike) -> Iterator[Source]:
     if isinstance(images, (str, os.PathLike)):
         for path, name in collect_inputs([Path(images)]):
             yield Source(name, path)
@@ -95,16 +122,14 @@ def prediction_sources(images: ImagesLike) -> Iterator[Source]:
         images = [images]
     elif is_array(images):
         images = _stack(as_array(images))
-    passing = not hasattr(images, "__len__")
     for index, item in enumerate(images):
         if isinstance(item, Source):
-            yield replace(item, content=_kept(item)) if passing else item
+            yield item
         elif isinstance(item, (str, os.PathLike)):
             refuse_results(Path(item))
             yield Source(Path(item).name, Path(item))
         else:
-            source = Source(str(index), item if isinstance(item, Image.Image) else as_array(item))
-            yield replace(source, content=_kept(source)) if passing else source
+            yield Source(str(index), item if isinstance(item, Image.Image) else as_array(item))
 
 
 def is_array(value: object) -> bool:
@@ -138,16 +163,3 @@ def _stack(array: NDArray[Any]) -> Iterable[NDArray[Any]]:
     if array.ndim not in (3, 4):
         raise DataError(f"an array must be (H, W), (H, W, 3), (n, H, W) or (n, H, W, 3), got {shape}")
     return array
-
-
-def _kept(source: Source) -> Path | Image.Image | NDArray[Any]:
-    """Return a source's content as no one else can change it."""
-    content = source.content
-    if isinstance(content, Path):
-        return content
-    if isinstance(content, Image.Image):
-        with decoding(f"image {source.name}"):
-            turned = upright(content)
-            return turned.copy() if turned is content else turned
-    copied: NDArray[Any] = content.copy()
-    return copied

@@ -3,12 +3,19 @@
 Every kernel gives the same result for any number of threads, any SIMD level and any machine. They release the
 GIL, can be stopped with Ctrl-C, and may be used after a fork. ``num_threads=None`` means the environment
 variable ``PNI_FAST_NUM_THREADS`` if set, else every core this process may use (1 in a forked child or a
-DataLoader worker).
+DataLoader worker). More than four threads for each core are never started (16 on a machine with fewer than
+four cores): they would only wait for each other. Where memory runs out they raise MemoryError.
 
 Features are matrices of shape (rows, dimensions). float32 and float16 in C order, read-only ``numpy.memmap``
-of those included, are worked on in place; anything else is converted to float32 once; torch tensors on the
-CPU are accepted. *Exact* means: as a plain algorithm decides in float64 on the float32 values; ties go to
-the lowest index.
+of those included, are worked on in place; anything else (another order or type, data that is not aligned,
+data frames of numbers) is converted to float32 once; torch tensors on the CPU are accepted, masked entries
+are not. *Exact* means: as a plain algorithm decides in float64 on the float32 values; ties go to the lowest
+index.
+
+float64 and integers that float32 cannot hold are moved before they are narrowed: every column by one amount
+near its mean, in all rows that are compared, which changes no distance. The answer is then exact for values
+each of which is off by at most 2**-24 of how far it lies from that mean, not from zero: points a centimetre
+apart at coordinates in the millions are told apart.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pni_fast import _core
 
-from .arguments import as_count, as_matrix, as_threads
+from .arguments import as_centered, as_count, as_matrices, as_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,8 @@ def greedy_coreset(
         A shape or number out of range; NaN or infinity (in float32), naming the first such row.
     TypeError
         An argument of the wrong kind.
+    MemoryError
+        No room for what the sizes ask for.
 
     Examples
     --------
@@ -86,9 +88,11 @@ def greedy_coreset(
     >>> greedy_coreset(np.array([[0.0], [1.0], [10.0], [4.0]]), 3).indices
     array([0, 2, 3])
     """
-    points = as_matrix(features, "features")
+    if initial is None:
+        points, centers = as_centered(features, "features"), None
+    else:
+        points, centers = as_matrices(features, initial, ("features", "initial"), around=0)
     rows = points.shape[0]
-    centers = None if initial is None else as_matrix(initial, "initial")
     count = _count(size, rows)
     before = 0 if centers is None else centers.shape[0]
     result = _core.greedy_coreset(

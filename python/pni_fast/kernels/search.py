@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pni_fast import _core
 
-from .arguments import as_array, as_integers, as_matrix, as_threads
-from .packing import pack
+from .arguments import as_bits, as_integers, as_matrices, as_threads
 
 
 def nearest(
@@ -38,10 +37,11 @@ def nearest(
         Shapes that do not fit; NaN or infinity, naming the first such row.
     TypeError
         An argument of the wrong kind.
+    MemoryError
+        No room for what the sizes ask for.
     """
-    return _core.nearest(
-        as_matrix(features, "features"), as_matrix(centers, "centers"), as_threads(num_threads)
-    )
+    queries, targets = as_matrices(features, centers, ("features", "centers"), around=1)
+    return _core.nearest(queries, targets, as_threads(num_threads))
 
 
 def max_likelihood(
@@ -83,22 +83,14 @@ def max_likelihood(
         Shapes that do not fit, a group out of range; NaN or infinity, naming the first such row.
     TypeError
         An argument of the wrong kind.
+    MemoryError
+        No room for what the sizes ask for.
     """
-    queries, centers = as_matrix(features, "features"), as_matrix(coreset, "coreset")
+    queries, centers = as_matrices(features, coreset, ("features", "coreset"), around=1)
     owners = as_integers(groups, "groups", 1)
     if owners.shape != centers.shape[:1]:
         raise ValueError(
             f"groups must have one entry per coreset row ({len(centers)}), got shape {owners.shape}"
         )
-    mask = as_array(allowed, "allowed")
-    if mask.ndim != 2 or mask.shape[0] != len(queries):
-        raise ValueError(f"allowed must have shape ({len(queries)}, groups), got {mask.shape}")
-    if mask.dtype == np.bool_:
-        n_groups = mask.shape[1]
-        bits = pack(mask)
-    elif mask.dtype == np.uint8:
-        n_groups = 8 * mask.shape[1]
-        bits = np.ascontiguousarray(mask)
-    else:
-        raise TypeError(f"allowed must be bool, or uint8 holding packed bits, got dtype {mask.dtype}")
+    bits, n_groups = as_bits(allowed, "allowed", len(queries))
     return _core.max_likelihood(queries, centers, owners, bits, n_groups, as_threads(num_threads))

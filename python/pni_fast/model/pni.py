@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pni_fast.config import Config, Geometry, WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
 from pni_fast.data.depth import Brightness
+from pni_fast.data.sources import keeps_its_items
 from pni_fast.errors import PniError
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.precision import Precision
@@ -58,7 +59,8 @@ class PNI(FittedAttributes):
     seed
         Seed of everything that is random.
     num_threads
-        CPU threads; None takes PNI_FAST_NUM_THREADS or all cores. Results do not depend on it.
+        CPU threads; None takes PNI_FAST_NUM_THREADS or all cores, and no more than four for each core (16 on
+        a small machine) are used. Results do not depend on it.
     **settings
         Any other field of :class:`pni_fast.presets.Config`; a field of a part by a mapping,
         ``mlp={"dropout": 0.5}``, or by its dotted name.
@@ -224,21 +226,28 @@ class PNI(FittedAttributes):
         fitting.check_refiner_options(self._config, checkpoint_file, self.refiner_weights)
         sources = training_sources(images)
         self.skipped_ = []
-        self._fitted = fitting.fit(
-            sources,
-            self._config,
-            self.weights,
-            self.run.reporting(progress),
-            on_broken=self._skip if skip_broken else None,
-            checkpoint=checkpoint_file,
-            refiner_weights=self.refiner_weights,
-        )
+        # Whatever the caller has switched off, training needs gradients.
+        with torch.inference_mode(False), torch.enable_grad():
+            self._fitted = fitting.fit(
+                sources,
+                self._config,
+                self.weights,
+                self.run.reporting(progress),
+                on_broken=self._skip if skip_broken else None,
+                checkpoint=checkpoint_file,
+                refiner_weights=self.refiner_weights,
+            )
         return self
 
     def predict(
         self, images: ImagesLike, *, skip_broken: bool = False, progress: Progress = silent
     ) -> Iterator[Prediction]:
         """Yield a :class:`Prediction` for every image, in order, reading as it goes.
+
+        A folder, a list and whatever else has a length is read ahead, by all threads. A generator, a live
+        camera behind it perhaps, is asked for its next image when the prediction of the one before it has
+        been taken; whatever is not a list or an array may hand over the same buffer again and again, as
+        its pixels are copied at once.
 
         Parameters
         ----------
@@ -252,10 +261,20 @@ class PNI(FittedAttributes):
         """
         scorer = self.fitted.scorer(self.run)
         self.skipped_ = []
-        sources = list(prediction_sources(images)) if _has_length(images) else prediction_sources(images)
-        total = len(sources) if isinstance(sources, list) else 0
+        sources = prediction_sources(images)
+        if keeps_its_items(images):
+            sources = iter(known := list(sources))
+            total, ahead = len(known), True
+        else:
+            ahead = isinstance(images, Sized)
+            total = len(images) if isinstance(images, Sized) else 0
         results = stream_maps(
-            scorer, sources, self.geometry, self.run, on_broken=self._skip if skip_broken else None
+            scorer,
+            sources,
+            self.geometry,
+            self.run,
+            on_broken=self._skip if skip_broken else None,
+            ahead=ahead,
         )
         brightness = Brightness()
         for done, item in enumerate(results, 1):
@@ -297,7 +316,8 @@ class PNI(FittedAttributes):
             The file is missing, truncated, not a model of this package, or of a newer format.
         """
         run = Run.resolve(device, precision, num_threads)
-        return cls.from_fitted(model_file.load(path), run)
+        with torch.inference_mode(False):  # its tensors are to be used anywhere
+            return cls.from_fitted(model_file.load(path), run)
 
     @property
     def members_(self) -> tuple[PNI, ...]:
@@ -313,8 +333,3 @@ class PNI(FittedAttributes):
 
     def _skip(self, name: str, reason: str) -> None:
         self.skipped_.append((name, reason))
-
-
-def _has_length(images: ImagesLike) -> bool:
-    """Whether the images can be counted before they are read; a generator is left to stream."""
-    return isinstance(images, (str, os.PathLike)) or hasattr(images, "__len__")

@@ -54,14 +54,14 @@ class Run:
         precision
             As for :func:`pni_fast.runtime.precision.resolve_precision`.
         num_threads
-            None takes PNI_FAST_NUM_THREADS or all cores.
+            As for :func:`pni_fast.runtime.threads.resolve_threads`.
         progress
             Called with (stage, done, total).
 
         Raises
         ------
         PniError
-            The device is not there, or cannot compute in that precision.
+            The device is not there or cannot compute in that precision, or the threads are no number.
         """
         where = resolve_device(device)
         return cls(where, resolve_precision(precision, where), resolve_threads(num_threads), progress)

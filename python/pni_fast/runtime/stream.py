@@ -50,6 +50,7 @@ def stream(
     on_broken: OnBroken | None = None,
     pool: ThreadPoolExecutor | None = None,
     batched: bool | None = None,
+    ahead: bool = True,
 ) -> Iterator[Streamed[R]]:
     """Yield ``compute(crops)`` of every readable source, in order.
 
@@ -70,6 +71,9 @@ def stream(
         Threads to read in, in place of ones of its own.
     batched
         Whether images go through `compute` in batches; None: on a GPU.
+    ahead
+        Whether sources may be asked for before the results of those before them are taken. A camera that
+        waits for its next picture, or for what was said of the last one, must not be: one image at a time.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def stream(
         return source, image, compute(torch.from_numpy(image)[None]) if one_by_one else []
 
     def loaded() -> Iterator[tuple[Source, NDArray[np.uint8], list[R]]]:
-        for source, image, results in ordered_map(load, sources, run.threads, pool):
+        for source, image, results in ordered_map(load, sources, run.threads, pool, ahead=ahead):
             if not isinstance(image, DataError):
                 yield source, image, results
             elif on_broken is None:
@@ -99,7 +103,8 @@ def stream(
             yield Streamed(source, image, results[0])
         return
 
-    yield from in_batches(((source, image) for source, image, _ in loaded()), compute, run.device)
+    crops = ((source, image) for source, image, _ in loaded())
+    yield from in_batches(crops, compute, run.device, GPU_BATCH if ahead else 1, ahead=ahead)
 
 
 def in_batches(
@@ -107,8 +112,10 @@ def in_batches(
     compute: Callable[[torch.Tensor], list[R]],
     device: torch.device,
     size: int = GPU_BATCH,
+    *,
+    ahead: bool = True,
 ) -> Iterator[Streamed[R]]:
-    """Yield ``compute(batch)`` image by image, several batches in work at once, in order."""
+    """Yield ``compute(batch)`` image by image, in order; with `ahead` several batches are in work at once."""
 
     def computed(batch: list[tuple[Source, NDArray[np.uint8]]]) -> list[Streamed[R]]:
         pixels = to_device([image for _, image in batch], device)
@@ -117,7 +124,7 @@ def in_batches(
             for (source, image), result in zip(batch, compute(pixels), strict=True)
         ]
 
-    for results in ordered_map(computed, _batches(crops, size), GPU_IN_FLIGHT):
+    for results in ordered_map(computed, _batches(crops, size), GPU_IN_FLIGHT, ahead=ahead):
         yield from results
 
 

@@ -3,12 +3,16 @@
 Torch's own threads cut some reductions differently for each thread count, which changes the last bit of a
 sum. Work on a CPU is therefore shared out by image (or by part of a batch), every part computed by a single
 thread.
+
+Torch's threads do not outlive a fork, and a child that asks for them waits for ever. A child forked from a
+process that has imported this therefore computes on the calling thread alone, as the kernels do there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +21,30 @@ from typing import TypeVar
 import torch
 
 from pni_fast import _core
+from pni_fast.errors import PniError
+from pni_fast.kernels.arguments import as_threads
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
 
 def resolve_threads(count: int | None) -> int:
-    """Return the threads to use: the argument, else PNI_FAST_NUM_THREADS, else every core."""
-    return _core.num_threads(count)
+    """Return the threads to use: the argument, else PNI_FAST_NUM_THREADS, else every core.
+
+    More than four for each core (or 16, where that is more) are not used: they would wait for each other.
+
+    Raises
+    ------
+    PniError
+        The argument or the environment variable is no integer of at least 1.
+    """
+    try:
+        return _core.num_threads(as_threads(count))
+    except (TypeError, ValueError) as error:
+        raise PniError(str(error)) from None
 
 
 @contextlib.contextmanager
@@ -65,21 +85,28 @@ def ordered_map(
     items: Iterable[T],
     threads: int,
     pool: ThreadPoolExecutor | None = None,
+    *,
+    ahead: bool = True,
 ) -> Iterator[R]:
     """Yield ``function(item)`` in the order of the items, `threads` at a time.
 
     At most twice as many results as threads are held, so memory does not grow with the number of items. An
     exception comes out at its item's turn and drops what was queued behind it. The threads are those of
-    `pool`, which is left open, or of one made for this call.
+    `pool`, which is left open, or of one made for this call. Without `ahead` an item is asked for only when
+    the result of the one before it has been taken, and one thread works.
     """
     iterator = iter(items)
-    with thread_pool(threads) if pool is None else contextlib.nullcontext(pool) as working:
-        pending = deque(working.submit(function, item) for item in itertools.islice(iterator, 2 * threads))
+    window = 2 * threads if ahead else 1
+    with thread_pool(threads if ahead else 1) if pool is None else contextlib.nullcontext(pool) as working:
+        pending = deque(working.submit(function, item) for item in itertools.islice(iterator, window))
         try:
             while pending:
                 result = pending.popleft().result()
-                pending.extend(working.submit(function, item) for item in itertools.islice(iterator, 1))
+                if ahead:
+                    pending.extend(working.submit(function, item) for item in itertools.islice(iterator, 1))
                 yield result
+                if not ahead:
+                    pending.extend(working.submit(function, item) for item in itertools.islice(iterator, 1))
         finally:
             for unfinished in pending:
                 unfinished.cancel()

@@ -34,6 +34,7 @@ def stream_maps(
     *,
     on_broken: OnBroken | None = None,
     batched: bool | None = None,
+    ahead: bool = True,
 ) -> Iterator[Streamed[NDArray[np.float32]]]:
     """Yield the anomaly map of every readable source, in order.
 
@@ -45,18 +46,21 @@ def stream_maps(
     ----------
     scorer
         Its networks are on `run.device`.
-    sources, geometry, run, on_broken, batched
+    sources, geometry, run, on_broken, batched, ahead
         As for :func:`pni_fast.runtime.stream.stream`.
     """
     batched = run.batched if batched is None else batched
     if not batched:
+        # An image that comes alone is searched by all threads; the map is the same.
+        search_threads = 1 if ahead else run.threads
         one_by_one = stream(
             sources,
             geometry,
-            lambda crops: scorer.maps(crops, threads=1),
+            lambda crops: scorer.maps(crops, threads=search_threads),
             run,
             on_broken=on_broken,
             batched=False,
+            ahead=ahead,
         )
         yield from one_by_one
         return
@@ -68,7 +72,14 @@ def stream_maps(
             return scorer.maps(crops, max(each, run.threads // len(crops)), pool.map)
 
         yield from stream(
-            sources, geometry, maps, run.with_threads(images), on_broken=on_broken, pool=pool, batched=True
+            sources,
+            geometry,
+            maps,
+            run.with_threads(images),
+            on_broken=on_broken,
+            pool=pool,
+            batched=True,
+            ahead=ahead,
         )
 
 

@@ -21,6 +21,11 @@ pub enum Error {
         /// What was found.
         got: String,
     },
+    /// There is no memory for what the sizes of the arguments ask for.
+    OutOfMemory {
+        /// What was asked for last.
+        bytes: usize,
+    },
     /// The caller asked the work to stop.
     Cancelled,
 }
@@ -47,6 +52,7 @@ impl fmt::Display for Error {
                 "{what} must hold finite float32 values only, got NaN or infinity in row {row}"
             ),
             Self::Invalid { what, allowed, got } => write!(f, "{what} must be {allowed}, got {got}"),
+            Self::OutOfMemory { bytes } => write!(f, "not enough memory: no room for {bytes} bytes more"),
             Self::Cancelled => write!(f, "cancelled"),
         }
     }

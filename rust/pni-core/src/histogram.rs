@@ -1,7 +1,8 @@
 //! The position histogram p(c|x): how often each class occurs near each position (Algorithm 1 of the paper).
 
+use crate::labels::check_below;
 use crate::threads::Team;
-use crate::{Context, Error, Result};
+use crate::{Context, Error, Result, memory};
 
 /// Class labels of a stack of images, in C order.
 #[derive(Debug, Clone, Copy)]
@@ -41,48 +42,51 @@ pub fn position_histogram(
     if patch.is_multiple_of(2) {
         return Err(Error::invalid("patch", "an odd integer of at least 1", patch));
     }
-    if let Some(bad) = values
-        .iter()
-        .find(|label| usize::try_from(**label).map_or(true, |c| c >= classes))
-    {
-        let allowed = format!("labels from 0 to n_classes - 1 = {}", classes as i64 - 1);
-        return Err(Error::invalid("labels", allowed, bad));
-    }
+    let size = height
+        .checked_mul(width)
+        .and_then(|positions| positions.checked_mul(classes));
+    let Some(size) = size.filter(|size| *size <= isize::MAX as usize / size_of::<f32>()) else {
+        let allowed = format!("so few that {height} x {width} x n_classes float32 values can be addressed");
+        return Err(Error::invalid("n_classes", allowed, classes));
+    };
     let radius = patch / 2;
     let window = |i: usize, end: usize| i.saturating_sub(radius)..(i.saturating_add(radius + 1)).min(end);
-    let mut histogram = vec![0.0f32; height * width * classes];
-    Team::with(context, |team| {
-        team.each_chunk(&mut histogram, width * classes, |y, out| {
-            let rows = window(y, height);
-            // Counts of each column over the window's rows, then a sum over columns that moves along the row.
-            let mut columns = vec![0u32; width * classes];
-            for image in 0..images {
-                for row in rows.clone() {
-                    let start = (image * height + row) * width;
-                    for (x, label) in values[start..start + width].iter().enumerate() {
-                        columns[x * classes + *label as usize] += 1;
+    memory::guarded(|| {
+        Team::with(context, |team| {
+            check_below("labels", "labels", values, classes, team)?;
+            let mut histogram: Vec<f32> = memory::zeros(size);
+            team.each_chunk(&mut histogram, width * classes, |y, out| {
+                let rows = window(y, height);
+                // Counts of each column over the window's rows, then a sum over columns that moves along the row.
+                let mut columns = memory::zeros::<u32>(width * classes);
+                for image in 0..images {
+                    for row in rows.clone() {
+                        let start = (image * height + row) * width;
+                        for (x, label) in values[start..start + width].iter().enumerate() {
+                            columns[x * classes + *label as usize] += 1;
+                        }
                     }
                 }
-            }
-            let mut counts = vec![0u32; classes];
-            let mut inside = 0..0;
-            for (x, out) in out.chunks_exact_mut(classes).enumerate() {
-                let span = window(x, width);
-                for entering in inside.end..span.end {
-                    let column = &columns[entering * classes..][..classes];
-                    counts.iter_mut().zip(column).for_each(|(count, more)| *count += more);
+                let mut counts = memory::zeros::<u32>(classes);
+                let mut inside = 0..0;
+                for (x, out) in out.chunks_exact_mut(classes).enumerate() {
+                    let span = window(x, width);
+                    for entering in inside.end..span.end {
+                        let column = &columns[entering * classes..][..classes];
+                        counts.iter_mut().zip(column).for_each(|(count, more)| *count += more);
+                    }
+                    for leaving in inside.start..span.start {
+                        let column = &columns[leaving * classes..][..classes];
+                        counts.iter_mut().zip(column).for_each(|(count, less)| *count -= less);
+                    }
+                    let total = (images * rows.len() * span.len()) as f64;
+                    out.iter_mut()
+                        .zip(&counts)
+                        .for_each(|(out, count)| *out = (f64::from(*count) / total) as f32);
+                    inside = span;
                 }
-                for leaving in inside.start..span.start {
-                    let column = &columns[leaving * classes..][..classes];
-                    counts.iter_mut().zip(column).for_each(|(count, less)| *count -= less);
-                }
-                let total = (images * rows.len() * span.len()) as f64;
-                out.iter_mut()
-                    .zip(&counts)
-                    .for_each(|(out, count)| *out = (f64::from(*count) / total) as f32);
-                inside = span;
-            }
+            })?;
+            Ok(histogram)
         })
-    })?;
-    Ok(histogram)
+    })
 }

@@ -10,6 +10,7 @@ pub mod coreset;
 pub mod distance;
 pub mod error;
 pub mod histogram;
+mod labels;
 pub mod likelihood;
 pub mod matrix;
 mod memory;

@@ -1,8 +1,9 @@
 //! Masked nearest neighbor: `−log max_c p(Φ|c) T_τ(c|Ω)` up to λ (equations (1) to (5) of the paper).
 
+use crate::labels::check_below;
 use crate::search::{Few, Mask, search};
 use crate::threads::Team;
-use crate::{Context, Error, Matrix, Result};
+use crate::{Context, Error, Matrix, Result, memory};
 
 /// Which groups each row may use: a row of bits per feature, lowest bit first.
 #[derive(Debug, Clone, Copy)]
@@ -39,18 +40,8 @@ pub fn max_likelihood_with(
         let expected = format!("one group per coreset row ({})", coreset.rows());
         return Err(Error::invalid("groups", expected, groups.len()));
     }
-    if let Some(bad) = groups
-        .iter()
-        .find(|g| usize::try_from(**g).map_or(true, |g| g >= allowed.groups))
-    {
-        return Err(Error::invalid(
-            "groups",
-            format!("integers from 0 to {}", allowed.groups as i64 - 1),
-            bad,
-        ));
-    }
     let stride = allowed.groups.div_ceil(8);
-    if allowed.bits.len() != features.rows() * stride {
+    if features.rows().checked_mul(stride) != Some(allowed.bits.len()) {
         let expected = format!("{} rows of {stride} bytes", features.rows());
         return Err(Error::invalid(
             "allowed",
@@ -58,12 +49,15 @@ pub fn max_likelihood_with(
             format!("{} bytes", allowed.bits.len()),
         ));
     }
-    let mask = Mask::new(groups, allowed.groups, allowed.bits);
-    let found = Team::with(context, |team| {
-        search(features, coreset, Some(&mask), few, team, context)
-    })?;
-    Ok(found
-        .into_iter()
-        .map(|(squared, index)| (squared.sqrt() as f32, index))
-        .unzip())
+    memory::guarded(|| {
+        let found = Team::with(context, |team| {
+            check_below("groups", "integers", groups, allowed.groups, team)?;
+            let mask = Mask::new(groups, allowed.groups, allowed.bits);
+            search(features, coreset, Some(&mask), few, team, context)
+        })?;
+        let found = found.into_iter();
+        Ok(memory::unzipped(
+            found.map(|(squared, index)| (squared.sqrt() as f32, index)),
+        ))
+    })
 }

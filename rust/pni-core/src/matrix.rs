@@ -2,7 +2,7 @@
 
 use crate::simd::prefetch;
 use crate::threads::Team;
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use std::ops::Range;
@@ -78,7 +78,7 @@ impl<'a> Matrix<'a> {
         match self.storage {
             Storage::F32(data) => &data[span],
             Storage::F16(data) => {
-                buffer.resize(span.len(), 0.0);
+                memory::resize(buffer, span.len(), 0.0);
                 data[span].convert_to_f32_slice(buffer);
                 buffer
             }
@@ -126,7 +126,7 @@ impl<'a> Matrix<'a> {
     /// Refuses NaN and infinity, naming the first row that holds one.
     pub fn check_finite(&self, team: &Team<'_>) -> Result<()> {
         let step = self.rows_per_chunk();
-        let mut first = vec![usize::MAX; self.rows.div_ceil(step)];
+        let mut first = memory::filled(usize::MAX, self.rows.div_ceil(step));
         team.each_chunk(&mut first, 1, |chunk, found| {
             let range = chunk * step..((chunk + 1) * step).min(self.rows);
             let mut buffer = Vec::new();

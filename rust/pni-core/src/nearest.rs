@@ -3,7 +3,7 @@
 pub use crate::search::Few;
 use crate::search::search;
 use crate::threads::Team;
-use crate::{Context, Matrix, Result};
+use crate::{Context, Matrix, Result, memory};
 
 /// For every row of `features` the index of its nearest row of `centers` (the lowest among equals) and the
 /// distance to it.
@@ -19,9 +19,11 @@ pub fn nearest_with(
     context: &Context<'_>,
 ) -> Result<(Vec<i64>, Vec<f32>)> {
     centers.check_width(features)?;
-    let found = Team::with(context, |team| search(features, centers, None, few, team, context))?;
-    Ok(found
-        .into_iter()
-        .map(|(squared, index)| (index, squared.sqrt() as f32))
-        .unzip())
+    memory::guarded(|| {
+        let found = Team::with(context, |team| search(features, centers, None, few, team, context))?;
+        let found = found.into_iter();
+        Ok(memory::unzipped(
+            found.map(|(squared, index)| (index, squared.sqrt() as f32)),
+        ))
+    })
 }

@@ -3,7 +3,7 @@
 //! Nothing outlives the call, so there is nothing a fork could break and no global pool to oversubscribe. Work is
 //! handed out in chunks by an atomic counter; results never depend on who took which.
 
-use crate::{Context, Control, Error, Result};
+use crate::{Context, Control, Error, Result, memory};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,24 +21,42 @@ pub extern "C" fn after_fork_in_child() {
 }
 
 /// The number of threads: the call's own `requested`, else the `setting`, else 1 in a forked child, else every
-/// core this process may use.
+/// core this process may use. More than [`most`] are not asked for: they would only wait for each other.
 pub fn resolve(requested: Option<usize>, setting: Option<&str>) -> Result<usize> {
     if let Some(threads) = requested {
         return match threads {
             0 => Err(Error::invalid("num_threads", "None or an int of at least 1", 0)),
-            _ => Ok(threads),
+            _ => Ok(capped(threads)),
         };
     }
     if let Some(text) = setting.filter(|text| !text.is_empty()) {
         return match text.parse() {
-            Ok(threads) if threads > 0 => Ok(threads),
+            Ok(threads) if threads > 0 => Ok(capped(threads)),
             _ => Err(Error::invalid(SETTING, "an integer of at least 1", text)),
         };
     }
     if FORKED.load(Ordering::Relaxed) {
         return Ok(1);
     }
-    Ok(std::thread::available_parallelism().map_or(1, usize::from))
+    Ok(cores())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// So many threads are never too many.
+const FEW: usize = 16;
+
+/// The most threads a call starts: four for each core this process may use, and [`FEW`] on any machine.
+#[must_use]
+pub fn most() -> usize {
+    (4 * cores()).max(FEW)
+}
+
+/// Cores are counted only where it matters: that reads files of the system.
+fn capped(threads: usize) -> usize {
+    if threads <= FEW { threads } else { threads.min(most()) }
 }
 
 type Job<'a> = &'a (dyn Fn() + Sync);
@@ -84,6 +102,10 @@ impl Team<'_> {
                     break;
                 }
                 team.workers.fetch_add(1, Ordering::Relaxed);
+            }
+            if context.threads > 1 {
+                // Their stacks have taken of it.
+                memory::leave_headroom(team.threads());
             }
             work(&team)
         })
@@ -193,7 +215,7 @@ impl Team<'_> {
         size: usize,
         work: impl Fn(usize, &mut [T]) + Sync,
     ) -> Result<()> {
-        let parts: Vec<_> = items.chunks_mut(size).map(|part| Mutex::new(Some(part))).collect();
+        let parts = memory::collected(items.chunks_mut(size).map(|part| Mutex::new(Some(part))));
         self.each(parts.len(), |i| {
             if let Some(part) = parts[i].lock().unwrap_or_else(PoisonError::into_inner).take() {
                 work(i, part);
@@ -267,6 +289,8 @@ mod tests {
         assert_eq!(resolve(None, Some("5")), Ok(5));
         assert!(resolve(None, None).unwrap() >= 1);
         assert!(resolve(Some(0), None).is_err());
+        assert_eq!(resolve(Some(usize::MAX), None), Ok(most()));
+        assert_eq!(resolve(None, Some("10000")), Ok(most()));
         for text in ["0", "-1", "many"] {
             assert!(resolve(None, Some(text)).unwrap_err().to_string().contains(text));
         }

@@ -1,7 +1,11 @@
 //! Arrays as the core's views, without a copy.
 
 use half::f16;
-use numpy::{PyArrayDescrMethods, PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::ndarray::Dimension;
+use numpy::{
+    Element, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray, PyReadonlyArray2, PyUntypedArray,
+    PyUntypedArrayMethods,
+};
 use pni_core::Matrix;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -46,17 +50,22 @@ impl Rows<'_> {
         match self {
             Self::F32(array) => {
                 let (rows, cols) = (array.shape()[0], array.shape()[1]);
-                Matrix::from_f32(what, array.as_slice().map_err(not_contiguous)?, rows, cols).map_err(to_py)
+                Matrix::from_f32(what, values(array)?, rows, cols).map_err(to_py)
             }
             Self::F16(array) => {
                 let (rows, cols) = (array.shape()[0], array.shape()[1]);
-                Matrix::from_f16(what, array.as_slice().map_err(not_contiguous)?, rows, cols).map_err(to_py)
+                Matrix::from_f16(what, values(array)?, rows, cols).map_err(to_py)
             }
         }
     }
 }
 
-/// The error for an array that is not in C order.
-pub fn not_contiguous(error: impl std::fmt::Display) -> PyErr {
-    PyTypeError::new_err(format!("expected an array in C order: {error}"))
+/// The values of an array in C order, aligned as their type must be.
+pub fn values<'a, T: Element, D: Dimension>(array: &'a PyReadonlyArray<'_, T, D>) -> PyResult<&'a [T]> {
+    if !array.data().is_aligned() {
+        return Err(PyTypeError::new_err("expected an aligned array"));
+    }
+    array
+        .as_slice()
+        .map_err(|error| PyTypeError::new_err(format!("expected an array in C order: {error}")))
 }

@@ -1,7 +1,7 @@
 //! The core's errors as Python's.
 
 use pni_core::Error;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 
 /// A core error as the Python exception a caller expects.
@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 pub fn to_py(error: Error) -> PyErr {
     match error {
         Error::NotFinite { .. } | Error::Invalid { .. } => PyValueError::new_err(error.to_string()),
+        Error::OutOfMemory { .. } => PyMemoryError::new_err(error.to_string()),
         Error::Cancelled => PyKeyboardInterrupt::new_err(()),
     }
 }

@@ -1,6 +1,6 @@
 //! `position_histogram`.
 
-use crate::arrays::not_contiguous;
+use crate::arrays::values;
 use crate::leave::leave;
 use numpy::{PyArray1, PyArray3, PyArrayMethods, PyReadonlyArray3, PyUntypedArrayMethods};
 use pni_core::histogram::Labels;
@@ -19,7 +19,7 @@ pub fn position_histogram<'py>(
 ) -> PyResult<Bound<'py, PyArray3<f32>>> {
     let [images, height, width] = [labels.shape()[0], labels.shape()[1], labels.shape()[2]];
     let stack = Labels {
-        values: labels.as_slice().map_err(not_contiguous)?,
+        values: values(&labels)?,
         images,
         height,
         width,

@@ -3,6 +3,7 @@
 use crate::errors::to_py;
 use crate::info::{current_simd, current_threads};
 use pni_core::{Context, Control, Error};
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -45,7 +46,8 @@ pub fn leave<T: Send>(
                     // Dropped at the end of the work, and if it panics: either way the wait below ends.
                     let _sender = sender;
                     work(&context)
-                })?;
+                })
+                .map_err(|error| PyMemoryError::new_err(format!("no thread could be started: {error}")))?;
             let mut interrupted = Ok(());
             while finished.recv_timeout(POLL) == Err(RecvTimeoutError::Timeout) {
                 if interrupted.is_ok() {

@@ -1,6 +1,6 @@
 //! `max_likelihood`.
 
-use crate::arrays::{Rows, not_contiguous};
+use crate::arrays::{Rows, values};
 use crate::leave::leave;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pni_core::likelihood::Allowed;
@@ -32,9 +32,9 @@ pub fn max_likelihood<'py>(
             allowed.shape()
         )));
     }
-    let groups = groups.as_slice().map_err(not_contiguous)?;
+    let groups = values(&groups)?;
     let allowed = Allowed {
-        bits: allowed.as_slice().map_err(not_contiguous)?,
+        bits: values(&allowed)?,
         groups: n_groups,
     };
     let (distances, indices) = leave(py, num_threads, None, |context| {

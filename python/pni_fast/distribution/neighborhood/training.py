@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pni_fast.config import MLPConfig
+from pni_fast.errors import PniError
 from pni_fast.runtime.compiling import Compiled, compiles
 from pni_fast.runtime.precision import Precision
 from pni_fast.runtime.run import Run
@@ -72,7 +73,7 @@ def train_neighborhood(
     Raises
     ------
     PniError
-        The validation share leaves no image to train on.
+        The validation share leaves no image to train on, or a batch would hold a single patch.
     """
     count, height, width, dimension = features.shape
     device, precision = run.device, run.precision
@@ -88,6 +89,11 @@ def train_neighborhood(
     model.to(device).train()
     per_epoch = min(config.positions or len(train), len(train))
     batch = min(config.batch, per_epoch)
+    if batch < 2:  # batch norm has no spread of one
+        raise PniError(
+            f"neighborhood must be trained on batches of at least 2 patches, got {batch} from {count} image(s)"
+            f" of {height} x {width} patches; fit on more images, a larger crop or without neighborhood"
+        )
     steps = max(per_epoch // batch, 1)
     rows = neighborhood_rows(
         model, features, device, precision.networks, batch=batch, threads=run.threads, room=room

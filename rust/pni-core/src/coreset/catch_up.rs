@@ -8,7 +8,7 @@ use crate::bounds::bytes::blocks::POINTS;
 use crate::bounds::sketch::compare::COVER_SHARE;
 use crate::simd::prefetch;
 use crate::threads::Team;
-use crate::{Result, Simd};
+use crate::{Result, Simd, memory};
 use std::mem::swap;
 use std::ops::RangeInclusive;
 use std::slice::Chunks;
@@ -42,7 +42,7 @@ pub fn catch_up(
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
                 members.sort_unstable_by_key(|entry| (entry.state.seen, entry.point));
             }
-            let order: Vec<u32> = entries.iter().map(|entry| entry.point).collect();
+            let order = memory::collected(entries.iter().map(|entry| entry.point));
             let mut ahead = Ahead(order.chunks(POINTS));
             ahead.fetch(shared);
             ahead.fetch(shared);
@@ -66,14 +66,12 @@ fn by_cell(points: &Points<'_>, list: &[u32], centers: usize, team: &Team<'_>) -
         center: 0,
         seen: 0,
     };
-    let mut entries = vec![
-        Entry {
-            state: nothing,
-            point: 0,
-            slack: 0.0
-        };
-        list.len()
-    ];
+    let nothing = Entry {
+        state: nothing,
+        point: 0,
+        slack: 0.0,
+    };
+    let mut entries = memory::filled(nothing, list.len());
     team.each_chunk(&mut entries, PART, |part, entries| {
         for (entry, point) in entries.iter_mut().zip(&list[part * PART..]) {
             *entry = Entry {
@@ -84,14 +82,14 @@ fn by_cell(points: &Points<'_>, list: &[u32], centers: usize, team: &Team<'_>) -
         }
     })?;
     entries.retain(|entry| (entry.state.seen as usize) < centers);
-    let mut places = vec![0u32; centers + 1];
+    let mut places: Vec<u32> = memory::zeros(centers + 1);
     for entry in &entries {
         places[entry.state.center as usize + 1] += 1;
     }
     for i in 0..centers {
         places[i + 1] += places[i];
     }
-    let mut sorted = entries.clone();
+    let mut sorted = memory::collected(entries.iter().copied());
     for entry in &entries {
         let place = &mut places[entry.state.center as usize];
         sorted[*place as usize] = *entry;

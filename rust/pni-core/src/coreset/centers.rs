@@ -5,6 +5,7 @@ use crate::bounds::bytes::blocks::{ByteBlocks, LONGEST_SKETCH, SketchBytes};
 use crate::bounds::bytes::quantize::REACH;
 use crate::bounds::pair::PairBounds;
 use crate::bounds::sketch::compare::{RELATIVE, blocks, decisive};
+use crate::memory;
 use crate::simd::lanes::LANES;
 
 /// How much finer the units are than the largest component of a sketch allows: only the leading ones come near it.
@@ -143,12 +144,13 @@ impl Centers {
     /// Adds a center.
     pub fn push(&mut self, simd: Simd, row: &[f32], sketch: &[f32], slack: f32) {
         let index = self.len();
-        self.rows.extend_from_slice(row);
-        self.sketches.extend_from_slice(sketch);
-        self.slack.push(slack);
+        memory::extend(&mut self.rows, row);
+        memory::extend(&mut self.sketches, sketch);
+        memory::push(&mut self.slack, slack);
         self.most_slack = self.most_slack.max(slack);
         if index.is_multiple_of(LANES) {
-            self.blocks.resize(self.blocks.len() + LANES * self.width, 0.0);
+            let len = self.blocks.len() + LANES * self.width;
+            memory::resize(&mut self.blocks, len, 0.0);
         }
         let block = &mut self.blocks[index / LANES * LANES * self.width..];
         for (component, value) in sketch.iter().enumerate() {
@@ -156,7 +158,7 @@ impl Centers {
         }
         let bytes = self.bytes(simd, sketch);
         self.byte_blocks.push(&bytes, slack * self.scale);
-        self.bytes.push(bytes);
+        memory::push(&mut self.bytes, bytes);
     }
 
     /// Measures how far all centers are from the newest, as far as that is below `horizon`.
@@ -164,7 +166,7 @@ impl Centers {
         let newest = self.len() - 1;
         if self.are_sketches() || !self.fine_within(horizon) {
             (out.scale, out.error) = (1.0 + RELATIVE, self.slack[newest] + self.most_slack);
-            out.squared.resize(self.len().next_multiple_of(LANES), 0.0);
+            memory::resize(&mut out.squared, self.len().next_multiple_of(LANES), 0.0);
             blocks(
                 simd,
                 self.sketch(newest),

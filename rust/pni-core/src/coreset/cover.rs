@@ -9,6 +9,7 @@ use crate::bounds::bytes::blocks::{ByteBlocks, ByteView, POINTS, SketchBytes};
 use crate::bounds::bytes::quantize::REACH;
 use crate::bounds::lowest::lowest_lane;
 use crate::bounds::sketch::compare::{decisive, horizon, reach};
+use crate::memory;
 use crate::simd::lanes::LANES;
 use crate::simd::prefetch;
 use std::ops::Range;
@@ -59,7 +60,7 @@ impl Cell {
         self.first = None;
         if centers.fine_within(horizon / 2.0) {
             self.scale = centers.scale();
-            self.origin.resize(centers.width(), 0.0);
+            memory::resize(&mut self.origin, centers.width(), 0.0);
             if self.candidates.len() * (LAYING + members) >= all * members {
                 self.first = Some(first);
                 self.candidates.clear();

@@ -5,7 +5,7 @@
 use super::request::{Assignment, Coreset, Request};
 use crate::distance::closest;
 use crate::threads::Team;
-use crate::{Context, Matrix, Result};
+use crate::{Context, Matrix, Result, memory};
 use std::sync::{Mutex, PoisonError};
 
 /// A row's nearest center so far.
@@ -19,71 +19,65 @@ struct Nearest {
 /// The same as [`super::greedy`], by a plain multithreaded scan.
 pub fn full_scan(points: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -> Result<Coreset> {
     request.validate(points)?;
-    Team::with(context, |team| {
-        points.check_finite(team)?;
-        let start = Nearest {
-            squared: f64::INFINITY,
-            center: 0,
-            picked: false,
-        };
-        let mut states = vec![start; points.rows()];
-        let mut centers = 0;
-        let mut farthest = (f64::INFINITY, request.start);
-        let mut assignment = None;
-        let mut keep = |centers: usize, states: &[Nearest]| {
-            if request.assign == Some(centers) {
-                assignment = Some(Assignment {
-                    labels: states.iter().map(|state| i64::from(state.center)).collect(),
-                    distances: states.iter().map(|state| state.squared.sqrt() as f32).collect(),
-                });
-            }
-        };
-        if let Some(initial) = &request.initial {
-            initial.check_finite(team)?;
-            let mut buffer = Vec::new();
-            for row in 0..initial.rows() {
-                farthest = compare(
-                    points,
-                    initial.row(row, &mut buffer),
-                    centers,
-                    &mut states,
-                    team,
-                    context,
-                )?;
-                centers += 1;
-                keep(centers, &states);
-            }
+    memory::guarded(|| Team::with(context, |team| scan(points, request, team, context)))
+}
+
+fn scan(points: &Matrix<'_>, request: &Request<'_>, team: &Team<'_>, context: &Context<'_>) -> Result<Coreset> {
+    points.check_finite(team)?;
+    let start = Nearest {
+        squared: f64::INFINITY,
+        center: 0,
+        picked: false,
+    };
+    let mut states = memory::filled(start, points.rows());
+    let mut centers = 0;
+    let mut farthest = (f64::INFINITY, request.start);
+    let mut assignment = None;
+    let mut keep = |centers: usize, states: &[Nearest]| {
+        if request.assign == Some(centers) {
+            assignment = Some(Assignment {
+                labels: memory::collected(states.iter().map(|state| i64::from(state.center))),
+                distances: memory::collected(states.iter().map(|state| state.squared.sqrt() as f32)),
+            });
         }
-        let mut picks = Vec::with_capacity(request.size);
+    };
+    if let Some(initial) = &request.initial {
+        initial.check_finite(team)?;
         let mut buffer = Vec::new();
-        while picks.len() < request.size {
-            picks.push(farthest);
-            states[farthest.1].picked = true;
-            context.control.report(picks.len());
-            // After the last pick there is nothing to look for, unless rows are to be assigned to it too.
-            if picks.len() < request.size || request.assign == Some(centers + 1) {
-                farthest = compare(
-                    points,
-                    points.row(farthest.1, &mut buffer),
-                    centers,
-                    &mut states,
-                    team,
-                    context,
-                )?;
-            }
+        for row in 0..initial.rows() {
+            farthest = compare(
+                points,
+                initial.row(row, &mut buffer),
+                centers,
+                &mut states,
+                team,
+                context,
+            )?;
             centers += 1;
             keep(centers, &states);
         }
-        let (radii, indices) = picks
-            .iter()
-            .map(|(squared, row)| (squared.sqrt() as f32, *row as i64))
-            .unzip();
-        Ok(Coreset {
-            indices,
-            radii,
-            assignment,
-        })
-    })
+    }
+    let mut picks = memory::with_room(request.size);
+    let mut buffer = Vec::new();
+    while picks.len() < request.size {
+        picks.push(farthest);
+        states[farthest.1].picked = true;
+        context.control.report(picks.len());
+        // After the last pick there is nothing to look for, unless rows are to be assigned to it too.
+        if picks.len() < request.size || request.assign == Some(centers + 1) {
+            farthest = compare(
+                points,
+                points.row(farthest.1, &mut buffer),
+                centers,
+                &mut states,
+                team,
+                context,
+            )?;
+        }
+        centers += 1;
+        keep(centers, &states);
+    }
+    Ok(Coreset::new(&picks, assignment))
 }
 
 /// Compares one center with every row; returns the row now farthest that is not picked, the lowest among equals.

@@ -7,7 +7,7 @@ use crate::distance::squared_within;
 use crate::simd::lanes::Isa;
 use crate::simd::multiversion;
 use crate::threads::Team;
-use crate::{Result, Simd};
+use crate::{Result, Simd, memory};
 
 /// Values to compare from which on the work is shared among threads.
 const WORTH_SHARING: usize = 1 << 17;
@@ -36,7 +36,7 @@ impl Hot {
     /// their equals.
     pub fn fill(&mut self, points: &Points<'_>, list: &[u32], mut threshold: f64, most: usize) {
         self.clear();
-        let mut kept: Vec<f64> = list.iter().map(|point| points.states[*point as usize].best).collect();
+        let mut kept = memory::collected(list.iter().map(|point| points.states[*point as usize].best));
         kept.retain(|best| *best >= threshold);
         if kept.len() > most {
             let (_, last, _) = kept.select_nth_unstable_by(most - 1, |a, b| b.total_cmp(a));
@@ -46,10 +46,10 @@ impl Hot {
         for point in list {
             let state = &points.states[*point as usize];
             if state.best >= threshold {
-                self.points.push(*point);
-                self.centers.push(state.center);
-                self.best.push(state.best);
-                self.horizon.push(horizon(state.best));
+                memory::push(&mut self.points, *point);
+                memory::push(&mut self.centers, state.center);
+                memory::push(&mut self.best, state.best);
+                memory::push(&mut self.horizon, horizon(state.best));
             }
         }
     }
@@ -102,7 +102,7 @@ impl Hot {
         simd: Simd,
         team: &Team<'_>,
     ) -> Result<()> {
-        self.places.resize(self.points.len(), 0);
+        memory::resize(&mut self.places, self.points.len(), 0);
         let count = affected(simd, apart, &self.centers, &self.horizon, &mut self.places);
         let newest = centers.len() - 1;
         let (sketch, slack) = (centers.sketch(newest), centers.slack()[newest]);
@@ -111,10 +111,11 @@ impl Hot {
             let (i, point) = (*place as usize, self.points[*place as usize] as usize);
             let reach = reach(self.best[i], points.slack[point] + slack);
             if near(simd, points.sketch(point), sketch, reach) {
-                doubts.push(Doubt {
+                let doubt = Doubt {
                     place: *place,
                     squared: 0.0,
-                });
+                };
+                memory::push(&mut doubts, doubt);
             }
         }
         let (row, cols) = (centers.row(newest), points.matrix.cols());

@@ -17,7 +17,7 @@ use super::settle::settle;
 use crate::bounds::sketch::compare::COVER_SHARE;
 use crate::search::{Few, search};
 use crate::threads::Team;
-use crate::{Context, Matrix, Result, Simd};
+use crate::{Context, Matrix, Result, Simd, memory};
 
 /// Hot points, at most (more when they are equally far).
 const HOT: usize = 4096;
@@ -47,76 +47,76 @@ pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -
 /// through.
 pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, context: &Context<'_>) -> Result<Coreset> {
     request.validate(matrix)?;
-    Team::with(context, |team| {
-        let (simd, mut buffer) = (context.simd, Vec::new());
-        let first = match &request.initial {
-            Some(initial) => {
-                initial.check_finite(team)?;
-                initial.row(0, &mut buffer)
-            }
-            None => matrix.row(request.start, &mut buffer),
-        };
-        let points = Points::read(matrix, first, simd, team)?;
-        let before = request.initial.map_or(0, |initial| initial.rows());
-        let centers = Centers::new(matrix.cols(), points.map.width(), points.largest());
-        let mut run = Run {
-            points,
-            centers,
-            links: Links::new(before),
-            apart: Apart::default(),
-            hot: Hot::default(),
-            wanted,
-            assign: request.assign,
-            assignment: None,
-            simd,
-            team,
-            context,
-        };
-        let mut picks: Vec<(f64, usize)> = Vec::with_capacity(request.size);
-        if let Some(initial) = &request.initial {
-            run.start_from(initial)?;
-        } else {
-            picks.push((f64::INFINITY, request.start));
-            run.pick(request.start, f64::INFINITY)?;
+    memory::guarded(|| Team::with(context, |team| select(matrix, request, wanted, team, context)))
+}
+
+fn select(
+    matrix: &Matrix<'_>,
+    request: &Request<'_>,
+    wanted: usize,
+    team: &Team<'_>,
+    context: &Context<'_>,
+) -> Result<Coreset> {
+    let (simd, mut buffer) = (context.simd, Vec::new());
+    let first = match &request.initial {
+        Some(initial) => {
+            initial.check_finite(team)?;
+            initial.row(0, &mut buffer)
         }
-        while picks.len() < request.size {
-            context.control.check()?;
-            let Some((point, best)) = run.farthest()? else { break };
-            picks.push((best, point));
-            // After the last pick nothing is looked for, unless rows are to be assigned to it too.
-            if picks.len() < request.size || request.assign == Some(run.centers.len() + 1) {
-                run.pick(point, best)?;
-            }
-            context.control.report(picks.len());
+        None => matrix.row(request.start, &mut buffer),
+    };
+    let points = Points::read(matrix, first, simd, team)?;
+    let before = request.initial.map_or(0, |initial| initial.rows());
+    let centers = Centers::new(matrix.cols(), points.map.width(), points.largest());
+    let mut run = Run {
+        points,
+        centers,
+        links: Links::new(before),
+        apart: Apart::default(),
+        hot: Hot::default(),
+        wanted,
+        assign: request.assign,
+        assignment: None,
+        simd,
+        team,
+        context,
+    };
+    let mut picks: Vec<(f64, usize)> = memory::with_room(request.size);
+    if let Some(initial) = &request.initial {
+        run.start_from(initial)?;
+    } else {
+        picks.push((f64::INFINITY, request.start));
+        run.pick(request.start, f64::INFINITY)?;
+    }
+    while picks.len() < request.size {
+        context.control.check()?;
+        let Some((point, best)) = run.farthest()? else { break };
+        picks.push((best, point));
+        // After the last pick nothing is looked for, unless rows are to be assigned to it too.
+        if picks.len() < request.size || request.assign == Some(run.centers.len() + 1) {
+            run.pick(point, best)?;
         }
-        run.finish_assignment()?;
-        let mut picked = vec![false; matrix.rows()];
-        for (_, point) in &picks {
-            picked[*point] = true;
-        }
-        // Every point left is at distance 0 from a center.
-        let left = (0..matrix.rows())
-            .filter(|point| !picked[*point])
-            .map(|point| (0.0, point));
-        let missing = request.size - picks.len();
-        picks.extend(left.take(missing));
         context.control.report(picks.len());
-        let (radii, indices) = picks
-            .iter()
-            .map(|(squared, row)| (squared.sqrt() as f32, *row as i64))
-            .unzip();
-        Ok(Coreset {
-            indices,
-            radii,
-            assignment: run.assignment,
-        })
-    })
+    }
+    run.finish_assignment()?;
+    let mut picked = memory::filled(false, matrix.rows());
+    for (_, point) in &picks {
+        picked[*point] = true;
+    }
+    // Every point left is at distance 0 from a center.
+    let left = (0..matrix.rows())
+        .filter(|point| !picked[*point])
+        .map(|point| (0.0, point));
+    let missing = request.size - picks.len();
+    picks.extend(left.take(missing));
+    context.control.report(picks.len());
+    Ok(Coreset::new(&picks, run.assignment))
 }
 
 impl Run<'_> {
     /// Takes centers from elsewhere; the points have seen the first.
     fn start_from(&mut self, initial: &Matrix<'_>) -> Result<()> {
-        let (mut buffer, mut sketch, mut slack) = (Vec::new(), vec![0.0; self.points.map.width()], [0.0]);
+        let (mut buffer, mut sketch, mut slack) = (Vec::new(), memory::zeros(self.points.map.width()), [0.0]);
         for row in 0..initial.rows() {
             let row = initial.row(row, &mut buffer);
             self.points.map.apply(self.simd, row, &mut sketch, &mut slack);
@@ -195,14 +195,16 @@ impl Run<'_> {
     fn at_least(&self, threshold: f64) -> Result<Vec<u32>> {
         const PART: usize = 1 << 15;
         let states = &self.points.states;
-        let mut parts = vec![Vec::new(); states.len().div_ceil(PART)];
+        let mut parts = memory::filled(Vec::new(), states.len().div_ceil(PART));
         self.team.each_chunk(&mut parts, 1, |part, found| {
             let first = part * PART;
             let states = &states[first..(first + PART).min(states.len())];
             let far = states.iter().enumerate().filter(|(_, state)| state.best >= threshold);
-            found[0].extend(far.map(|(i, _)| (first + i) as u32));
+            far.for_each(|(i, _)| memory::push(&mut found[0], (first + i) as u32));
         })?;
-        Ok(parts.concat())
+        let mut all = memory::with_room(parts.iter().map(Vec::len).sum());
+        parts.iter().for_each(|part| all.extend_from_slice(part));
+        Ok(all)
     }
 
     /// Finds the nearest center of every point, once the centers to assign to are there.
@@ -213,12 +215,10 @@ impl Run<'_> {
         let (count, cols) = (self.centers.len(), self.points.matrix.cols());
         let assignment = if self.centers.are_sketches() {
             self.hot.leave(&mut self.points, count);
-            let all: Vec<u32> = (0..self.points.states.len() as u32).collect();
+            let all: Vec<u32> = memory::collected(0..self.points.states.len() as u32);
             self.catch_up(&all, 0.0)?;
             let states = self.points.states.iter();
-            states
-                .map(|state| (i64::from(state.center), state.best.sqrt() as f32))
-                .collect()
+            Assignment::new(states.map(|state| (i64::from(state.center), state.best.sqrt() as f32)))
         } else {
             let centers = Matrix::from_f32("centers", self.centers.rows(), count, cols)?;
             let found = search(
@@ -230,7 +230,7 @@ impl Run<'_> {
                 self.context,
             )?;
             let found = found.into_iter();
-            found.map(|(squared, center)| (center, squared.sqrt() as f32)).collect()
+            Assignment::new(found.map(|(squared, center)| (center, squared.sqrt() as f32)))
         };
         self.assignment = Some(assignment);
         Ok(())

@@ -5,7 +5,7 @@ use crate::bounds::lowest::lanes_up_to;
 use crate::bounds::sketch::compare::{Reach, blocks, horizon, lower_bound, lower_bounds, squared_to};
 use crate::simd::lanes::LANES;
 use crate::threads::Team;
-use crate::{Result, Simd};
+use crate::{Result, Simd, memory};
 use std::ops::Range;
 
 /// Links kept in all; beyond, distances between centers are bounded anew where they are needed.
@@ -105,6 +105,8 @@ impl Links {
     /// Links the centers that were met since the last time.
     pub fn make(&mut self, centers: &Centers, simd: Simd, team: &Team<'_>) -> Result<()> {
         let new = &self.new;
+        let more = centers.len().saturating_sub(self.of.len());
+        memory::reserve(&mut self.of, more);
         self.of.resize_with(centers.len(), Vec::new);
         let step = centers.len().div_ceil(2 * team.threads()).min(PART);
         team.each_chunk(&mut self.of, step, |part, links| {
@@ -114,7 +116,10 @@ impl Links {
                 let near = part_in(near, &range);
                 for (center, bound) in at_most(centers, simd, *index as usize, near, &mut squared) {
                     if bound <= *reach {
-                        links[(center - range.start) as usize].push(Link { bound, index: *index });
+                        memory::push(
+                            &mut links[(center - range.start) as usize],
+                            Link { bound, index: *index },
+                        );
                     }
                 }
             }
@@ -169,7 +174,7 @@ impl Linked<'_> {
             }
         }
         let start = links.everywhere.partition_point(|index| (*index as usize) < seen);
-        out.extend_from_slice(&links.everywhere[start..]);
+        memory::extend(out, &links.everywhere[start..]);
         let links = &links.of[center];
         let start = links.partition_point(|link| (link.index as usize) < seen);
         let near = links[start..].iter().filter(|link| link.bound <= horizon);
@@ -191,7 +196,7 @@ fn unlinked_within(
     // Slack differs between centers: a block is given up only beyond the largest.
     let reach = Reach::new(horizon, centers.slack()[center], centers.most_slack());
     apart.clear();
-    apart.resize((centers.len() - start).next_multiple_of(LANES), 0.0);
+    memory::resize(apart, (centers.len() - start).next_multiple_of(LANES), 0.0);
     let later = &centers.blocks()[start * centers.width()..];
     blocks(simd, centers.sketch(center), later, reach.squared(), apart);
     let apart = &mut apart[first - start..centers.len() - start];

@@ -6,6 +6,7 @@ use super::links::Linked;
 use super::points::Points;
 use super::settle::One;
 use crate::Simd;
+use crate::memory;
 use crate::simd::lanes::LANES;
 use crate::simd::prefetch;
 
@@ -38,7 +39,7 @@ pub fn catch_up_exactly(entries: &mut [Entry], points: &Points<'_>, linked: Link
 fn lay(candidates: &[u32], centers: &Centers, lanes: &mut Vec<f32>) {
     let width = centers.width();
     lanes.clear();
-    lanes.resize(candidates.len().next_multiple_of(LANES) * width, 0.0);
+    memory::resize(lanes, candidates.len().next_multiple_of(LANES) * width, 0.0);
     for (block, candidates) in lanes.chunks_exact_mut(LANES * width).zip(candidates.chunks(LANES)) {
         for (lane, candidate) in candidates.iter().enumerate() {
             let values = centers.sketch(*candidate as usize);

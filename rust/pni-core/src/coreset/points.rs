@@ -6,7 +6,7 @@ use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::memory::prefer_large_pages;
 use crate::threads::Team;
-use crate::{Error, Matrix, Result, Simd};
+use crate::{Error, Matrix, Result, Simd, memory};
 use std::sync::{Mutex, PoisonError};
 
 /// float32 in a cache line.
@@ -41,27 +41,25 @@ impl<'a> Points<'a> {
         let map = Map::of(matrix, simd, team)?;
         let (rows, cols, width) = (matrix.rows(), matrix.cols(), map.width());
         // Projected sketches fill cache lines.
-        let mut sketches = vec![0.0f32; rows * width + LINE];
+        let mut sketches: Vec<f32> = memory::zeros(rows * width + LINE);
         prefer_large_pages(&mut sketches);
         let aligned = sketches.as_ptr().align_offset(64).min(LINE);
-        let mut slack = vec![0.0f32; rows];
-        let mut states = vec![
-            State {
-                best: 0.0,
-                center: 0,
-                seen: 1
-            };
-            rows
-        ];
+        let mut slack: Vec<f32> = memory::zeros(rows);
+        let unknown = State {
+            best: 0.0,
+            center: 0,
+            seen: 1,
+        };
+        let mut states = memory::filled(unknown, rows);
         // 48 rows are a multiple of the projection's tile and stay in the second-level cache.
         let step = (196_608 / cols).clamp(1, 4_096).next_multiple_of(48);
-        let parts: Vec<_> = sketches[aligned..][..rows * width]
+        let parts = sketches[aligned..][..rows * width]
             .chunks_mut(step * width)
             .zip(slack.chunks_mut(step))
             .zip(states.chunks_mut(step))
             .map(Some)
-            .map(Mutex::new)
-            .collect();
+            .map(Mutex::new);
+        let parts = memory::collected(parts);
         let bad = Mutex::new(usize::MAX);
         team.each(parts.len(), |part| {
             let taken = parts[part].lock().unwrap_or_else(PoisonError::into_inner).take();

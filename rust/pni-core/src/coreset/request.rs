@@ -1,6 +1,6 @@
 //! What is asked of a selection, and what comes of it.
 
-use crate::{Error, Matrix, Result};
+use crate::{Error, Matrix, Result, memory};
 
 /// What to select.
 #[derive(Debug, Clone, Copy)]
@@ -64,9 +64,21 @@ pub struct Assignment {
     pub distances: Vec<f32>,
 }
 
-impl FromIterator<(i64, f32)> for Assignment {
-    fn from_iter<T: IntoIterator<Item = (i64, f32)>>(found: T) -> Self {
-        let (labels, distances) = found.into_iter().unzip();
+impl Coreset {
+    /// From the picks, each with its squared distance to those before it.
+    pub(super) fn new(picks: &[(f64, usize)], assignment: Option<Assignment>) -> Self {
+        Self {
+            indices: memory::collected(picks.iter().map(|(_, row)| *row as i64)),
+            radii: memory::collected(picks.iter().map(|(squared, _)| squared.sqrt() as f32)),
+            assignment,
+        }
+    }
+}
+
+impl Assignment {
+    /// From the center of each row and the distance to it.
+    pub(super) fn new(found: impl Iterator<Item = (i64, f32)>) -> Self {
+        let (labels, distances) = memory::unzipped(found);
         Self { labels, distances }
     }
 }

@@ -9,6 +9,7 @@ use crate::bounds::lowest::{lanes_up_to, lowest_lane};
 use crate::bounds::root_above;
 use crate::bounds::sketch::compare::{blocks, decisive, reach, squared_to};
 use crate::distance::{squared, squared_within};
+use crate::memory;
 use crate::simd::lanes::LANES;
 use crate::threads::Team;
 
@@ -24,10 +25,10 @@ pub fn settle(
     simd: Simd,
     team: &Team<'_>,
 ) -> Result<()> {
-    let mut found: Vec<(usize, State)> = list
+    let states = list
         .iter()
-        .map(|point| (*point as usize, points.states[*point as usize]))
-        .collect();
+        .map(|point| (*point as usize, points.states[*point as usize]));
+    let mut found: Vec<(usize, State)> = memory::collected(states);
     let shared: &Points<'_> = points;
     let fine = centers.fine_within(root_above(enough));
     team.each_chunk(&mut found, PART, |_, found| {
@@ -150,14 +151,14 @@ impl<'a> One<'a> {
     /// Writes to `bounds` what the sketches say of the squared distances to the centers in `lanes` (as in
     /// [`blocks`]).
     pub fn bound(&self, state: &State, lanes: &[f32], bounds: &mut Vec<f32>) {
-        bounds.resize(lanes.len() / self.sketch.len(), 0.0);
+        memory::resize(bounds, lanes.len() / self.sketch.len(), 0.0);
         blocks(self.simd, self.sketch, lanes, self.limit(state), bounds);
     }
 
     /// The same of `some` centers; what follows them is infinite.
     pub fn bound_some(&self, some: &[u32], bounds: &mut Vec<f32>) {
         squared_to(self.simd, self.sketch, self.centers.sketches(), some, bounds);
-        bounds.resize(some.len().next_multiple_of(LANES), f32::INFINITY);
+        memory::resize(bounds, some.len().next_multiple_of(LANES), f32::INFINITY);
     }
 
     /// Lowers `state` to the nearest center, or to one nearer than `enough` (squared). `index` says which center has the

@@ -1,6 +1,7 @@
 //! Which columns each query may use.
 
 use crate::bounds::products::PANEL;
+use crate::memory;
 
 /// Queries looked at to put groups that are allowed together next to each other.
 const ORDER_QUERIES: usize = 64;
@@ -21,9 +22,9 @@ impl<'a> Mask<'a> {
     pub fn new(groups: &[i64], count: usize, bits: &'a [u8]) -> Self {
         let stride = count.div_ceil(8);
         let place = places(bits, stride, count);
-        let mut order: Vec<u32> = (0..groups.len() as u32).collect();
+        let mut order: Vec<u32> = memory::collected(0..groups.len() as u32);
         order.sort_unstable_by_key(|target| (place[groups[*target as usize] as usize], *target));
-        let mut spans = vec![(0, 0); count];
+        let mut spans = memory::filled((0, 0), count);
         for (column, target) in order.iter().enumerate() {
             let span = &mut spans[groups[*target as usize] as usize];
             if span.1 == 0 {
@@ -92,7 +93,7 @@ fn set(words: &mut [u32], first: usize, end: usize) {
 fn places(bits: &[u8], stride: usize, count: usize) -> Vec<u32> {
     let queries = bits.len() / stride;
     let sample = queries.min(ORDER_QUERIES);
-    let mut sums = vec![(0u64, 0u64); count];
+    let mut sums = memory::filled((0u64, 0u64), count);
     for i in 0..sample {
         let query = i * queries / sample;
         for (byte, sums) in bits[query * stride..][..stride].iter().zip(sums.chunks_mut(8)) {
@@ -107,9 +108,9 @@ fn places(bits: &[u8], stride: usize, count: usize) -> Vec<u32> {
         let (sum, times) = sums[group as usize];
         (sum << 8).checked_div(times).unwrap_or(u64::MAX)
     };
-    let mut order: Vec<u32> = (0..count as u32).collect();
-    order.sort_by_cached_key(|group| mean(*group));
-    let mut rank = vec![0; count];
+    let mut order: Vec<u32> = memory::collected(0..count as u32);
+    order.sort_unstable_by_key(|group| (mean(*group), *group));
+    let mut rank = memory::zeros(count);
     for (place, group) in order.iter().enumerate() {
         rank[*group as usize] = place as u32;
     }

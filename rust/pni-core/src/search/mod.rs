@@ -17,7 +17,7 @@ mod worker;
 
 use crate::bounds::sketch::Basis;
 use crate::threads::Team;
-use crate::{Context, Error, Matrix, Result};
+use crate::{Context, Error, Matrix, Result, memory};
 use prepare::{Prepared, Way};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -94,7 +94,7 @@ fn run(
     context: &Context<'_>,
 ) -> Result<Vec<(f64, i64)>> {
     let worker = Worker::new(prepared, mask, queries.rows(), context);
-    let mut found = vec![(f64::INFINITY, -1); queries.rows()];
+    let mut found = memory::filled((f64::INFINITY, -1), queries.rows());
     let bad = AtomicUsize::new(usize::MAX);
     let idle: Mutex<Vec<Scratch>> = Mutex::default();
     team.each_chunk(&mut found, PART, |part, found| {

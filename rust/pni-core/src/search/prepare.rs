@@ -8,7 +8,7 @@ use crate::bounds::products::{PANEL, Panels};
 use crate::bounds::root_above;
 use crate::bounds::sketch::{Basis, WIDTH};
 use crate::threads::Team;
-use crate::{Result, Simd};
+use crate::{Result, Simd, memory};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Targets whose sketches a thread makes at a time.
@@ -103,7 +103,7 @@ impl<'a> Prepared<'a> {
         let space = Space::new(self.targets, self.width);
         let mut panels = Panels::new(self.width, self.count, f32::INFINITY);
         let share = 0.5 * (1.0 - space.full_error()) as f32;
-        let (mut row, mut far) = (vec![0.0; self.width], Vec::new());
+        let (mut row, mut far) = (memory::zeros(self.width), Vec::new());
         for (panel, (values, base)) in panels.parts().enumerate() {
             for lane in 0..PANEL.min(self.count - panel * PANEL) {
                 let column = panel * PANEL + lane;
@@ -116,7 +116,7 @@ impl<'a> Prepared<'a> {
                     }
                 } else {
                     base[lane] = f32::INFINITY;
-                    far.push(column as u32);
+                    memory::push(&mut far, column as u32);
                 }
             }
         }
@@ -132,7 +132,7 @@ impl<'a> Prepared<'a> {
         let sketch = |column| &values[self.index(column) * WIDTH..][..WIDTH];
         let short = RowBytes::new(self.count, vec![0.0; WIDTH], sketch, simd, team)?;
         let mut short_panels = BytePanels::new(&short);
-        let mut ordered = slack.clone();
+        let mut ordered = memory::collected(slack.iter().copied());
         let (_, median, _) = ordered.select_nth_unstable_by(self.count / 2, f32::total_cmp);
         // One that lies far from all others must not blur what is known of them.
         let largest = (*median * OUTLYING).min(f32::MAX);
@@ -171,12 +171,10 @@ impl<'a> Prepared<'a> {
 
     /// The targets' sketches and slacks, in the targets' order.
     fn sketch(&self, basis: &Basis, simd: Simd, team: &Team<'_>) -> Result<(Vec<f32>, Vec<f32>)> {
-        let (mut sketches, mut slack) = (vec![0.0; self.count * WIDTH], vec![0.0; self.count]);
+        let (mut sketches, mut slack) = (memory::zeros(self.count * WIDTH), memory::zeros(self.count));
         let parts = sketches.chunks_mut(PART * WIDTH).zip(slack.chunks_mut(PART));
-        let parts: Vec<_> = parts
-            .zip(self.targets.chunks(PART * self.width))
-            .map(Mutex::new)
-            .collect();
+        let parts = parts.zip(self.targets.chunks(PART * self.width));
+        let parts = memory::collected(parts.map(Mutex::new));
         team.each(parts.len(), |part| {
             let ((sketches, slack), rows) = &mut *parts[part].lock().unwrap_or_else(PoisonError::into_inner);
             basis.apply(simd, rows, sketches, slack);

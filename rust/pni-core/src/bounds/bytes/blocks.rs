@@ -5,6 +5,7 @@
 
 use crate::Simd;
 use crate::bounds::bytes::quantize::{OFFSET, norm, offset_norm, quantize, squared_units};
+use crate::memory;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 
@@ -111,8 +112,9 @@ impl ByteBlocks {
     fn grow(&mut self) -> usize {
         let lane = self.len % LANES;
         if lane == 0 {
-            self.bytes.resize(self.bytes.len() + LANES * self.stride, OFFSET as u8);
-            self.norms.resize(self.len + LANES, f32::INFINITY);
+            let len = self.bytes.len() + LANES * self.stride;
+            memory::resize(&mut self.bytes, len, OFFSET as u8);
+            memory::resize(&mut self.norms, self.len + LANES, f32::INFINITY);
         }
         lane
     }
@@ -155,13 +157,13 @@ impl ByteView<'_> {
     /// Squared distances, in units, of the bytes of four points to those of all centers: a run of as many values
     /// as there are lanes for each point.
     pub fn compare(&self, simd: Simd, points: &[SketchBytes; POINTS], out: &mut Vec<f32>) {
-        out.resize(POINTS * self.norms.len(), 0.0);
+        memory::resize(out, POINTS * self.norms.len(), 0.0);
         compare(simd, points, self.stride, self.bytes, self.norms, out);
     }
 
     /// The same for one point.
     pub fn compare_one(&self, simd: Simd, point: &SketchBytes, out: &mut Vec<f32>) {
-        out.resize(self.norms.len(), 0.0);
+        memory::resize(out, self.norms.len(), 0.0);
         compare_one(simd, &[*point], self.stride, self.bytes, self.norms, out);
     }
 }

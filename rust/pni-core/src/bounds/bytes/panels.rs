@@ -6,6 +6,7 @@ use crate::Simd;
 use crate::bounds::bytes::RowBytes;
 use crate::bounds::bytes::quantize::{OFFSET, norm, offset_norm};
 use crate::bounds::products::{PANEL, Products, TILE_ROWS, To};
+use crate::memory;
 use crate::simd::lanes::LANES;
 use std::ops::Range;
 
@@ -50,8 +51,8 @@ impl BytePanels {
         let (panels, depth) = (count.div_ceil(PANEL), known.width().div_ceil(8));
         let mut made = Self {
             depth,
-            values: vec![[[[OFFSET as u8; 4 * LANES]; 2]; 2]; panels * depth],
-            norms: vec![[f32::INFINITY; PANEL]; panels],
+            values: memory::filled([[[OFFSET as u8; 4 * LANES]; 2]; 2], panels * depth),
+            norms: memory::filled([f32::INFINITY; PANEL], panels),
             error: 0.0,
             rounding: VALUE_ROUNDING * known.width() as f32,
         };
@@ -96,8 +97,8 @@ impl BytePanels {
     ) {
         let (count, groups) = (range.len(), rows.own.len() / TILE_ROWS);
         let stride = self.depth.div_ceil(LANES / 2);
-        out.values.resize(groups * TILE_ROWS * count, [0.0; PANEL]);
-        out.lowest.resize(groups * TILE_ROWS * count, 0.0);
+        memory::resize(&mut out.values, groups * TILE_ROWS * count, [0.0; PANEL]);
+        memory::resize(&mut out.lowest, groups * TILE_ROWS * count, 0.0);
         for (place, panel) in range.enumerate() {
             let columns = &self.values[panel * self.depth..][..self.depth];
             for group in 0..groups {
@@ -134,9 +135,9 @@ impl ByteRows {
     ) {
         let (pieces, count) = (known.pieces(), rows.len().next_multiple_of(TILE_ROWS));
         self.bytes.clear();
-        self.bytes.resize(count * pieces, [0; 4 * LANES]);
+        memory::resize(&mut self.bytes, count * pieces, [0; 4 * LANES]);
         self.own.clear();
-        self.own.resize(count, 0.0);
+        memory::resize(&mut self.own, count, 0.0);
         self.errors.clear();
         for ((row, bytes), sum) in rows.zip(self.bytes.chunks_exact_mut(pieces)).zip(&mut self.own) {
             let slack = slack.get(self.errors.len()).copied().unwrap_or(0.0);

@@ -4,7 +4,7 @@ use super::quantize::{REACH, quantize};
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 use crate::threads::Team;
-use crate::{Result, Simd};
+use crate::{Result, Simd, memory};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a row come in pieces of this length, the last filled up with 0.
@@ -70,9 +70,9 @@ impl RowBytes {
         typical.sort_unstable_by(f32::total_cmp);
         let typical = typical[typical.len() / 2].clamp(1e-30, 1e30);
         let scale = f32::from(REACH) / (SPREAD * typical);
-        let (mut values, mut errors) = (vec![[0; PIECE]; count * pieces], vec![0.0; count]);
+        let (mut values, mut errors) = (memory::zeros::<[i8; PIECE]>(count * pieces), memory::zeros(count));
         let parts = values.chunks_mut(PART * pieces).zip(errors.chunks_mut(PART));
-        let parts: Vec<_> = parts.map(Mutex::new).collect();
+        let parts = memory::collected(parts.map(Mutex::new));
         team.each(parts.len(), |part| {
             let (values, errors) = &mut *parts[part].lock().unwrap_or_else(PoisonError::into_inner);
             for (i, (bytes, error)) in values.chunks_exact_mut(pieces).zip(&mut **errors).enumerate() {
@@ -116,7 +116,7 @@ impl RowBytes {
 
     /// Keeps those of `left` that may be within `distance` of `row`.
     pub fn narrow(&self, simd: Simd, row: &[f32], distance: f32, left: &mut Narrowed) {
-        left.bytes.resize(self.pieces, [0; PIECE]);
+        memory::resize(&mut left.bytes, self.pieces, [0; PIECE]);
         let error = self.quantize(simd, row, &mut left.bytes);
         narrow(simd, self, error, self.reach(distance), left);
     }
@@ -161,7 +161,7 @@ impl Narrowed {
 fn narrow_body<I: Isa>(isa: I, known: &RowBytes, error: f32, reach: f32, left: &mut Narrowed) {
     let Narrowed { rows, lower, bytes } = left;
     lower.clear();
-    lower.resize(rows.len(), 0.0);
+    memory::resize(lower, rows.len(), 0.0);
     let mut kept = 0;
     // Without a branch on what is kept: it could not be foreseen.
     for i in 0..rows.len() {

@@ -9,6 +9,7 @@ mod x86;
 
 use crate::Simd;
 use crate::bounds::{RUN, UNIT};
+use crate::memory;
 use std::ops::Range;
 
 /// Columns of a panel.
@@ -29,13 +30,13 @@ impl Panels {
     /// have the addend `padding`.
     pub fn new(depth: usize, columns: usize, padding: f32) -> Self {
         let count = columns.div_ceil(PANEL);
-        let mut base = vec![[0.0; PANEL]; count];
+        let mut base = memory::zeros::<[f32; PANEL]>(count);
         if !columns.is_multiple_of(PANEL) {
             base[count - 1][columns % PANEL..].fill(padding);
         }
         Self {
             depth,
-            values: vec![[0.0; PANEL]; count * depth],
+            values: memory::zeros(count * depth),
             base,
         }
     }
@@ -89,8 +90,8 @@ pub fn products(
     let groups = rows.values.len() / stride / TILE_ROWS;
     assert!(depth <= stride && rows.values.len() == groups * TILE_ROWS * stride);
     assert!(wanted.is_none_or(|wanted| wanted.len() == groups * count));
-    out.values.resize(groups * TILE_ROWS * count, [0.0; PANEL]);
-    out.lowest.resize(groups * TILE_ROWS * count, 0.0);
+    memory::resize(&mut out.values, groups * TILE_ROWS * count, [0.0; PANEL]);
+    memory::resize(&mut out.lowest, groups * TILE_ROWS * count, 0.0);
     for (place, panel) in range.enumerate() {
         let values = &panels.values[panel * depth..][..depth];
         for group in 0..groups {

@@ -6,6 +6,7 @@ use crate::Simd;
 use crate::bounds::UNIT;
 use crate::bounds::center::center;
 use crate::bounds::pair::relative_error;
+use crate::memory;
 
 /// Squared lengths above this are not bounded but computed: far from it nothing over- or underflows unnoticed
 /// (BOUNDS.md, *Products*).
@@ -34,7 +35,7 @@ impl Space {
     pub fn new(targets: &[f32], columns: usize) -> Self {
         let rows = targets.len() / columns;
         let chosen = || spread(rows).map(|row| &targets[row * columns..][..columns]);
-        let mut mean = vec![0.0f64; columns];
+        let mut mean: Vec<f64> = memory::zeros(columns);
         for row in chosen() {
             mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(*x));
         }
@@ -50,7 +51,7 @@ impl Space {
             scale = 2f64.powi((-largest.log2()).round().clamp(-126.0, 126.0) as i32);
         }
         Self {
-            mean: mean.iter().map(|mean| (mean * scale) as f32).collect(),
+            mean: memory::collected(mean.iter().map(|mean| (mean * scale) as f32)),
             scale: scale as f32,
             columns,
         }

@@ -4,7 +4,7 @@ use crate::bounds::RUN;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 use crate::threads::Team;
-use crate::{Matrix, Result, Simd};
+use crate::{Matrix, Result, Simd, memory};
 
 /// Floats of a projected sketch: 31 components and the length of what they leave out.
 pub const WIDTH: usize = 32;
@@ -101,7 +101,7 @@ impl Basis {
     pub fn of(points: &Matrix<'_>, most: usize, simd: Simd, team: &Team<'_>) -> Result<Self> {
         let cols = points.cols();
         let step = points.rows().div_ceil(most);
-        let mut sample = Vec::with_capacity(points.rows().div_ceil(step) * cols);
+        let mut sample = memory::with_room(points.rows().div_ceil(step) * cols);
         let mut buffer = Vec::new();
         for row in (0..points.rows()).step_by(step) {
             let row = points.row(row, &mut buffer);
@@ -111,15 +111,15 @@ impl Basis {
             }
         }
         let count = sample.len() / cols;
-        let mut mean = vec![0.0f64; cols];
+        let mut mean: Vec<f64> = memory::zeros(cols);
         for row in sample.chunks_exact(cols) {
             mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(*x));
         }
-        let mean: Vec<f32> = mean.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
+        let mean: Vec<f32> = memory::collected(mean.iter().map(|sum| (sum / count.max(1) as f64) as f32));
         for row in sample.chunks_exact_mut(cols) {
             row.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= mean);
         }
-        let mut vectors = vec![0.0f32; cols * WIDTH];
+        let mut vectors: Vec<f32> = memory::zeros(cols * WIDTH);
         for (j, row) in sample
             .chunks_exact(cols)
             .step_by((count / (WIDTH - 1)).max(1))
@@ -130,7 +130,7 @@ impl Basis {
         }
         // Only the last time has to be exact: the others keep the directions apart.
         orthonormalize(simd, &mut vectors, 1, team)?;
-        let mut components = vec![0.0f32; count * WIDTH];
+        let mut components: Vec<f32> = memory::zeros(count * WIDTH);
         let mut columns = Vec::new();
         for round in 1..=ROUNDS {
             let part = 48;
@@ -155,7 +155,7 @@ fn orthonormalize(simd: Simd, vectors: &mut [f32], times: usize, team: &Team<'_>
     let mut kept: Vec<(usize, Vec<f64>)> = Vec::with_capacity(WIDTH);
     for j in 0..WIDTH - 1 {
         team.control().check()?;
-        let mut column: Vec<f64> = (0..cols).map(|k| f64::from(vectors[k * WIDTH + j])).collect();
+        let mut column: Vec<f64> = memory::collected((0..cols).map(|k| f64::from(vectors[k * WIDTH + j])));
         let before = dot(simd, &column, &column).sqrt();
         for _ in 0..times {
             for (_, other) in &kept {

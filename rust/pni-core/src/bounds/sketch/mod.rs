@@ -14,7 +14,7 @@ use crate::bounds::center::center;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 use crate::threads::Team;
-use crate::{Matrix, Result, Simd};
+use crate::{Matrix, Result, Simd, memory};
 use basis::project;
 
 /// Points that a map is made from, at most.
@@ -105,7 +105,7 @@ impl Basis {
     /// See [`Map::apply`].
     pub fn apply(&self, simd: Simd, rows: &[f32], sketches: &mut [f32], slacks: &mut [f32]) {
         let cols = self.mean.len();
-        let mut centered = vec![0.0; rows.len()];
+        let mut centered = memory::zeros(rows.len());
         let rows = rows.chunks_exact(cols).zip(centered.chunks_exact_mut(cols));
         for ((row, out), length_squared) in rows.zip(&mut *slacks) {
             *length_squared = center(simd, row, &self.mean, 1.0, out);

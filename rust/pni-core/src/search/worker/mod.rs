@@ -10,7 +10,7 @@ use crate::bounds::bytes::Narrowed;
 use crate::bounds::products::{PANEL, Products, TILE_ROWS};
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
-use crate::{Context, Matrix};
+use crate::{Context, Matrix, memory};
 use products::Centered;
 use sketched::Own;
 use std::ops::Range;
@@ -129,7 +129,7 @@ impl<'a> Worker<'a> {
             answer.left.clear();
         }
         if let Some(mask) = self.mask {
-            block.words.resize(count * self.panels, 0);
+            memory::resize(&mut block.words, count * self.panels, 0);
             for row in 0..count {
                 let (before, own) = block.words.split_at_mut(row * self.panels);
                 let before = before.rchunks_exact(self.panels).next();

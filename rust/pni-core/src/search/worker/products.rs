@@ -3,6 +3,7 @@
 use super::{Block, Scratch, Worker};
 use crate::bounds::products::space::LONGEST;
 use crate::bounds::products::{PANEL, Rows, TILE_ROWS, products, stride};
+use crate::memory;
 use crate::search::prepare::Full;
 
 /// The rows of a block as the targets' space has them.
@@ -27,7 +28,7 @@ impl Worker<'_> {
         let count = rows.len() / width;
         let (padded, stride) = (count.next_multiple_of(TILE_ROWS), stride(width));
         values.clear();
-        values.resize(padded * stride, 0.0);
+        memory::resize(values, padded * stride, 0.0);
         norms.clear();
         for (id, (row, to)) in rows
             .chunks_exact(width)

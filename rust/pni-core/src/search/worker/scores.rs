@@ -2,6 +2,7 @@
 
 use super::{Answer, Block, Scores, Worker};
 use crate::bounds::products::{PANEL, TILE_ROWS};
+use crate::memory;
 use crate::search::filter::{collect, lowest};
 use std::ops::Range;
 
@@ -30,7 +31,7 @@ impl Worker<'_> {
         wanted.clear();
         for ids in ids.chunks(TILE_ROWS) {
             let start = wanted.len();
-            wanted.resize(start + range.len(), false);
+            memory::resize(wanted, start + range.len(), false);
             for id in ids {
                 let words = &block.words[id * self.panels..][range.clone()];
                 let wanted = wanted[start..].iter_mut();
@@ -130,7 +131,7 @@ impl Worker<'_> {
         let target = self.prepared.target(column as usize).1;
         let (least, most) = self.prepared.bounds.of(self.context.simd, row, target);
         if least <= answer.most {
-            answer.left.push((least, column));
+            memory::push(&mut answer.left, (least, column));
         }
         let closer = most < answer.most;
         if closer {

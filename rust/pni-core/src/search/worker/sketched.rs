@@ -6,6 +6,7 @@ use crate::bounds::bytes::{Narrowed, RowBytes};
 use crate::bounds::products::{PANEL, TILE_ROWS};
 use crate::bounds::root_above;
 use crate::bounds::sketch::WIDTH;
+use crate::memory;
 use crate::search::prepare::Sketches;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -33,8 +34,8 @@ impl Worker<'_> {
         let count = rows.len() / self.prepared.width;
         let promising = self.promising();
         if promising {
-            own.sketches.resize(count * WIDTH, 0.0);
-            own.slack.resize(count, 0.0);
+            memory::resize(&mut own.sketches, count * WIDTH, 0.0);
+            memory::resize(&mut own.slack, count, 0.0);
             sketches.basis.apply(simd, rows, &mut own.sketches, &mut own.slack);
             let values = own.sketches.chunks_exact(WIDTH);
             own.short.fill(simd, &sketches.short, values, &own.slack);
