@@ -78,3 +78,29 @@ def test_an_output_that_cannot_be_written(refused, model_file, category, tmp_pat
     file.write_text("x")
     line = refused("evaluate", model_file, category, "-o", file, "--device", "cpu")
     assert line.startswith(f"{file}: cannot write")
+
+
+def test_missing_masks_are_said_after_the_figures_and_in_the_json(invoke, model_file, category, tmp_path):
+    (category / "ground_truth" / "stain" / "001_mask.png").rename(
+        category / "ground_truth" / "stain" / "x.png"
+    )
+    notes = [
+        "1 defective image without a mask left out of the pixel metrics.",
+        "1 mask file of no test image left out: the first is ground_truth/stain/x.png.",
+    ]
+    shown = invoke("evaluate", model_file, category, "-o", tmp_path / "a", "--device", "cpu")
+    assert shown.stdout.splitlines()[5:7] == [f"Note: {note}" for note in notes]
+    told = invoke("evaluate", model_file, category, "-o", tmp_path / "b", "--json", "--device", "cpu")
+    assert json.loads(told.stdout)["notes"] == notes
+    assert json.loads((tmp_path / "b" / "metrics.json").read_text())["notes"] == notes
+
+
+def test_a_tiff_turned_by_its_exif_and_an_upright_mask(invoke, model_file, category, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stain = category / "test" / "stain"
+    Image.open(stain / "001.png").crop((0, 0, 96, 64)).save(stain / "001.tif", exif=exif)
+    (stain / "001.png").unlink()
+    Image.new("L", (64, 96), 255).save(category / "ground_truth" / "stain" / "001_mask.png")
+    result = invoke("evaluate", model_file, category, "-o", tmp_path / "a", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr

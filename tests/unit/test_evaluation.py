@@ -117,6 +117,16 @@ def test_a_defect_outside_the_crop_is_noted(category):
     assert outcome.metrics.pixel_auroc is not None
 
 
+def test_mask_files_of_no_image_are_noted(category):
+    truth = category / "ground_truth/spot"
+    (truth / "1_mask.png").rename(truth / "one_mask.png")
+    outcome = evaluate(BrightnessModel(), open_category(category))
+    assert outcome.as_dict()["notes"] == [
+        "1 defective image without a mask left out of the pixel metrics.",
+        "1 mask file of no test image left out: the first is ground_truth/spot/one_mask.png.",
+    ]
+
+
 def test_file_names_that_are_not_utf8(category, tmp_path):
     odd = category / "test/spot/odd\udcff.png"
     (category / "test/spot/1.png").rename(odd)

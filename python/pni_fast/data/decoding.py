@@ -95,7 +95,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def _decode(image: Image.Image) -> None:
-    # Pillow 13 maps a plain TIFF from its file as if it lay upright there, then turns it: have it read instead.
+    # Pillow 13 maps a plain TIFF from its file as if it lay upright there, then turns it: let it read.
     if image.format != "TIFF" or not getattr(image, "filename", ""):
         image.load()
         return
