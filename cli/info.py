@@ -127,4 +127,5 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_text, value)) or "-"
-    return str(value)
+    # A model file may be a stranger's: a terminal gets its text, and nothing that it would obey.
+    return "".join(sign if sign.isprintable() else "?" for sign in str(value))

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 import safetensors.numpy
+from model_files import rewrite
 
 COMMANDS = ("info", "score", "evaluate")
 
@@ -112,3 +113,15 @@ def test_a_missing_model_and_a_folder(refused, tmp_path):
     missing = tmp_path / "none.safetensors"
     assert refused("info", missing).startswith(f"{missing}: no such model file")
     assert refused("info", tmp_path).startswith(f"{tmp_path}: ")
+
+
+def test_a_strangers_text_reaches_the_terminal_as_text(invoke, model_file, tmp_path):
+    model = rewrite(
+        model_file,
+        tmp_path / "model.safetensors",
+        lambda header, _: header.update(weights_source="\x1b]0;owned\x07\nversion: 9"),
+    )
+    result = invoke("info", model)
+    assert result.exit_code == 0, result.stderr
+    assert "?]0;owned??version: 9" in result.stdout
+    assert "\x1b" not in result.stdout

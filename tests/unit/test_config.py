@@ -72,6 +72,51 @@ def test_a_wrong_value_in_a_stored_part_is_named_with_its_part(part, name, value
     assert str(refused.value).startswith(message)
 
 
+HIGH = {
+    Config: {
+        "resize": 100_000,
+        "patch": 257,
+        "neighborhood_size": 20_001,
+        "dimension": 10**6,
+        "distribution_size": 2**31,
+        "sigma": 1e6,
+        "likelihood_lambda": 1e30,
+        "seed": 2**63,
+    },
+    MLPConfig: {"layers": 100_000, "width": 10**6, "temperature": 1e30, "reduce": 2**40, "shards": 2**31},
+    RefinerConfig: {
+        "widths": (10**6,) * 4,
+        "levels": (0, 1, 2, 99),
+        "side": 10**6,
+        "iterations": 10**10,
+        "batch": 10**10,
+    },
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in HIGH for name in HIGH[kind]])
+def test_what_no_machine_can_work_with_is_refused(kind, name):
+    with pytest.raises(PniError, match=rf"^{name} must be at most [\d.e+]+, got "):
+        kind(**{name: HIGH[kind][name]})
+
+
+def test_a_number_beyond_every_float_is_refused():
+    with pytest.raises(PniError, match=r"^sigma must be a number below 1e308, got one of 401 digits$"):
+        Config(sigma=10**400)
+
+
+@pytest.mark.parametrize(
+    "name", ["hf-hub:timm/resnet18.a1_in1k", "local-dir:/tmp", "/tmp/x", "a b", "x" * 101, ".."]
+)
+def test_a_place_is_no_name_of_a_network(name):
+    with pytest.raises(PniError, match=r"^backbone must be the name of a timm model, letters, digits"):
+        Config(backbone=name)
+    with pytest.raises(PniError, match=r"^encoder must be the name of a timm model, letters, digits"):
+        RefinerConfig(encoder=name)
+    with pytest.raises(PniError, match=r"^backbone must name at most 64 timm models, got 65$"):
+        Config(backbone=("resnet18",) * 65)
+
+
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_stored_settings_come_back_as_they_were(name):
     import json
