@@ -11,5 +11,8 @@ PRECISIONS = ("auto", "fp32", "bf16")
 DATASETS = ("mvtec", "mvtec_loco", "mvtec_3d", "btad", "visa", "folder")
 """Layouts of data sets that `pni_fast.data` opens."""
 
+RESULTS_MARK = ".pni-fast-results"
+"""Name of the file that marks a folder of results: no pictures are read from below one."""
+
 METRICS = ("image_auroc", "image_f1_max", "pixel_auroc", "pixel_f1_max", "aupro")
 """Figures of a test set, shares in [0, 1], in the order they are shown."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from pni_fast.errors import DataError
 
 from .decoding import IMAGE_SUFFIXES
-from .results_mark import marked_names, refuse_results
+from .results_mark import marks, refuse_results
 
 MASK_SUFFIXES = IMAGE_SUFFIXES | {".gif"}
 """File name endings that count as masks, in lower case."""
@@ -129,11 +129,10 @@ def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     real = folder.resolve()
     if real in above:  # a link to a folder that holds it
         return
-    results = marked_names(folder)
-    if results is None:
+    if marks(folder):
         return
     for entry in _entries(folder):
-        if not is_visible(entry) or entry.name in results:
+        if not is_visible(entry):
             continue
         if entry.is_dir():
             yield from _walk(entry, above | {real})

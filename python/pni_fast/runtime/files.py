@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pni_fast.config.choices import RESULTS_MARK
 from pni_fast.errors import PniError
 
 from .targets import put_in_place, resolved_target, writing
@@ -23,8 +24,6 @@ if sys.platform != "win32":
 
 # Everything unfinished bears this name, so that nothing of the user's is ever taken for a leftover.
 PREFIX = ".pni-fast-"
-# A folder with a file of this name holds results: pictures in it are never read as images.
-RESULTS_MARK = ".pni-fast-results"
 # Seconds: far longer than from a temporary's creation to its lock.
 LEFTOVER_AGE = 60.0
 _MARK_TEXT = "Results of pni-fast: no picture below is read as an image.\n"
