@@ -113,7 +113,7 @@ def open_features(path: Path) -> np.ndarray:
     needed, there = shape[0] * shape[1] * dtype.itemsize, path.stat().st_size - offset
     if needed > there:
         raise DataError(
-            f"{path}: must be a .npy file with a numeric matrix: shape {shape} needs {needed} bytes, got {there}"
+            f"{path}: must be a .npy file with a numeric matrix: {shape} needs {needed} bytes, got {there}"
         )
     return np.memmap(path, dtype, "r", offset, shape, "F" if columns_first else "C")
 
@@ -125,10 +125,8 @@ def _read_header(path: Path) -> tuple[tuple[Any, ...], bool, np.dtype[Any], int]
     try:
         with path.open("rb") as file:
             version = npy.read_magic(file)
-            if version == (1, 0):
-                header = npy.read_array_header_1_0(file)
-            else:
-                header = npy.read_array_header_2_0(file)
+            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            header = read(file)
             if header[2].hasobject:
                 raise ValueError("it holds Python objects")
             return (*header, file.tell())

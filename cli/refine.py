@@ -105,10 +105,10 @@ def refine(
     for path in models:
         # The models' own folder may be the output, but not a model's file under the name of another.
         others = [other for other in models if other != path]
-        refuse_inputs("--output", output / path.name, [*others, *categories, choices["refiner_weights"]])
+        refuse_inputs("--output", output / path.name, [*others, *categories, choices["weights"]])
     if checkpoint is not None:
         check_writable(checkpoint)
-        refuse_inputs("--checkpoint", checkpoint, [*models, *categories, choices["refiner_weights"]])
+        refuse_inputs("--checkpoint", checkpoint, [*models, *categories, choices["weights"]])
     with staged_folder(output) as folder, shown(quiet=quiet) as progress:
         from pni_fast.model.shared_refiner import refine as refine_models
 

@@ -12,9 +12,11 @@ import pytest
 from pictures import defect_mask, make_category, texture
 from pni_fast import PNI, DataError, PniError, WeightsError
 from pni_fast.benchmark import run_benchmark
+from pni_fast.benchmark.records import contents
 from pni_fast.benchmark.variants import ABLATION, Variant, derive, share_extraction
 from pni_fast.data import open_category
 from pni_fast.refinement import RefinerConfig
+from pni_fast.runtime.files import RESULTS_MARK
 
 REFINER = RefinerConfig(side=32, bank=8, iterations=3, batch=4, levels=(0, 1), widths=(8, 8))
 TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "refiner": REFINER}
@@ -59,11 +61,12 @@ def test_a_run_leaves_tables_figures_and_records(unbroken):
     assert [item.category for item in unbroken.records] == ["bottle"] * 5
     assert [item.variant for item in unbroken.records] == sorted(VARIANTS)
     found = sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
+    marks = ["figures/.pni-fast-results"]
     images = ["precision-recall", "scores", *(f"sheet-{name}" for name in VARIANTS)]
     expected = ["benchmark.csv", "benchmark.json", "benchmark.md", "runs/lite/settings.json"]
     expected += [f"figures/lite/bottle/{name}.png" for name in images]
     expected += [f"runs/lite/bottle/{name}.json" for name in VARIANTS]
-    assert found == sorted(expected)
+    assert found == sorted(expected + marks)
     written = json.loads((output / "benchmark.json").read_text())
     assert [table["name"] for table in written["tables"]] == ["Table 1", "Table 2", "Table 3", "All figures"]
     assert written["failures"] == []
@@ -117,7 +120,8 @@ def test_a_killed_run_resumes_with_the_same_figures(root, unbroken, tmp_path, en
     refitted = {item.variant: item.seconds["fit"] is not None for item in done.records}
     assert refitted == {"N": True, "NP": False, "NPR": False, "P": True, "neither": True}
     assert not list(tmp_path.rglob("*.safetensors"))
-    assert not list(tmp_path.rglob(".*"))
+    assert [path.name for path in tmp_path.rglob(".*")] == [RESULTS_MARK]
+    assert not list(tmp_path.rglob("model.images"))
 
 
 def test_a_model_left_behind_without_a_wanted_part_is_fitted_again(root, unbroken, tmp_path):
@@ -300,3 +304,29 @@ def test_what_on_failure_raises_ends_the_run(root, tmp_path):
 
     with pytest.raises(InterruptedError, match="bottle"):
         run_benchmark(data, "mvtec", tmp_path / "out", on_failure=stop, **COMMON)
+
+
+def test_figures_of_images_that_were_replaced_are_refused(root, tmp_path):
+    data, output = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(root, data)
+    done = run_benchmark(data, "mvtec", output, categories=["tile"], **COMMON)
+    assert done.failures == []
+    again = run_benchmark(data, "mvtec", output, categories=["tile"], **COMMON)
+    assert (again.failures, again.measured) == ([], 0)
+    replaced = next((data / "tile/test/good").glob("*.png"))
+    shutil.copyfile(next((data / "tile/train/good").glob("*.png")), replaced)
+    again = run_benchmark(data, "mvtec", output, categories=["tile"], **COMMON)
+    assert again.measured == 0
+    assert "made from other images or masks" in again.failures[0].error
+
+
+def test_a_digest_of_a_category_sees_every_image_and_mask(root, tmp_path):
+    data = tmp_path / "tile"
+    shutil.copytree(root / "tile", data)
+    before = contents(open_category(data))
+    assert before == contents(open_category(root / "tile"))
+    for path in sorted(data.rglob("*.png")):
+        original = path.read_bytes()
+        path.write_bytes(original + b"x")
+        assert contents(open_category(data)) != before, path
+        path.write_bytes(original)

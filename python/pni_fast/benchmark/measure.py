@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pni_fast.config.choices import METRICS
@@ -16,7 +16,7 @@ from pni_fast.progress import Progress, silent
 from pni_fast.report.sheet import write_sheet
 
 from .curves import pixel_curves
-from .records import Record, RunFolder, figure_folder
+from .records import Record, RunFolder, contents, figure_folder, read_json, write_json
 from .variants import Variant, derive, share_extraction
 
 
@@ -72,28 +72,31 @@ def measure_category(
         The category cannot be used, a record was made from other images, or a file cannot be written.
     """
     records = {variant: plan.folder.read(name, variant) for variant in plan.variants}
+    images = contents(category)
     for variant, record in records.items():
         if record is not None:
-            _check_counts(record, category, plan.folder.record_path(name, variant))
+            _check_images(record, category, images, plan.folder.record_path(name, variant))
     pending = [variant for variant, record in records.items() if record is None]
     if pending:
         where = f"{plan.folder.preset} {name}"
-        model, seconds = _fitted(plan, name, category, pending, _staged(progress, where))
+        model, seconds = _fitted(plan, name, category, images, pending, _staged(progress, where))
         if len(pending) > 1:
             model = share_extraction(model)
         for variant in pending:
             told = _staged(progress, f"{where} {variant.name}")
             record = _measure(plan, name, category, derive(model, variant, category.train), seconds, told)
+            record = replace(record, images=images)
             plan.folder.write(record)
             records[variant] = record
             if on_record is not None:
                 on_record(record)
     plan.folder.model_path(name).unlink(missing_ok=True)
+    plan.folder.images_path(name).unlink(missing_ok=True)
     return [record for record in records.values() if record is not None]
 
 
 def _fitted(
-    plan: Plan, name: str, category: Category, pending: list[Variant], progress: Progress
+    plan: Plan, name: str, category: Category, images: str, pending: list[Variant], progress: Progress
 ) -> tuple[PNI, float | None]:
     """Return the model a killed run left behind, or a new one, and the seconds its fit took."""
     path = plan.folder.model_path(name)
@@ -110,14 +113,22 @@ def _fitted(
             pass
         else:
             full = Variant.of(left.config)
-            usable = left.summary()["n_images"] == len(category.train)
+            usable = left.summary()["n_images"] == len(category.train) and _noted(plan, name) in ("", images)
             if usable and all(variant.within(full) for variant in pending):
                 return left, None
     began = time.monotonic()
     fresh.fit(category.train, progress=progress)
     seconds = round(time.monotonic() - began, 3)
+    path.unlink(missing_ok=True)  # so that no other model ever lies beside the note
+    write_json({"images": images}, plan.folder.images_path(name))
     fresh.save(path)
     return fresh, seconds
+
+
+def _noted(plan: Plan, name: str) -> str:
+    """Return which images the model that waits was fitted on, empty where an older version left it."""
+    path = plan.folder.images_path(name)
+    return str(read_json(path).get("images")) if path.is_file() else ""
 
 
 def _measure(
@@ -151,12 +162,17 @@ def _device(model: PNI) -> str:
     return str(device) if chosen == "auto" else f"{device}, {chosen}"
 
 
-def _check_counts(record: Record, category: Category, path: Path) -> None:
+def _check_images(record: Record, category: Category, images: str, path: Path) -> None:
     found = (len(category.train), len(category.test))
     if (record.n_train, record.n_test) != found:
         raise DataError(
             f"{path}: made from {record.n_train} training and {record.n_test} test images, but "
             f"{category.root} now holds {found[0]} and {found[1]}; delete the file to measure again"
+        )
+    if record.images != images:
+        raise DataError(
+            f"{path}: made from other images or masks than {category.root} now holds; "
+            "delete the file to measure again"
         )
 
 

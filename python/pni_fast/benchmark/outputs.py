@@ -96,8 +96,13 @@ def _csv(tables: Sequence[Table]) -> str:
         for row in table.rows:
             for column, value in zip(table.columns, row.cells, strict=True):
                 if value is not None:
-                    writer.writerow((table.name, row.label, column, table.source(row, column), _exact(value)))
+                    label = "'" + row.label if row.label.startswith(_FORMULA) else row.label
+                    writer.writerow((table.name, label, column, table.source(row, column), _exact(value)))
     return text.getvalue()
+
+
+# A spreadsheet would run a name that begins so; it gets a quote before it.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
 def _exact(value: float) -> str:

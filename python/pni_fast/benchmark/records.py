@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pni_fast.errors import PniError
+from pni_fast.data import Category
+from pni_fast.errors import DataError, PniError
 from pni_fast.runtime.files import atomic_path
 
 from .variants import Variant
@@ -36,6 +38,8 @@ class Record:
         ``fit`` (shared by the variants of the category; None where a killed run had fitted it), ``evaluate``.
     device
         Where the networks ran; with the precision, where it was not left to `auto`.
+    images
+        What `contents` says of the category; empty in records older than this field.
     """
 
     category: str
@@ -49,6 +53,7 @@ class Record:
     model: dict[str, Any]
     seconds: dict[str, float | None]
     device: str
+    images: str = ""
 
     @property
     def label(self) -> str:
@@ -74,6 +79,10 @@ class RunFolder:
     def model_path(self, category: str) -> Path:
         """Return where the fitted model waits until every variant of the category is measured."""
         return self._category(category) / "model.safetensors"
+
+    def images_path(self, category: str) -> Path:
+        """Return where it is said which images that model was fitted on."""
+        return self._category(category) / "model.images"
 
     def record_path(self, category: str, variant: Variant) -> Path:
         """Return where a record lies."""
@@ -151,12 +160,36 @@ def read_record(path: Path) -> Record:
     """
     values = read_json(path)
     names = {item.name for item in fields(Record)}
-    if set(values) != names:
-        odd = sorted(set(values) ^ names)
+    if set(values) | {"images"} != names:
+        odd = sorted((set(values) | {"images"}) ^ names)
         raise PniError(
             f"{path}: must be a record of this version, got other fields: {', '.join(odd)}; delete it"
         )
     return Record(**values)
+
+
+def contents(category: Category) -> str:
+    """Return a digest of every image and mask of a category: their places in it, and what is in the files.
+
+    Raises
+    ------
+    DataError
+        A file cannot be read.
+    """
+    files = [(path, "train") for path in category.train]
+    for sample in category.test:
+        files.append((sample.path, f"test {sample.defect}"))
+        if sample.mask is not None:
+            masks = sorted(sample.mask.rglob("*")) if sample.mask.is_dir() else [sample.mask]
+            files += [(path, f"mask of {sample.name}") for path in masks if path.is_file()]
+    digest = hashlib.sha256()
+    for path, part in files:
+        try:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+        digest.update(json.dumps([part, path.name, content]).encode())
+    return digest.hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pni_fast.errors import DataError, PniError, WeightsError
 from pni_fast.model.fit import check_refiner_options
 from pni_fast.model.pni import PNI
 from pni_fast.progress import Progress, silent
+from pni_fast.runtime.files import locked, mark_results
 from pni_fast.runtime.run import Run
 
 from .measure import Plan, measure_category
@@ -166,6 +167,8 @@ def run_benchmark(
         variants = ABLATION if ablation else (Variant.of(config),)
         plans.append(Plan(run_folder, variants, model, folder / "figures"))
 
+    (folder / "figures").mkdir(exist_ok=True)
+    mark_results(folder / "figures")
     failures: list[Failure] = []
     measured = 0
 
@@ -175,22 +178,23 @@ def run_benchmark(
         if on_record is not None:
             on_record(record)
 
-    for plan in plans:
-        for name in names:
-            before = measured
-            try:
-                category = open_benchmark(root, dataset, name)
-                measure_category(plan, name, category, progress=progress, on_record=count)
-            except WeightsError:  # the same for every category
-                raise
-            except Exception as error:
-                failure = _failure(plan.folder.preset, name, error)
-                failures.append(failure)
-                if on_failure is not None:
-                    on_failure(failure)
-            records = all_records(folder)
-            draw_figures(records, folder / "figures", plan.folder.preset, name, again=measured > before)
-            write_tables(records, folder, dataset, [vars(failure) for failure in failures])
+    with locked(folder):
+        for plan in plans:
+            for name in names:
+                before = measured
+                try:
+                    category = open_benchmark(root, dataset, name)
+                    measure_category(plan, name, category, progress=progress, on_record=count)
+                except WeightsError:  # the same for every category
+                    raise
+                except Exception as error:
+                    failure = _failure(plan.folder.preset, name, error)
+                    failures.append(failure)
+                    if on_failure is not None:
+                        on_failure(failure)
+                records = all_records(folder)
+                draw_figures(records, folder / "figures", plan.folder.preset, name, again=measured > before)
+                write_tables(records, folder, dataset, [vars(failure) for failure in failures])
     return Benchmark(folder, all_records(folder), failures, measured)
 
 

@@ -52,7 +52,7 @@ def write_sheet(evaluation: Evaluation, path: Path) -> bool:
         panels[0][column].imshow(tinted(found.image, found.mask, _TRUTH))
         panels[1][column].imshow(tinted(found.image, predicted, _FOUND))
         panels[2][column].imshow(found.anomaly_map, cmap="turbo", vmin=low, vmax=max(high, low + 1e-6))
-        panels[0][column].set_title(found.name, fontsize=6)
+        panels[0][column].set_title(found.name, fontsize=6, parse_math=False)
     for row, label in zip(panels, ("ground truth", "prediction", "anomaly map"), strict=True):
         row[0].set_ylabel(label, fontsize=8)
         for axes in row:
