@@ -64,7 +64,7 @@ def refuse_inputs(option: str, output: Path, inputs: Iterable[Path | None]) -> N
     output
         The file to write.
     inputs
-        Files that are read, and folders of such.
+        Files that are read, and folders of images.
 
     Raises
     ------
@@ -88,11 +88,15 @@ def refuse_same(first: str, one: Path, second: str, other: Path) -> None:
 
 
 def _files(paths: Iterable[Path | None]) -> Iterator[Path]:
+    """Yield files as they are, and of folders the images: a model may lie beside what it is made from."""
     for path in paths:
         if path is None:
             continue
         if path.is_dir():
+            from pni_fast.data import IMAGE_SUFFIXES
+
             for folder, _, names in os.walk(path):
-                yield from (Path(folder) / name for name in names)
+                files = (Path(folder) / name for name in names)
+                yield from (file for file in files if file.suffix.lower() in IMAGE_SUFFIXES)
         else:
             yield path

@@ -72,5 +72,7 @@ def test_an_output_that_is_an_input_is_wrong_usage_by_whatever_name(tmp_path):
                 refuse_inputs("--output", name, [None, given])
     refuse_inputs("--output", tmp_path / "new", [tmp_path / "data"])
     refuse_inputs("--output", tmp_path / "hard", [tmp_path / "nowhere"])
+    (tmp_path / "data" / "model.safetensors").write_text("a model fitted before, kept beside its images")
+    refuse_inputs("--output", tmp_path / "data" / "model.safetensors", [tmp_path / "data"])
     with pytest.raises(click.UsageError, match="must name different files"):
         refuse_same("--checkpoint", tmp_path / "link", "--output", image)
