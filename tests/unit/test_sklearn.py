@@ -64,9 +64,24 @@ def test_it_works_in_a_pipeline_and_can_be_cloned() -> None:
         ({"size": 0}, "size must be .* got 0"),
         ({"size": 1.5}, "size must be .* got 1.5"),
         ({"start": 120}, "start must be .* got 120"),
-        ({"n_jobs": 0}, "num_threads must be .* got 0"),
+        ({"n_jobs": 0}, "n_jobs must be None or an int other than 0, got 0"),
     ],
 )
 def test_bad_parameters_are_named(options: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GreedyCoreset(**options).fit(X)
+
+
+def test_negative_jobs_count_from_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PNI_FAST_NUM_THREADS", "8")
+    jobs = (None, 3, -1, -2, -8, -50)
+    assert [GreedyCoreset(n_jobs=each)._threads() for each in jobs] == [None, 3, 8, 7, 1, 1]
+    assert GreedyCoreset(size=3, n_jobs=-2).fit(X).n_features_in_ == 7
+
+
+def test_points_far_from_zero_are_told_apart() -> None:
+    points = np.array([[0.0, 0.0], [0.01, 0.0], [0.8, 0.0], [0.0, 0.71]]) + [500_000, 4_649_776]
+    model = GreedyCoreset(size=4).fit(points)
+    assert model.sample_indices_.tolist() == [0, 2, 3, 1]
+    assert model.predict(points).tolist() == [0, 3, 1, 2]
+    np.testing.assert_allclose(model.transform(points)[0], [0, 0.8, 0.71, 0.01], atol=1e-6)

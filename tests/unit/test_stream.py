@@ -8,10 +8,10 @@ from pictures import texture
 from pni_fast.config import Geometry
 from pni_fast.data import Source
 from pni_fast.data.cropping import crop_image, crop_mask
-from pni_fast.errors import DataError
+from pni_fast.errors import DataError, PniError
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import in_batches, stream
-from pni_fast.runtime.threads import one_torch_thread, ordered_map, thread_pool
+from pni_fast.runtime.threads import one_torch_thread, ordered_map, resolve_threads, thread_pool
 
 GEOMETRY = Geometry(80, 64)
 
@@ -101,3 +101,29 @@ def test_geometry_cuts_image_and_mask_alike():
     assert cut.shape == (64, 64)
     agreement = (crop[..., 0] > 127) == cut
     assert agreement.mean() > 0.98
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_without_reading_ahead_a_result_is_out_before_the_next_is_asked_for(batched):
+    taken = []
+
+    def waiting():
+        for index in range(5):
+            assert len(taken) == index, "asked for before the last result was taken"
+            yield Source(str(index), texture(index))
+
+    for item in stream(waiting(), GEOMETRY, mean_of_each, Run(threads=3), batched=batched, ahead=False):
+        taken.append(item.source.name)
+    assert taken == list("01234")
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, "2", True])
+def test_what_is_no_number_of_threads_is_refused_in_one_line(count):
+    with pytest.raises(PniError, match="num_threads must be an int"):
+        resolve_threads(count)
+
+
+def test_a_setting_that_is_no_number_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setenv("PNI_FAST_NUM_THREADS", "many")
+    with pytest.raises(PniError, match="PNI_FAST_NUM_THREADS must be"):
+        resolve_threads(None)

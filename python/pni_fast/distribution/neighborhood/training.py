@@ -91,8 +91,8 @@ def train_neighborhood(
     batch = min(config.batch, per_epoch)
     if batch < 2:  # batch norm has no spread of one
         raise PniError(
-            f"neighborhood must be trained on batches of at least 2 patches, got {batch} from {count} image(s)"
-            f" of {height} x {width} patches; fit on more images, a larger crop or without neighborhood"
+            f"neighborhood must train on batches of at least 2 patches, got {batch} from {count} image(s) "
+            f"of {height} x {width} patches; fit on more images, a larger crop or without neighborhood"
         )
     steps = max(per_epoch // batch, 1)
     rows = neighborhood_rows(
