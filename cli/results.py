@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pni_fast.config.choices import RESULTS_MARK
 from pni_fast.errors import PniError
-from pni_fast.runtime.files import PREFIX, RESULTS_MARK, atomic_path, in_use, locked, remove_leftovers
+from pni_fast.runtime.files import PREFIX, atomic_path, in_use, locked, remove_leftovers
 from pni_fast.runtime.targets import put_in_place, reason, special_kind, sync_file, sync_folder, writing
 
 from .interrupts import held_back
