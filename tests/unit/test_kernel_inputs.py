@@ -113,7 +113,7 @@ def test_labels_and_patches_out_of_range() -> None:
 
 
 def test_no_room_is_a_memory_error() -> None:
-    with pytest.raises(MemoryError, match="not enough memory: no room for .* bytes more"):
+    with pytest.raises(MemoryError, match=r"not enough memory: no room for .* bytes more"):
         kernels.position_histogram([[[0, 1]]], 2**40)
 
 

@@ -80,7 +80,7 @@ def test_negative_jobs_count_from_all_cores(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_points_far_from_zero_are_told_apart() -> None:
-    points = np.array([[0.0, 0.0], [0.01, 0.0], [0.8, 0.0], [0.0, 0.71]]) + [500_000, 4_649_776]
+    points = np.array([[0.0, 0.0], [0.01, 0.0], [0.8, 0.0], [0.0, 0.71]]) + np.array([500_000, 4_649_776])
     model = GreedyCoreset(size=4).fit(points)
     assert model.sample_indices_.tolist() == [0, 2, 3, 1]
     assert model.predict(points).tolist() == [0, 3, 1, 2]
