@@ -69,7 +69,7 @@ def test_a_generator_may_wait_for_the_last_result(model):
 
 def test_what_has_a_length_is_counted_and_read_ahead(model):
     totals = set()
-    predictions = list(model.predict(Refilled(FRAMES), progress=lambda *step: totals.add(step[2])))
+    predictions = list(model.predict(Refilled(FRAMES), progress=lambda _, __, total: totals.add(total)))
     assert (len(predictions), totals) == (8, {8})
 
 
