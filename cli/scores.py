@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pni_fast.errors import PniError
 from pni_fast.config.choices import RESULTS_MARK
+from pni_fast.errors import PniError
 from pni_fast.runtime.files import mark_results
 from pni_fast.runtime.targets import save_array, writing
 
