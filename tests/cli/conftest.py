@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from click.testing import CliRunner, Result
@@ -41,15 +42,23 @@ def refused(invoke: Invoke) -> Callable[..., str]:
 
 
 @pytest.fixture
-def small_files() -> Iterator[None]:
-    """Let no file grow above 100 bytes, as on a full disk or under `ulimit -f`."""
+def small_files() -> Callable[[], AbstractContextManager[None]]:
+    """Return a block in which no file grows above 100 bytes, as on a full disk or under `ulimit -f`.
+
+    A block and no longer: what pytest itself writes between tests may be a longer file.
+    """
     resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    @contextmanager
+    def limited() -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 def is_progress(line: str) -> bool:

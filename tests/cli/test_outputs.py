@@ -39,11 +39,9 @@ def test_a_name_longer_than_names_may_be_is_refused_before_the_work(tmp_path):
         check_writable(tmp_path / ("a" * 300))
 
 
-@pytest.mark.usefixtures("small_files")
-def test_room_is_looked_at(tmp_path, entries):
-    pytest.importorskip("resource")
+def test_room_is_looked_at(tmp_path, entries, small_files):
     check_writable(tmp_path / "model", 32)
-    with pytest.raises(PniError, match=r"model: cannot write: .*: File too large"):
+    with small_files(), pytest.raises(PniError, match=r"model: cannot write: .*: File too large"):
         check_writable(tmp_path / "model", 1 << 20)
     assert entries(tmp_path) == []
 

@@ -178,12 +178,10 @@ def test_room_for_all_maps_is_looked_at_with_the_first(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.usefixtures("small_files")
 @pytest.mark.parametrize("options", [{}, {"maps": True}, {"overlays": True}])
-def test_a_disk_that_is_full_is_one_line_that_names_the_file(tmp_path, options):
-    with pytest.raises(
-        PniError, match=r"out/(scores.csv|maps/.*npy|overlays/.*png): cannot write: File too large"
-    ):
+def test_a_disk_that_is_full_is_one_line_that_names_the_file(tmp_path, options, small_files):
+    line = r"out/(scores.csv|maps/.*npy|overlays/.*png): cannot write: File too large"
+    with small_files(), pytest.raises(PniError, match=line):
         score(tmp_path / "out", *(f"{number}.png" for number in range(300)), **options)
     assert not (tmp_path / "out").exists()
 
