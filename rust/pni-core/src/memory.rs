@@ -154,6 +154,7 @@ pub(crate) fn zeros<T: Zero>(len: usize) -> Vec<T> {
     if start.is_null() {
         out_of_memory(layout.size());
     }
+    #[allow(clippy::same_length_and_capacity)] // all of the buffer is written: by zeros
     // SAFETY: just allocated for `len` values by the allocator that `Vec` uses, and all bits zero is a value.
     let buffer = unsafe { Vec::from_raw_parts(start, len, len) };
     if layout.size() >= LARGE {
@@ -208,7 +209,7 @@ mod tests {
                 Team::with(&context, |team| {
                     team.each(9, |i| {
                         if i == 5 {
-                            ask()
+                            ask();
                         }
                     })
                 })

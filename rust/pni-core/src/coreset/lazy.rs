@@ -203,7 +203,9 @@ impl Run<'_> {
             far.for_each(|(i, _)| memory::push(&mut found[0], (first + i) as u32));
         })?;
         let mut all = memory::with_room(parts.iter().map(Vec::len).sum());
-        parts.iter().for_each(|part| all.extend_from_slice(part));
+        for part in &parts {
+            all.extend_from_slice(part);
+        }
         Ok(all)
     }
 
