@@ -167,8 +167,7 @@ def run_benchmark(
         variants = ABLATION if ablation else (Variant.of(config),)
         plans.append(Plan(run_folder, variants, model, folder / "figures"))
 
-    (folder / "figures").mkdir(exist_ok=True)
-    mark_results(folder / "figures")
+    figures = folder / "figures"
     failures: list[Failure] = []
     measured = 0
 
@@ -193,7 +192,9 @@ def run_benchmark(
                     if on_failure is not None:
                         on_failure(failure)
                 records = all_records(folder)
-                draw_figures(records, folder / "figures", plan.folder.preset, name, again=measured > before)
+                draw_figures(records, figures, plan.folder.preset, name, again=measured > before)
+                if figures.is_dir():  # a set without masks has none
+                    mark_results(figures)
                 write_tables(records, folder, dataset, [vars(failure) for failure in failures])
     return Benchmark(folder, all_records(folder), failures, measured)
 
