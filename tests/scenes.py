@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pni_fast import greedy_coreset, nearest
+from pni_fast.distribution.bank import Bank
 from pni_fast.distribution.left_out import leave_out
 from pni_fast.scoring.anomaly_map import Upsampler
 
@@ -37,9 +38,7 @@ def parts(features: NDArray[np.float32], rows: int = ROWS) -> tuple[NDArray[np.i
 def left_out(features: NDArray[np.float32], *, position: bool = True, threads: int = 1, **given: Any) -> Any:
     """Return what `leave_out` finds."""
     return leave_out(
-        features,
-        *(given.get("parts") or parts(features)),
-        window=WINDOW,
+        Bank(features, *(given.get("parts") or parts(features)), WINDOW),
         position=position,
         to_map=Upsampler(SIDE, SIDE, 48, 2.0),
         threads=threads,

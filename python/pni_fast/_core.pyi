@@ -11,6 +11,7 @@ __all__ = [
     "nearest",
     "num_threads",
     "position_histogram",
+    "position_sets",
     "simd_level",
     "simd_levels",
     "version",
@@ -38,6 +39,13 @@ def nearest(
 def position_histogram(
     labels: NDArray[np.int64], n_classes: int, patch: int = 9, num_threads: int | None = None
 ) -> NDArray[np.float32]: ...
+def position_sets(
+    labels: NDArray[np.uint16],
+    images: NDArray[np.int64],
+    n_classes: int,
+    patch: int = 9,
+    num_threads: int | None = None,
+) -> NDArray[np.uint8]: ...
 def max_likelihood(
     features: NDArray[Any],
     coreset: NDArray[Any],

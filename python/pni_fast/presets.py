@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .config import PRESETS, Config, MLPConfig, RefinerConfig, preset
+from .config import PRESETS, Config, ContextConfig, MLPConfig, RefinerConfig, preset
 
-__all__ = ["PRESETS", "Config", "MLPConfig", "RefinerConfig", "preset"]
+__all__ = ["PRESETS", "Config", "ContextConfig", "MLPConfig", "RefinerConfig", "preset"]

@@ -7,6 +7,7 @@ import pytest
 from kernel_data import adversarial
 from pni_fast import _core, kernels
 from pni_fast.kernels import oracle as _reference
+from pni_fast.kernels.sets import position_sets
 
 DATA = adversarial(1)
 MANY = 1 << 20
@@ -125,3 +126,23 @@ def test_position_histogram(
         found = kernels.position_histogram(labels, 13, patch=patch, num_threads=num_threads)
         np.testing.assert_array_equal(found, expected)
     np.testing.assert_allclose(found.sum(axis=2), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 5), (2, 12, 1), (4, 9, 20)])
+@pytest.mark.parametrize("patch", [1, 3, 9, 99])
+def test_position_sets(shape: tuple[int, int, int], patch: int) -> None:
+    labels = np.random.default_rng(4).integers(0, 11, size=shape).astype(np.uint16)
+    for images in ([], [0], [shape[0] - 1, 0], list(range(shape[0]))):
+        chosen = np.array(images, dtype=np.int64)
+        expected = _reference.position_sets(labels, chosen, 13, patch=patch)
+        for num_threads in (1, 3):
+            found = position_sets(labels, chosen, 13, patch=patch, num_threads=num_threads)
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_position_sets_refuse_what_does_not_fit() -> None:
+    labels = np.array([[[3]]], dtype=np.uint16)
+    with pytest.raises(ValueError, match="labels from 0 to 2, got 3"):
+        position_sets(labels, np.array([0]), 3)
+    with pytest.raises(ValueError, match="numbers from 0 to 0, got 1"):
+        position_sets(labels, np.array([1]), 4)

@@ -7,6 +7,7 @@ the same rules.
 from __future__ import annotations
 
 from .backbones import WeightsFile, backbone_choice, member_weights
+from .context import ContextConfig
 from .geometry import Geometry
 from .mlp import MLPConfig
 from .model import Config
@@ -20,6 +21,7 @@ __all__ = [
     "REFINERS",
     "RULES",
     "Config",
+    "ContextConfig",
     "Geometry",
     "MLPConfig",
     "RefinerConfig",

@@ -19,10 +19,14 @@ from .checks import (
     check_types,
     named,
 )
+from .context import ContextConfig
 from .geometry import AUTO_DEPTH, Geometry, depth_choice
 from .mlp import MLPConfig
 from .refiner import REFINERS, RefinerConfig
 from .rules import RULES
+
+MOST_CLASSES = 2**16
+"""Of C_dist with context, whose labels are kept as 16 bits."""
 
 HIGHEST = {
     "resize": LARGEST_SIDE,
@@ -64,12 +68,15 @@ class Config:
     position, neighborhood, refinement
         The three parts, P, N and R of the paper's Table 3; with none of them the model is PatchCore.
     position_gate
-        Drop position where it would raise the scores of good images left out of the fit
-        (:mod:`pni_fast.distribution.gate`). Off: position is used wherever it is switched on.
+        Let images left out of the fit decide whether position acts (:mod:`pni_fast.distribution.gate`), and
+        under the rule ``"blend"`` which of position and context does. Off: what is switched on acts, context
+        before position.
     rule
         How the conditions act: ``"average"`` is equation (6); ``"both"`` allows what each condition allows by
         itself; ``"scores"`` averages the scores found under each, as the authors' code does; ``"penalty"``
-        has no threshold, and images left out of the fit set it (:mod:`pni_fast.distribution.shrinkage`).
+        has no threshold, and images left out of the fit set it (:mod:`pni_fast.distribution.shrinkage`);
+        ``"blend"`` weighs the distances with and without a condition, and images left out of the fit choose
+        condition and weight (:mod:`pni_fast.distribution.trials`).
     likelihood_lambda
         λ of p(Φ|c) = exp(−λ‖Φ − c‖); 0 is the paper's 1, or under ``"penalty"`` the value fitted on images
         left out. With a threshold it only scales the maps.
@@ -77,6 +84,8 @@ class Config:
         Standard deviation, in pixels, of the Gaussian that smooths the map.
     seed
         Seed of everything that is random.
+    context
+        The third condition, which images this one is like; it acts under the rule ``"blend"``.
     mlp
         The neighborhood MLP.
     refiner
@@ -106,6 +115,7 @@ class Config:
     likelihood_lambda: float = 0.0
     sigma: float = 8.0
     seed: int = 0
+    context: ContextConfig = field(default_factory=lambda: ContextConfig(used=False))
     mlp: MLPConfig = field(default_factory=MLPConfig)
     refiner: RefinerConfig = REFINERS["paper"]
 
@@ -122,6 +132,15 @@ class Config:
         check_not_negative(self, "likelihood_lambda", "sigma")
         check_lowest(self, {"dimension": 1, "distribution_size": 1, "seed": 0})
         check_highest(self, HIGHEST)
+        if self.has_context and self.distribution_size > MOST_CLASSES:
+            raise PniError(
+                f"distribution_size must be at most {MOST_CLASSES} with context, got {self.distribution_size}"
+            )
+
+    @property
+    def has_context(self) -> bool:
+        """Whether context may act: it is switched on and the rule takes it."""
+        return self.context.used and RULES[self.rule].tried
 
     @property
     def geometry(self) -> Geometry:
@@ -162,11 +181,14 @@ class Config:
         # Files older than the setting: the rules that images left out calibrate had a gate, the others none.
         rule = RULES.get(plain["rule"])
         plain.setdefault("position_gate", rule is not None and rule.calibrated)
-        for part, kind in (("mlp", MLPConfig), ("refiner", RefinerConfig)):
+        plain.setdefault("context", {"used": False})  # files older than context
+        for part, kind in (("context", ContextConfig), ("mlp", MLPConfig), ("refiner", RefinerConfig)):
             if not isinstance(plain[part], Mapping):
                 raise PniError(f"{part} must be a {kind.__name__}, got {plain[part]!r}")
+        with named("context."):
+            context = ContextConfig(**plain.pop("context"))
         with named("mlp."):
             mlp = MLPConfig(**plain.pop("mlp"))
         with named("refiner."):
             refiner = RefinerConfig.from_dict(plain.pop("refiner"))
-        return cls(**plain, mlp=mlp, refiner=refiner)
+        return cls(**plain, context=context, mlp=mlp, refiner=refiner)

@@ -13,6 +13,9 @@ from .checks import named, spoken
 
 C = TypeVar("C")
 
+SWITCH = "used"
+"""Field of an inner dataclass that switches the whole part on or off: ``context=False``."""
+
 _WORDS = {
     "true": True,
     "yes": True,
@@ -47,7 +50,8 @@ def with_settings(config: C, changes: Mapping[str, Any]) -> C:
         The settings to start from; fields may be dataclasses themselves.
     changes
         Values by name. A field of an inner dataclass is named with a dot, ``"mlp.dropout"``; the inner
-        dataclass may also be given whole, or as a mapping of what changes in it. Text is read as the type of
+        dataclass may also be given whole, as a mapping of what changes in it, or as yes or no where it can be
+        switched on and off. Text is read as the type of
         its field: ``"0.5"``, ``"yes"``, ``"none"``, ``"1,2,3"``.
 
     Raises
@@ -73,6 +77,8 @@ def _changed(config: C, changes: Mapping[str, Any], prefix: str, known: list[str
             inner.setdefault(head, {})[rest] = value
         elif is_dataclass(kind) and isinstance(value, Mapping):
             inner.setdefault(head, {}).update(value)
+        elif is_dataclass(kind) and SWITCH in get_type_hints(kind) and isinstance(value, bool | str):
+            inner.setdefault(head, {})[SWITCH] = value
         else:
             plain[head] = _value(prefix + name, value, kind)
     for head, part in inner.items():

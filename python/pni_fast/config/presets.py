@@ -9,6 +9,7 @@ from typing import Any
 from pni_fast.errors import PniError
 
 from .backbones import backbone_choice
+from .context import ContextConfig
 from .mlp import MLPConfig
 from .model import Config
 from .overrides import with_settings
@@ -20,7 +21,14 @@ PAPER_BACKBONES = ("wide_resnet101_2.tv_in1k", "resnext101_32x8d.tv_in1k", "dens
 """The networks of the paper's ensemble (section 4.1), that of its single model first."""
 
 PRESETS: dict[str, Config] = {
-    "lite": Config(position_gate=True, rule="both", mlp=LITE_MLP, refiner=REFINERS["lite"]),
+    "lite": Config(
+        position_gate=True,
+        rule="blend",
+        context=ContextConfig(),
+        neighborhood=False,
+        mlp=LITE_MLP,
+        refiner=REFINERS["lite"],
+    ),
     "best": Config(
         preset="best",
         position_gate=True,
@@ -35,7 +43,8 @@ PRESETS: dict[str, Config] = {
 """What a name stands for.
 
 `lite`
-    Embedded weights, fits on a CPU. Position is dropped where images left out of the fit speak against it.
+    Embedded weights, fits on a CPU. Whether position, context or neither acts, and how much, is decided by
+    images left out of the fit and by defects made in them.
 `best`
     The same backbone, no MLP, and position as a penalty that images left out set: the score is
     min_c λ‖Φ − c‖ − log p(c|x). It gains where things have a place (`juice_bottle`, `toothbrush`) and is

@@ -16,10 +16,14 @@ class RuleChoice:
     calibrated
         Whether images left out of the fit set λ and how far the position histogram is shrunken
         (:mod:`pni_fast.distribution.shrinkage`).
+    tried
+        Whether conditions are tried on images left out of the fit, which decide whether position, context or
+        none of them acts, and with which weight (:mod:`pni_fast.distribution.trials`).
     """
 
     meaning: str
     calibrated: bool = False
+    tried: bool = False
 
 
 RULES: dict[str, RuleChoice] = {
@@ -28,6 +32,10 @@ RULES: dict[str, RuleChoice] = {
     "scores": RuleChoice("the mean of the scores found under each, as the authors' code has it"),
     "penalty": RuleChoice(
         "no threshold: −log p(c|Ω) of equation (5) is added to the distance", calibrated=True
+    ),
+    "blend": RuleChoice(
+        "the distance with and without the condition that good images speak for, by a weight they choose",
+        tried=True,
     ),
 }
 """The rules by name."""

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from pni_fast.errors import PniError
 
+from .context import Context
 from .gate import Gate
 from .neighborhood import NeighborhoodMLP
 from .threshold import threshold
+from .trials import Trials
 
 SCALES = (1e-18, 1e18)
 """Of λ: its product with a distance must have a float32."""
@@ -42,6 +44,13 @@ class Distribution:
         λ of p(Φ|c) = exp(−λ‖Φ − c‖).
     gate
         What images left out said about position, or None where they were not asked.
+    context
+        The alike images that a patch may be held to instead of position, or None.
+    weight
+        How much the distance under position or context counts beside the free one, in [0, 1], where the rule
+        weighs the two.
+    trials
+        What was tried before position or context was chosen, or None where nothing was.
 
     Raises
     ------
@@ -56,6 +65,9 @@ class Distribution:
     neighborhood: NeighborhoodMLP | None
     scale: float = 1.0
     gate: Gate | None = None
+    context: Context | None = None
+    weight: float = 1.0
+    trials: Trials | None = None
 
     def __post_init__(self) -> None:
         count = len(self.coreset)
@@ -86,6 +98,18 @@ class Distribution:
                 "position must hold probabilities, "
                 f"got {position.min(initial=0)} to {position.max(initial=0)}"
             )
+
+        if self.context is not None and self.context.n_classes != self.n_classes:
+            raise PniError(f"context must have {self.n_classes} classes, got {self.context.n_classes}")
+        if not 0 <= self.weight <= 1:
+            raise PniError(f"weight must be in [0, 1], got {self.weight}")
+
+    @property
+    def condition(self) -> str:
+        """What a patch is held to beside the features: ``"none"``, ``"position"`` or ``"context"``."""
+        if self.context is not None:
+            return "context"
+        return "none" if self.position is None else "position"
 
     @property
     def tau(self) -> np.float32:

@@ -1,6 +1,9 @@
-"""Fit the distribution of normal features: coreset, position, neighborhood, in that order."""
+"""Fit the distribution of normal features: coreset, conditions, neighborhood, in that order."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +13,26 @@ from pni_fast.kernels import greedy_coreset, nearest, position_histogram
 from pni_fast.runtime.feature_store import in_one_piece
 from pni_fast.runtime.run import Run
 
+from .bank import Bank
+from .conditions import with_conditions
 from .distribution import Distribution, distribution_size
 from .gate import Gate
 from .left_out import LeftOut, ToMap, leave_out
+from .made import MadeDefects
 from .neighborhood import train_neighborhood
 from .shrinkage import shrunken, tail_rate
 
 
-def fit_distribution(features: NDArray[np.float32], config: Config, run: Run, to_map: ToMap) -> Distribution:
+def fit_distribution(
+    features: NDArray[np.float32],
+    config: Config,
+    run: Run,
+    to_map: ToMap,
+    *,
+    names: Sequence[str] = (),
+    made: MadeDefects | None = None,
+    settled: Distribution | None = None,
+) -> Distribution:
     """Fit the distribution of normal features.
 
     Parameters
@@ -27,9 +42,15 @@ def fit_distribution(features: NDArray[np.float32], config: Config, run: Run, to
     config
         The settings of the model.
     run
-        Told the stages "coreset" and "neighborhood".
+        Told the stages "coreset", "conditions" and "neighborhood".
     to_map
         From the scores of an image's patches to its anomaly map: what images left out are scored with.
+    names
+        Of the n images.
+    made
+        As for :class:`.trying.Trying`.
+    settled
+        Another distribution whose conditions and weight are taken without a trial.
     """
     features = in_one_piece(features)
     count, height, width, dimension = features.shape
@@ -47,45 +68,44 @@ def fit_distribution(features: NDArray[np.float32], config: Config, run: Run, to
     coreset = rows[picked.indices]
     groups, _ = nearest(coreset, coreset[:n_classes], num_threads=run.threads)
     labels = picked.labels.reshape(count, height, width)
-    gated = config.position and config.position_gate
-    calibrated = RULES[config.rule].calibrated
-    left_out = (
-        leave_out(
-            features,
-            labels,
-            picked.indices,
-            groups,
-            window=config.neighborhood_size,
-            position=gated,
-            to_map=to_map,
-            threads=run.threads,
-        )
-        if gated or calibrated
-        else None
+    bank = Bank(features, labels, picked.indices, groups, config.neighborhood_size)
+    fitted = Distribution(coreset, groups, n_classes, None, None, config.likelihood_lambda or 1.0)
+    if RULES[config.rule].tried:
+        fitted = with_conditions(fitted, bank, config, run, to_map, names=names, made=made, settled=settled)
+    else:
+        used = config.position if settled is None else settled.position is not None
+        fitted = _with_position(fitted, bank, config, run, to_map, used, gated=settled is None)
+    if not config.neighborhood:
+        return fitted
+    mlp = train_neighborhood(
+        features, labels, n_classes, config.neighborhood_size, config.mlp, run, seed=config.seed
     )
+    return replace(fitted, neighborhood=mlp)
+
+
+def _with_position(
+    fitted: Distribution, bank: Bank, config: Config, run: Run, to_map: ToMap, used: bool, *, gated: bool
+) -> Distribution:
+    """Return the distribution with position, where it is used and the gate lets it, and with λ."""
+    gated = gated and used and config.position_gate
+    calibrated = RULES[config.rule].calibrated
+    if not gated and not calibrated:
+        return replace(fitted, position=_position(bank, config, None, run.threads)) if used else fitted
+    left_out = leave_out(bank, position=gated, to_map=to_map, threads=run.threads)
     gate = Gate.of(left_out) if gated else None
-    position = None
-    if config.position and (gate is None or gate.kept):
-        position = _position(labels, n_classes, config, left_out if calibrated else None, run.threads)
-    scale = config.likelihood_lambda or 1.0
+    scale = fitted.scale
     if calibrated and left_out is not None:
         scale = config.likelihood_lambda or tail_rate(left_out.distances)
-    neighborhood = (
-        train_neighborhood(
-            features, labels, n_classes, config.neighborhood_size, config.mlp, run, seed=config.seed
-        )
-        if config.neighborhood
-        else None
-    )
-    return Distribution(coreset, groups, n_classes, position, neighborhood, scale, gate)
+    position = None
+    if used and (gate is None or gate.kept):
+        position = _position(bank, config, left_out if calibrated else None, run.threads)
+    return replace(fitted, position=position, scale=scale, gate=gate)
 
 
-def _position(
-    labels: NDArray[np.int64], n_classes: int, config: Config, left_out: LeftOut | None, threads: int
-) -> NDArray[np.float32]:
+def _position(bank: Bank, config: Config, left_out: LeftOut | None, threads: int) -> NDArray[np.float32]:
     """Return p(c|x): relative frequencies, shrunken where images left out say how far."""
     window = config.neighborhood_size
-    histogram = position_histogram(labels, n_classes, patch=window, num_threads=threads)
+    histogram = position_histogram(bank.labels, bank.n_classes, patch=window, num_threads=threads)
     if left_out is None:
         return histogram
-    return shrunken(labels, histogram, window, left_out.chosen, threads)
+    return shrunken(bank.labels, histogram, window, left_out.chosen, threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pni_fast.errors import PniError
 
@@ -57,8 +58,7 @@ class Gate:
         if left_out is None:
             return cls(None, kept=False)
         assert left_out.bound is not None  # asked for wherever there is a gate
-        rises = tail_rate(left_out.maps) * (left_out.bound - left_out.free)
-        risk = float(np.tanh(rises / 4).mean())
+        risk = risk_of(left_out.bound - left_out.free, left_out.maps)
         return cls(risk, kept=risk <= LIMIT)
 
     @property
@@ -69,3 +69,16 @@ class Gate:
         if self.kept:
             return f"kept: it puts at most {self.risk:.3f} of image AUROC at risk ({LIMIT} is allowed)"
         return f"dropped: it would put up to {self.risk:.3f} of image AUROC at risk ({LIMIT} is allowed)"
+
+
+def risk_of(rises: NDArray[np.float64], maps: NDArray[np.float32]) -> float:
+    """Return the most image AUROC that rises of the scores of good images can cost (see :class:`Gate`).
+
+    Parameters
+    ----------
+    rises
+        (n,) of the scores of images left out.
+    maps
+        (n, h, w) their maps without the rise, whose tail says how far good scores spread.
+    """
+    return float(np.tanh(tail_rate(maps) * rises / 4).mean())

@@ -1,9 +1,4 @@
-"""Normal images scored as if the model had never seen them, exactly and without a second fit.
-
-Of an image left out nothing stays behind: its features leave C_emb and C_dist, whatever was nearest to one of
-its C_dist vectors (patches of the other images, rows of C_emb) goes to the nearest of those that are left,
-and p(c|x) is counted again from the other images.
-"""
+"""Normal images scored as if the model had never seen them."""
 
 from __future__ import annotations
 
@@ -15,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.data.spacing import evenly_spaced
-from pni_fast.kernels import max_likelihood, nearest, position_histogram
-from pni_fast.kernels.packing import pack
+from pni_fast.kernels import nearest
+from pni_fast.kernels.bound import bound_distances
 from pni_fast.runtime.threads import ordered_map
 
-from .threshold import threshold
+from .bank import Bank
 
 ToMap: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""From a grid of scores, float32 (h, w), to the anomaly map, float32 (height, width)."""
+"""From a grid of scores, float32 (h, w), to the anomaly map, float32 (height, width): a linear function."""
 
 IMAGES = 32
 """Most images left out, evenly spaced over the training set."""
@@ -55,85 +50,57 @@ class LeftOut:
 
 
 def leave_out(
-    features: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    picked: NDArray[np.int64],
-    groups: NDArray[np.int64],
-    *,
-    window: int,
-    position: bool,
-    to_map: ToMap,
-    threads: int,
+    bank: Bank, *, position: bool, to_map: ToMap, threads: int, most: int = IMAGES
 ) -> LeftOut | None:
     """Score some of the images, each as if the model had been fitted without it.
 
     Parameters
     ----------
-    features
-        (n, h, w, d) normal features.
-    labels
-        (n, h, w) index of the nearest C_dist vector.
-    picked
-        (m,) rows of the flattened features that are C_emb, C_dist first.
-    groups
-        (m,) C_dist index of each of them.
-    window
-        p, the side of the position histogram's window.
+    bank
+        The training set.
     position
         Whether to find the scores under the threshold of equation (4) on p(c|x) too.
     to_map
         Makes the maps whose maximum is an image's score.
     threads
         CPU threads; the result does not depend on it.
+    most
+        Most images left out, evenly spaced.
 
     Returns
     -------
     LeftOut or None
         None where no image can be left out, as when there is only one.
     """
-    count, height, width, dimension = features.shape
-    area = height * width
-    rows = features.reshape(-1, dimension)
-    owner = picked // area
-    n_classes = int(groups.max()) + 1
-    chosen = [index for index in evenly_spaced(count, IMAGES) if (owner[:n_classes] != index).any()]
+    chosen = [index for index in evenly_spaced(bank.count, most) if bank.can_lose(index)]
     if not chosen:
         return None
-    coreset = rows[picked]
-    tau = threshold(len(coreset))
-
-    def allowed(index: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return what position allows at each patch, and the classes of C_emb, without an image."""
-        lost = owner[:n_classes] == index
-        left = np.flatnonzero(~lost)
-        classes, of_rows = np.delete(labels, index, axis=0), groups.copy()
-        orphans = np.flatnonzero(lost[classes.ravel()])
-        if len(orphans):
-            moved = rows[orphans + area * (orphans >= index * area)]
-            classes.ravel()[orphans] = left[nearest(moved, coreset[left], num_threads=1)[0]]
-        orphans = np.flatnonzero(lost[groups] & (owner != index))
-        if len(orphans):
-            of_rows[orphans] = left[nearest(coreset[orphans], coreset[left], num_threads=1)[0]]
-        histogram = position_histogram(classes, n_classes, patch=window, num_threads=1)
-        return pack(histogram.reshape(area, n_classes) > tau), of_rows
+    shape = (bank.height, bank.width)
 
     def scored(index: int) -> tuple[NDArray[np.float32], NDArray[np.float32], float, float]:
         """Return an image's distances, map and score, and its score under the threshold on position."""
-        own, others = rows[index * area : (index + 1) * area], owner != index
-        _, free = nearest(own, coreset[others], num_threads=1)
-        whole = to_map(free.reshape(height, width))
-        small, score = whole[np.ix_(_centers(height, len(whole)), _centers(width, len(whole)))], whole.max()
+        own = bank.of(index)
+        others = bank.owner != index
+        found, free = nearest(own, bank.coreset[others], num_threads=1)
+        whole = to_map(free.reshape(shape))
+        small, score = at_patches(whole, shape), float(whole.max())
         if not position:
-            return free, small, float(score), 0.0
-        bits, of_rows = allowed(index)
-        bound, _ = max_likelihood(own, coreset[others], of_rows[others], bits, num_threads=1)
-        bound = np.where(np.isfinite(bound), bound, free)  # nothing allowed: a map cannot hold infinity
-        return free, small, float(score), float(to_map(bound.reshape(height, width)).max())
+            return free, small, score, 0.0
+        rest = bank.without(index)
+        bound = bound_distances(
+            own, rest.coreset, rest.groups, bank.position_sets(rest), found, free, num_threads=1
+        )
+        return free, small, score, float(to_map(bound.reshape(shape)).max())
 
-    found, maps, free, bound = zip(*ordered_map(scored, chosen, threads), strict=True)
+    distances, maps, free, bound = zip(*ordered_map(scored, chosen, threads), strict=True)
     return LeftOut(
-        chosen, np.stack(found), np.stack(maps), np.array(free), np.array(bound) if position else None
+        chosen, np.stack(distances), np.stack(maps), np.array(free), np.array(bound) if position else None
     )
+
+
+def at_patches(whole: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the values of a map in the middle of each of its patches, float32 (h, w)."""
+    return whole[np.ix_(_centers(shape[0], len(whole)), _centers(shape[1], whole.shape[1]))]
 
 
 def _centers(patches: int, size: int) -> NDArray[np.int64]:

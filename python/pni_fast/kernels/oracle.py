@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .packing import pack
+
 _LANES = 16
 
 
@@ -83,6 +85,17 @@ def position_histogram(labels: NDArray[np.int64], n_classes: int, *, patch: int 
             window = labels[:, max(y - radius, 0) : y + radius + 1, max(x - radius, 0) : x + radius + 1]
             histogram[y, x] = np.bincount(window.ravel(), minlength=n_classes) / window.size
     return histogram
+
+
+def position_sets(
+    labels: NDArray[np.uint16], images: NDArray[np.int64], n_classes: int, *, patch: int = 9
+) -> NDArray[np.uint8]:
+    """Return the packed classes around each position; see `pni_fast.kernels.sets.position_sets`."""
+    if not len(images):
+        _, height, width = labels.shape
+        return pack(np.zeros((height * width, n_classes), bool))
+    found = position_histogram(labels[images].astype(np.int64), n_classes, patch=patch) > 0
+    return pack(found.reshape(-1, n_classes))
 
 
 def max_likelihood(

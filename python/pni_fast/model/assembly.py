@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from pni_fast.config import Config
+from pni_fast.config import RULES, Config
 from pni_fast.config.mlp import HIGHEST, LOWEST_TEMPERATURE
+from pni_fast.distribution.context import Context
 from pni_fast.distribution.distribution import Distribution, distribution_size
-from pni_fast.distribution.gate import Gate
 from pni_fast.distribution.neighborhood import NeighborhoodMLP
 from pni_fast.errors import PniError
 from pni_fast.features.backbones import STRIDES, build_backbone, build_extractor, shapes_alone
@@ -20,6 +20,10 @@ from pni_fast.runtime.tensor_file import Place, not_finite
 
 from .fitted import Fitted
 from .header import short
+from .recorded import read_gate, read_trials
+
+CONTEXT_TENSORS = ("labels", "descriptors", "center", "spread")
+"""Fields of a :class:`Context` that are tensors of a model file, each with the prefix ``context.``."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -65,11 +69,18 @@ class Outline:
         with shapes_alone():
             self.neighborhood = self._build_neighborhood(columns) if config.neighborhood else None
             self.refiner = self._build_refiner() if config.refinement else None
-        self.gate = _gate(values)
+        self.gate = read_gate(values.get("gate"))
         # Files older than the gate's record: a histogram that the penalty rule lacks was dropped.
         unrecorded = "gate" not in values and config.position_gate and "position" not in places
         dropped = unrecorded if self.gate is None else not self.gate.kept
         self.position = config.position and not dropped
+        self.weight, self.trials, self.context = 1.0, None, False
+        if RULES[config.rule].tried:
+            self.weight = _number("weight", values.get("weight"))
+            self.trials = read_trials(values.get("trials"))
+            # What was chosen is what is there; each may be there only where it is switched on.
+            self.context = config.has_context and "context.labels" in places
+            self.position = config.position and not self.context and "position" in places
 
         tables = {
             "coreset": Place(torch.float32, (rows, self.extractor.dimension), 0, 0),
@@ -77,6 +88,14 @@ class Outline:
         }
         if self.position:
             tables["position"] = Place(torch.float32, (*self.grid, self.n_classes), 0, 0)
+        if self.context:
+            count, wide = _shape(places, "context.labels", 3)[0], self.extractor.dimension
+            tables |= {
+                "context.labels": Place(torch.uint16, (count, *self.grid), 0, 0),
+                "context.descriptors": Place(torch.float32, (count, wide), 0, 0),
+                "context.center": Place(torch.float32, (wide,), 0, 0),
+                "context.spread": Place(torch.float32, (wide,), 0, 0),
+            }
         for name, table in tables.items():
             _compare(places, name, table.shape, table.dtype)
         self.names = set(tables)
@@ -150,11 +169,26 @@ class Outline:
                 neighborhood=neighborhood,
                 scale=_number("scale", self.values.get("scale", 1.0)),
                 gate=self.gate,
+                context=self._context(tensors) if self.context else None,
+                weight=self.weight,
+                trials=self.trials,
             ),
             n_images=self.n_images,
             normalization=_pair(self.values, "normalization"),
             refiner=refiner,
             refiner_range=_pair(self.values, "refiner_range"),
+        )
+
+    def _context(self, tensors: Mapping[str, torch.Tensor]) -> Context:
+        names = self.values.get("context_names")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise PniError(f"context_names must be names, got {short(names)}")
+        return Context(
+            **{name: tensors[f"context.{name}"].numpy() for name in CONTEXT_TENSORS},
+            images=self.config.context.images,
+            window=self.config.neighborhood_size,
+            n_classes=self.n_classes,
+            names=tuple(names),
         )
 
 
@@ -218,15 +252,6 @@ def _compare(places: Mapping[str, Place], name: str, shape: tuple[int, ...], dty
         raise PniError(
             f"tensor {name!r} must have shape {shape} of {dtype}, got {place.shape} of {place.dtype}"
         )
-
-
-def _gate(values: Mapping[str, Any]) -> Gate | None:
-    said = values.get("gate")
-    if said is None:
-        return None
-    if not isinstance(said, dict) or set(said) != {"risk", "kept"}:
-        raise PniError(f"gate must be none, or a risk and whether position is kept, got {short(said)}")
-    return Gate(**said)
 
 
 def _text(values: Mapping[str, Any], name: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pni_fast.distribution.context import Context
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.distribution.gate import Gate
 from pni_fast.distribution.neighborhood import NeighborhoodMLP
+from pni_fast.distribution.trials import Trials
 from pni_fast.features.extractor import FeatureExtractor
 from pni_fast.refinement import RefinementNetwork
 
@@ -78,6 +80,21 @@ class FittedAttributes:
     def gate_(self) -> Gate | None:
         """What images left out said about position, or None where they were not asked."""
         return self._distribution("gate_").gate
+
+    @property
+    def context_(self) -> Context | None:
+        """The training images an image is held against, or None where context is not used."""
+        return self._distribution("context_").context
+
+    @property
+    def weight_(self) -> float:
+        """How much the distance under position or context counts, where the rule weighs it."""
+        return self._distribution("weight_").weight
+
+    @property
+    def trials_(self) -> Trials | None:
+        """What was tried before a condition was chosen, or None where nothing was."""
+        return self._distribution("trials_").trials
 
     @property
     def refiner_(self) -> RefinementNetwork | None:

@@ -22,12 +22,12 @@ from typing import Any, TypeVar
 import safetensors.torch
 import torch
 
-from pni_fast.config import Config
+from pni_fast.config import RULES, Config
 from pni_fast.errors import ModelFileError, PniError
 from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest
 
-from .assembly import Outline
+from .assembly import CONTEXT_TENSORS, Outline
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
 from .header import DIGEST, FORMAT, KEY, SINGLE, member_values, one_line, read_header
@@ -69,8 +69,16 @@ def _prefix(number: int) -> str:
 
 def _values(fitted: Fitted) -> dict[str, Any]:
     """Return what is said of a member; `header.VALUES` has every name."""
-    gate = fitted.distribution.gate
-    return {
+    gate, trials, context = (getattr(fitted.distribution, name) for name in ("gate", "trials", "context"))
+    # Said only where it is there: a model without them stays readable for those who know nothing of them.
+    said: dict[str, Any] = {}
+    if RULES[fitted.config.rule].tried:
+        said["weight"] = fitted.distribution.weight
+    if trials is not None:
+        said["trials"] = asdict(trials)
+    if context is not None:
+        said["context_names"] = list(context.names)
+    return said | {
         "gate": None if gate is None else asdict(gate),
         "weights_source": fitted.weights_source,
         "grid": fitted.grid,
@@ -89,6 +97,10 @@ def _tensors(fitted: Fitted) -> Tensors:
     }
     if parts.position is not None:
         tensors["position"] = torch.from_numpy(parts.position)
+    if parts.context is not None:
+        tensors |= {
+            f"context.{name}": torch.from_numpy(getattr(parts.context, name)) for name in CONTEXT_TENSORS
+        }
     if parts.neighborhood is not None:
         tensors |= _prefixed("neighborhood.", parts.neighborhood.state_dict())
     if fitted.refiner is not None:

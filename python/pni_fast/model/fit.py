@@ -31,6 +31,7 @@ from pni_fast.scoring.map_range import map_range
 
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
+from .made_defects import defects_in
 from .refiner_fit import fit_refiner
 
 RANGE_IMAGES = 32
@@ -120,7 +121,10 @@ def _fit_member(
     read, features = extract_features(extractor, sources, config.geometry, run, on_broken)
     count, height, width, _ = features.shape
     to_map = Upsampler(height, width, config.crop, config.sigma)
-    distribution = fit_distribution(features, config, run, to_map)
+    made = defects_in(read, extractor, config, run)
+    distribution = fit_distribution(
+        features, config, run, to_map, names=[source.name for source in read], made=made
+    )
     fitted = Fitted(config, weights_source, extractor, (height, width), distribution, count)
     if config.refinement:
         fitted = fit_refiner(fitted, read, features, run, checkpoint=checkpoint, weights=refiner_weights)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pni_fast.config import Config
+from pni_fast.config import RULES, Config
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.errors import PniError
 from pni_fast.features.extractor import FeatureExtractor
@@ -20,7 +20,7 @@ from pni_fast.scoring.scorer import Scorer
 
 from .finite_maps import FiniteMaps
 
-PARTS = ("position", "neighborhood", "refinement")
+PARTS = ("position", "context", "neighborhood", "refinement")
 """What a model may have besides PatchCore."""
 
 MOST_IMAGES = 10**12
@@ -79,6 +79,14 @@ class Fitted:
         position = self.distribution.position
         if position is not None and position.shape[:2] != tuple(self.grid):
             raise PniError(f"position must lie on the grid {self.grid}, got shape {position.shape}")
+        context = self.distribution.context
+        if context is not None and context.labels.shape[1:] != tuple(self.grid):
+            raise PniError(f"context must lie on the grid {self.grid}, got shape {context.labels.shape}")
+        if context is not None and context.descriptors.shape[1] != self.distribution.coreset.shape[1]:
+            raise PniError(
+                f"context descriptors must be of {self.distribution.coreset.shape[1]} dimensions like the "
+                f"coreset, got {context.descriptors.shape[1]}"
+            )
         if type(self.n_images) is not int or not 1 <= self.n_images <= MOST_IMAGES:
             raise PniError(
                 f"n_images must be a positive whole number up to {MOST_IMAGES}, got {self.n_images!r}"
@@ -126,13 +134,36 @@ class Fitted:
             return "off"
         if self.distribution.gate is not None:
             return self.distribution.gate.words
+        if self.distribution.position is not None:
+            return "used"
         # A file of the penalty rule that is older than the gate's record keeps no reason.
-        return "used" if self.distribution.position is not None else "dropped"
+        return "not chosen" if RULES[self.config.rule].tried else "dropped"
+
+    def _context(self) -> str:
+        """Return in words whether context is used."""
+        if not self.config.has_context:
+            return "off"
+        return "used" if self.distribution.context is not None else "not chosen"
+
+    def _conditions(self) -> str | None:
+        """Return in words which condition acts and why; None where the rule does not choose."""
+        fitted = self.distribution
+        if not RULES[self.config.rule].tried:
+            return None
+        if fitted.trials is not None:
+            return fitted.trials.words
+        if not (self.config.position or self.config.has_context):
+            return "off"
+        if self.config.position_gate:
+            return "neither position nor context: one image does not show what they cost"
+        return f"{fitted.condition} with weight {fitted.weight:g}, as asked"
 
     def summary(self) -> dict[str, Any]:
         """Return what the model holds, as plain values for JSON."""
         fitted = self.distribution
-        parts = dict(zip(PARTS, (fitted.position, fitted.neighborhood, self.refiner), strict=True))
+        used = (fitted.position, fitted.context, fitted.neighborhood, self.refiner)
+        parts = dict(zip(PARTS, used, strict=True))
+        trials = fitted.trials
         return {
             "preset": self.config.preset,
             "backbone": self.config.backbone,
@@ -146,6 +177,10 @@ class Fitted:
             "parts": [name for name, part in parts.items() if part is not None],
             "position": self._position(),
             "position_risk": None if fitted.gate is None else fitted.gate.risk,
+            "context": self._context(),
+            "conditions": self._conditions(),
+            "weight": fitted.weight,
+            "trials": None if trials is None else trials.as_list(),
             "normalization": list(self.normalization),
             "config": self.config.as_dict(),
         }

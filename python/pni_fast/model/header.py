@@ -21,8 +21,14 @@ KEY = "pni_fast"
 DIGEST = "digest"
 """Of the JSON: a digest over all the rest and the tensors. Files of 0.1.0 have none."""
 
+INNER = ("context", "mlp", "refiner")
+"""Settings that have settings."""
+
 OWN = frozenset({"format", "version", "config", "n_images", DIGEST})
-VALUES = frozenset({"gate", "weights_source", "grid", "scale", "normalization", "refiner_range"})
+VALUES = frozenset(
+    {"gate", "weights_source", "grid", "scale", "normalization", "refiner_range"}
+    | {"weight", "trials", "context_names"}
+)
 """What is said of the whole model and of each member. Any other name would be lost without a word."""
 
 
@@ -79,9 +85,9 @@ def _check_names(file: Path, header: dict[str, Any]) -> None:
     names = [
         f"{name}.{inner}" if inner else name
         for name, value in (config.items() if isinstance(config, dict) else ())
-        for inner in (value if isinstance(value, dict) and name in ("mlp", "refiner") else [""])
+        for inner in (value if isinstance(value, dict) and name in INNER else [""])
     ]
-    unknown = sorted(set(names) - set(setting_names(Config)) - {"mlp", "refiner"})
+    unknown = sorted(set(names) - set(setting_names(Config)) - set(INNER))
     known = OWN | (VALUES if header["format"] == SINGLE else {"members"})
     unknown += sorted(set(header) - known)
     for values in members if isinstance(members, list) else []:

@@ -16,6 +16,7 @@ pub mod matrix;
 mod memory;
 pub mod nearest;
 mod search;
+pub mod sets;
 pub mod simd;
 pub mod threads;
 

@@ -135,6 +135,8 @@ unsafe impl Zero for f64 {}
 // SAFETY: as above.
 unsafe impl Zero for i8 {}
 // SAFETY: as above.
+unsafe impl Zero for u8 {}
+// SAFETY: as above.
 unsafe impl Zero for u32 {}
 // SAFETY: as above.
 unsafe impl Zero for u64 {}

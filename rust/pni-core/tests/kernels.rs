@@ -3,11 +3,12 @@
 mod oracle;
 
 use half::f16;
-use oracle::{plain_coreset, plain_histogram, plain_likelihood, plain_nearest};
+use oracle::{plain_coreset, plain_histogram, plain_likelihood, plain_nearest, plain_sets};
 use pni_core::coreset::{Request, full_scan, greedy, lazy};
 use pni_core::histogram::{Labels, position_histogram};
 use pni_core::likelihood::{Allowed, max_likelihood_with};
 use pni_core::nearest::{Few, nearest_with};
+use pni_core::sets::{Stack, position_sets};
 use pni_core::{Context, Control, Matrix, Simd};
 use proptest::prelude::*;
 
@@ -141,6 +142,22 @@ proptest! {
         let patch = 2 * radius + 1;
         let found = position_histogram(&labels, classes, patch, &context).unwrap();
         prop_assert_eq!(found, plain_histogram(&labels, classes, patch));
+    }
+
+    #[test]
+    fn position_sets_equal_the_oracle(
+        (images, height, width) in (1usize..4, 1usize..9, 1usize..9), classes in 1usize..20, radius in 0usize..7,
+        seed in any::<u64>(), picks in prop::collection::vec(0usize..4, 0..5), threads in 1usize..4
+    ) {
+        let values: Vec<u16> = (0..images * height * width)
+            .map(|i| (seed.rotate_left(13 * i as u32) % classes as u64) as u16)
+            .collect();
+        let labels = Stack { values: &values, images, height, width };
+        let chosen: Vec<i64> = picks.iter().map(|pick| (pick % images) as i64).collect();
+        let control = Control::default();
+        let context = Context { simd: Simd::best(), threads, control: &control };
+        let found = position_sets(&labels, &chosen, classes, 2 * radius + 1, &context).unwrap();
+        prop_assert_eq!(found, plain_sets(&labels, &chosen, classes, 2 * radius + 1));
     }
 }
 

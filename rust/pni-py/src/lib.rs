@@ -9,6 +9,7 @@ mod info;
 mod leave;
 mod likelihood;
 mod nearest;
+mod sets;
 
 use pyo3::prelude::*;
 
@@ -23,5 +24,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(coreset::_scan_coreset, module)?)?;
     module.add_function(wrap_pyfunction!(nearest::nearest, module)?)?;
     module.add_function(wrap_pyfunction!(histogram::position_histogram, module)?)?;
+    module.add_function(wrap_pyfunction!(sets::position_sets, module)?)?;
     module.add_function(wrap_pyfunction!(likelihood::max_likelihood, module)?)
 }

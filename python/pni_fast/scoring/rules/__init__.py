@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .average import AverageRule
+from .blend import BlendRule
 from .both import BothRule
 from .penalty import PenaltyRule
 from .rule import Rule
@@ -13,7 +14,8 @@ RULE_CLASSES: dict[str, type[Rule]] = {
     "both": BothRule,
     "scores": ScoresRule,
     "penalty": PenaltyRule,
+    "blend": BlendRule,
 }
 """The class of each rule by its name in the settings."""
 
-__all__ = ["RULE_CLASSES", "AverageRule", "BothRule", "PenaltyRule", "Rule", "ScoresRule"]
+__all__ = ["RULE_CLASSES", "AverageRule", "BlendRule", "BothRule", "PenaltyRule", "Rule", "ScoresRule"]

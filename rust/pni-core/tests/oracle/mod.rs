@@ -1,6 +1,7 @@
 //! The kernels as one would first write them: every pair looked at, nothing bounded, one thread, no SIMD.
 
 use pni_core::histogram::Labels;
+use pni_core::sets::Stack;
 
 /// The canonical squared distance: sixteen float64 lanes, folded in halves.
 #[must_use]
@@ -79,6 +80,26 @@ pub fn plain_histogram(labels: &Labels<'_>, classes: usize, patch: usize) -> Vec
         }
     }
     histogram
+}
+
+/// The classes of the chosen images in the clipped window around each position, packed, label by label.
+#[must_use]
+pub fn plain_sets(labels: &Stack<'_>, chosen: &[i64], classes: usize, patch: usize) -> Vec<u8> {
+    let (height, width, bytes) = (labels.height, labels.width, classes.div_ceil(8));
+    let mut sets = vec![0u8; height * width * bytes];
+    for (position, set) in sets.chunks_exact_mut(bytes).enumerate() {
+        let (y, x) = (position / width, position % width);
+        for image in chosen {
+            for place in 0..height * width {
+                let (row, column) = (place / width, place % width);
+                if row.abs_diff(y) <= patch / 2 && column.abs_diff(x) <= patch / 2 {
+                    let label = usize::from(labels.values[*image as usize * height * width + place]);
+                    set[label / 8] |= 1 << (label % 8);
+                }
+            }
+        }
+    }
+    sets
 }
 
 /// The picks and their distances to those before them.

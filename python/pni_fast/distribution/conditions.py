@@ -1,0 +1,85 @@
+"""Give a distribution the condition that good images speak for, or the one that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pni_fast.config import Config
+from pni_fast.kernels import position_histogram
+from pni_fast.runtime.run import Run
+from pni_fast.runtime.threads import ordered_map
+
+from .bank import Bank
+from .context import Context, covering, describe
+from .distribution import Distribution
+from .left_out import ToMap
+from .made import MadeDefects
+from .trials import WEIGHTS, Trial
+from .trying import Trying
+
+
+def with_conditions(
+    fitted: Distribution,
+    bank: Bank,
+    config: Config,
+    run: Run,
+    to_map: ToMap,
+    *,
+    names: Sequence[str],
+    made: MadeDefects | None,
+    settled: Distribution | None,
+) -> Distribution:
+    """Return a distribution with position or context or neither, its weight, and the trials.
+
+    Without `config.position_gate` nothing is tried: what is switched on acts, context before position, with
+    the largest weight there is.
+
+    Parameters
+    ----------
+    fitted
+        Coreset and groups.
+    bank, config, run, to_map, names, made, settled
+        As for :func:`.fit.fit_distribution`.
+    """
+    conditions = [name for name, on in (("position", config.position), ("context", config.has_context)) if on]
+    kept: NDArray[np.int64] = np.arange(0)
+    descriptors: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
+    if "context" in conditions:
+        images = range(bank.count)
+        descriptors = np.stack(list(ordered_map(lambda image: describe(bank.of(image)), images, run.threads)))
+        kept = covering(descriptors, bank.area, config.context.most, run.threads)
+    trials = None
+    if settled is not None:
+        condition, weight = settled.condition, settled.weight
+    elif not conditions:
+        condition, weight = "none", 0.0
+    elif not config.position_gate:
+        condition, weight = conditions[-1], WEIGHTS[-1]
+    else:
+        trying = Trying(bank, conditions, descriptors, kept, config.context.images, to_map, made, config.seed)
+        trials = trying.trials(run)
+        choice = Trial("none", 0.0) if trials is None else trials.choice
+        condition, weight = choice.condition, choice.weight
+    if condition == "none" and config.neighborhood:
+        weight = WEIGHTS[-1]  # of neighborhood, which is not tried
+    if condition == "position":
+        histogram = position_histogram(
+            bank.labels, bank.n_classes, patch=bank.window, num_threads=run.threads
+        )
+        return replace(fitted, position=histogram, weight=weight, trials=trials)
+    if condition == "context":
+        context = Context.of(
+            bank.labels,
+            descriptors,
+            kept=kept,
+            images=config.context.images,
+            window=bank.window,
+            n_classes=bank.n_classes,
+            names=tuple(names),
+        )
+        return replace(fitted, context=context, weight=weight, trials=trials)
+    return replace(fitted, weight=weight, trials=trials)

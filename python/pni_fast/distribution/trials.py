@@ -1,0 +1,132 @@
+"""Which condition acts and how much, by good images left out of the fit and defects made in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pni_fast.errors import PniError
+
+CONDITIONS = ("none", "position", "context")
+"""What a patch may be held to, from the weakest to the strongest."""
+
+WEIGHTS = (0.125, 0.25, 0.5)
+"""Of a condition, beside the features alone. Never more than half: made defects show what a condition can
+see, not how seldom a part of such a kind is wrong, so it has no more say than the features."""
+
+LIMIT = 0.15
+"""Most image AUROC that a condition may put at risk (:func:`.gate.risk_of`)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One condition with one weight, tried on images left out.
+
+    Parameters
+    ----------
+    condition
+        One of :data:`CONDITIONS`.
+    weight
+        w of S(x) = (1 − w)·free + w·bound, in [0, 1].
+    risk
+        The most image AUROC that it can cost, in [0, 1].
+    seen
+        For each kind of made defect the image AUROC and the pixel F1max with which it is told from the same
+        images untouched.
+
+    Raises
+    ------
+    PniError
+        A value is out of its range.
+    """
+
+    condition: str
+    weight: float
+    risk: float = 0.0
+    seen: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.condition not in CONDITIONS:
+            raise PniError(f"trials.condition must be one of {', '.join(CONDITIONS)}, got {self.condition!r}")
+        numbers = {"weight": self.weight, "risk": self.risk}
+        if not isinstance(self.seen, Mapping):
+            raise PniError(f"trials.seen must be figures by kind of defect, got {self.seen!r}")
+        for kind, figures in self.seen.items():
+            if not isinstance(figures, (list, tuple)) or len(figures) != 2:
+                raise PniError(f"trials.seen must be two figures a kind, got {figures!r}")
+            numbers |= {f"seen.{kind}.{number}": figure for number, figure in enumerate(figures)}
+        for name, value in numbers.items():
+            real = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not (real and 0 <= value <= 1):
+                raise PniError(f"trials.{name} must be in [0, 1], got {value!r}")
+
+    @property
+    def sees(self) -> float:
+        """The mean of all figures, each kind counting the same."""
+        return sum(sum(pair) for pair in self.seen.values()) / max(2 * len(self.seen), 1)
+
+
+@dataclass(frozen=True)
+class Trials:
+    """All that was tried, and what came of it.
+
+    Parameters
+    ----------
+    rows
+        The first is without any condition.
+    chosen
+        Number of the row the model is made of.
+
+    Raises
+    ------
+    PniError
+        There is no such row, or the first has a condition.
+    """
+
+    rows: tuple[Trial, ...]
+    chosen: int
+
+    def __post_init__(self) -> None:
+        if not self.rows or self.rows[0].condition != "none":
+            raise PniError("trials must begin with one without any condition")
+        if type(self.chosen) is not int or not 0 <= self.chosen < len(self.rows):
+            raise PniError(f"trials.chosen must be below {len(self.rows)}, got {self.chosen!r}")
+
+    @classmethod
+    def decided(cls, rows: Sequence[Trial]) -> Trials:
+        """Choose what sees most of what may be used; of equals the first, which is the weakest."""
+        usable = [number for number, row in enumerate(rows) if row.risk <= LIMIT]
+        return cls(tuple(rows), max(usable, key=lambda number: (rows[number].sees, -number)))
+
+    @property
+    def choice(self) -> Trial:
+        """The row chosen."""
+        return self.rows[self.chosen]
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """Return the table as plain values for JSON, best first within each condition's order."""
+        return [
+            {
+                "condition": row.condition,
+                "weight": row.weight,
+                "risk": row.risk,
+                "sees": row.sees,
+                "chosen": number == self.chosen,
+                "seen": {
+                    kind: {"image_auroc": pair[0], "pixel_f1_max": pair[1]} for kind, pair in row.seen.items()
+                },
+            }
+            for number, row in enumerate(self.rows)
+        ]
+
+    @property
+    def words(self) -> str:
+        """The choice for a reader."""
+        first, choice = self.rows[0], self.choice
+        if choice.condition == "none":
+            return f"neither position nor context: none sees more than the features alone ({first.sees:.3f})"
+        return (
+            f"{choice.condition} with weight {choice.weight:g}: of made defects it sees {choice.sees:.3f}, "
+            f"the features alone {first.sees:.3f}; it puts at most {choice.risk:.3f} of image AUROC at risk"
+        )

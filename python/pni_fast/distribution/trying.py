@@ -1,0 +1,245 @@
+"""Try conditions on images left out of the fit, untouched and with defects made in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pni_fast.data.spacing import evenly_spaced
+from pni_fast.kernels import nearest
+from pni_fast.kernels.bound import blended, bound_distances
+from pni_fast.runtime.run import Run
+from pni_fast.runtime.threads import ordered_map
+
+from .bank import Bank, Rest
+from .context import Context
+from .gate import risk_of
+from .left_out import ToMap, at_patches
+from .made import MadeDefects, moved, swapped
+from .trials import CONDITIONS, WEIGHTS, Trial, Trials
+
+MOST_SCORED = 200
+"""Images left out whose scores say what a condition risks."""
+
+MOST_TRIED = 32
+"""Of them, images that defects are made in."""
+
+PLACES = 1000
+"""Values of a map, about, that count for pixel F1max."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One image under every row of the plan.
+
+    Parameters
+    ----------
+    scores
+        (rows,) float64.
+    maps
+        (rows, h, w) float32, at the patches.
+    mask
+        (h, w) bool: where a defect was made.
+    """
+
+    scores: NDArray[np.float64]
+    maps: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """What came of one image left out.
+
+    Parameters
+    ----------
+    good
+        The image untouched.
+    made
+        By kind, the image with a defect.
+    alone
+        The image untouched and without the one that its swapped window is of; None where none was swapped.
+    """
+
+    good: Picture
+    made: dict[str, Picture]
+    alone: Picture | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trying:
+    """How conditions are tried.
+
+    Parameters
+    ----------
+    bank
+        The training set.
+    conditions
+        Those that may act.
+    descriptors, kept
+        Of context: (n, d), and the images whose labels count.
+    images
+        k of context.
+    to_map
+        From a grid of scores to the anomaly map.
+    made
+        Draws defects in an image and extracts its features; None leaves the kinds out that need it.
+    seed
+        Of the defects that are made.
+    """
+
+    bank: Bank
+    conditions: Sequence[str]
+    descriptors: NDArray[np.float32]
+    kept: NDArray[np.int64]
+    images: int
+    to_map: ToMap
+    made: MadeDefects | None
+    seed: int
+
+    @property
+    def plan(self) -> list[tuple[str, float]]:
+        """Conditions with their weights, from the weakest to the strongest."""
+        used = [name for name in CONDITIONS[1:] if name in self.conditions]
+        return [("none", 0.0), *((name, weight) for name in used for weight in WEIGHTS)]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w) of the maps of features."""
+        return self.bank.height, self.bank.width
+
+    def trials(self, run: Run) -> Trials | None:
+        """Return what was found; None where no image can be left out, as when there is only one.
+
+        Parameters
+        ----------
+        run
+            Told the stage "conditions"; the result does not depend on its threads.
+        """
+        chosen = [index for index in evenly_spaced(self.bank.count, MOST_SCORED) if self.bank.can_lose(index)]
+        if not chosen:
+            return None
+        places = {chosen[at]: place for place, at in enumerate(evenly_spaced(len(chosen), MOST_TRIED))}
+        scores, free, tried = [], [], []
+        found_by = ordered_map(lambda image: self.left_out(image, places), chosen, run.threads)
+        for done, (index, found) in enumerate(zip(chosen, found_by, strict=True), 1):
+            run.progress("conditions", done, len(chosen))
+            scores.append(found.good.scores)
+            free.append(found.good.maps[0])
+            if index in places:
+                tried.append(found)
+        rises = np.stack(scores)
+        rises -= rises[:, :1]
+        rates = np.stack(free)
+        rows = [
+            Trial(condition, weight, risk_of(rises[:, row], rates), self._seen(tried, row))
+            for row, (condition, weight) in enumerate(self.plan)
+        ]
+        return Trials.decided(rows)
+
+    def left_out(self, index: int, places: dict[int, int]) -> Tried:
+        """Return what an image scores without itself; with made defects where it has a place in `places`."""
+        own, rest = self.bank.of(index), self.bank.without(index)
+        sets = self._sets(rest)
+        nowhere = np.zeros(self.shape, dtype=bool)
+        good = self._pictured(own, nowhere, rest, sets)
+        if index not in places:
+            return Tried(good, {})
+        rng = np.random.default_rng((self.seed, index))
+        defective = {"move": moved(own, self.shape, rng)}
+        if self.made is not None:
+            defective |= self.made(index, places[index])
+        made = {kind: self._pictured(*changed, rest, sets) for kind, changed in defective.items()}
+        others = np.setdiff1d(np.arange(self.bank.count), index)
+        other = int(rng.choice(others))
+        if not self.bank.can_lose(index, other):
+            return Tried(good, made)
+        rest = self.bank.without(index, other)
+        sets = self._sets(rest)
+        swap = swapped(own, self.bank.of(other), self.shape, rng)
+        made["swap"] = self._pictured(*swap, rest, sets)
+        return Tried(good, made, self._pictured(own, nowhere, rest, sets))
+
+    def _sets(self, rest: Rest) -> dict[str, NDArray[np.uint8] | Context]:
+        """Return what each condition allows without some images; context depends on the image at hand."""
+        sets: dict[str, NDArray[np.uint8] | Context] = {}
+        if "position" in self.conditions:
+            sets["position"] = self.bank.position_sets(rest)
+        if "context" in self.conditions:
+            sets["context"] = Context.of(
+                rest.labels,
+                self.descriptors[rest.kept],
+                kept=np.flatnonzero(np.isin(rest.kept, self.kept)),
+                images=self.images,
+                window=self.bank.window,
+                n_classes=self.bank.n_classes,
+            )
+        return sets
+
+    def _pictured(
+        self,
+        rows: NDArray[np.float32],
+        mask: NDArray[np.bool_],
+        rest: Rest,
+        sets: dict[str, NDArray[np.uint8] | Context],
+    ) -> Picture:
+        """Return an image of features (h·w, d) under every row of the plan."""
+        found, free = nearest(rows, rest.coreset, num_threads=1)
+        maps = {"none": self.to_map(free.reshape(self.shape))}
+        for name, allowed in sets.items():
+            bits = allowed.allowed(rows, 1) if isinstance(allowed, Context) else allowed
+            bound = bound_distances(rows, rest.coreset, rest.groups, bits, found, free, num_threads=1)
+            maps[name] = self.to_map(bound.reshape(self.shape))
+        # Maps are linear in the distances, so they may be weighed instead.
+        wholes = [blended(maps["none"], maps[name], weight) for name, weight in self.plan]
+        scores = np.array([float(whole.max()) for whole in wholes])
+        return Picture(scores, np.stack([at_patches(whole, self.shape) for whole in wholes]), mask)
+
+    def _seen(self, tried: Sequence[Tried], row: int) -> dict[str, tuple[float, float]]:
+        """Return the figures of every kind of defect under a row of the plan."""
+        kinds = list(dict.fromkeys(kind for found in tried for kind in found.made))
+        good = [found.good for found in tried]
+        alone = [found.alone for found in tried if found.alone is not None]
+        step = max(1, round(math.sqrt(self.bank.area / PLACES)))
+        return {
+            kind: told_apart(
+                alone if kind == "swap" else good,
+                [found.made[kind] for found in tried if kind in found.made],
+                row,
+                step,
+            )
+            for kind in sorted(kinds)
+        }
+
+
+def told_apart(
+    good: Iterable[Picture], defective: Iterable[Picture], row: int, step: int = 1
+) -> tuple[float, float]:
+    """Return the image AUROC and the pixel F1max of defective images against good ones.
+
+    Parameters
+    ----------
+    good, defective
+        At least one image of each.
+    row
+        Of the plan.
+    step
+        Every how many places of a map count.
+    """
+    from sklearn.metrics import precision_recall_curve, roc_auc_score
+
+    untouched, changed = list(good), list(defective)
+    pictures = untouched + changed
+    truth = np.arange(len(pictures)) >= len(untouched)
+    auroc = float(roc_auc_score(truth, [one.scores[row] for one in pictures]))
+    masks = np.concatenate([one.mask[::step, ::step].ravel() for one in pictures])
+    values = np.concatenate([one.maps[row, ::step, ::step].ravel() for one in pictures])
+    if not masks.any():
+        return auroc, 0.0
+    precision, recall, _ = precision_recall_curve(masks, values)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return auroc, float(f1.max())

@@ -1,0 +1,66 @@
+"""The distance to what is allowed, given the distance to the nearest of all."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .search import max_likelihood
+
+
+def bound_distances(
+    features: NDArray[np.float32],
+    coreset: NDArray[np.float32],
+    groups: NDArray[np.int64],
+    allowed: NDArray[np.uint8],
+    found: NDArray[np.int64],
+    free: NDArray[np.float32],
+    *,
+    num_threads: int | None = None,
+) -> NDArray[np.float32]:
+    """Return the distance of every row to the nearest vector whose group is allowed.
+
+    Most rows of a normal image are nearest to an allowed vector anyway: only the others are searched again.
+    The result is that of :func:`pni_fast.max_likelihood`, except that a row without any allowed vector keeps
+    its free distance: a map cannot hold infinity.
+
+    Parameters
+    ----------
+    features
+        (n, d) float32.
+    coreset
+        (m, d) float32.
+    groups
+        (m,) int64: the group of each row of `coreset`.
+    allowed
+        (n, ceil(K / 8)) uint8: a bit a group, lowest first.
+    found, free
+        What :func:`pni_fast.nearest` says of `features` and `coreset`.
+    num_threads
+        As for :func:`pni_fast.nearest`.
+
+    Returns
+    -------
+    ndarray
+        (n,) float32, nowhere less than `free`.
+    """
+    own = groups[found]
+    inside = allowed[np.arange(len(own)), own >> 3] >> (own & 7).astype(np.uint8) & 1
+    bound: NDArray[np.float32] = free.copy()
+    outside = np.flatnonzero(inside == 0)
+    if len(outside):
+        distances, _ = max_likelihood(
+            features[outside], coreset, groups, allowed[outside], num_threads=num_threads
+        )
+        bound[outside] = np.where(np.isfinite(distances), distances, free[outside])
+    return bound
+
+
+def blended(free: NDArray[np.float32], bound: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+    """Return (1 − w)·free + w·bound, float32 (n,).
+
+    With p(Φ|c) = exp(−λ‖Φ − c‖) this is the geometric mean of the two likelihoods: a logarithmic opinion pool
+    of the features alone and of the features held to a condition.
+    """
+    mixed: NDArray[np.float32] = free + np.float32(weight) * (bound - free)
+    return mixed

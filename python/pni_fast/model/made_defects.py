@@ -1,0 +1,62 @@
+"""Synthetic defects in training images, as features: what conditions are tried on (paper section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pni_fast.config import Config
+from pni_fast.data import Source
+from pni_fast.data.cropping import crop_image
+from pni_fast.distribution.made import MadeDefects
+from pni_fast.features.extractor import FeatureExtractor
+from pni_fast.runtime.copies import to_host
+from pni_fast.runtime.run import Run
+from pni_fast.synthetic.defects import KINDS, SMALLEST_SIDE, synthesize
+
+PICTURES = 32
+"""Defective pictures, about, that go through the backbone, the four kinds in equal parts."""
+
+
+def defects_in(
+    sources: Sequence[Source], extractor: FeatureExtractor, config: Config, run: Run
+) -> MadeDefects | None:
+    """Return what draws defects in the images of a fit and extracts their features; None in tiny crops.
+
+    Parameters
+    ----------
+    sources
+        The images of the fit, in order.
+    extractor
+        On `run.device`.
+    config
+        Its crop and seed.
+    run
+        Precision of the backbone.
+    """
+    if config.crop < SMALLEST_SIDE:
+        return None
+    each = min(len(KINDS), -(-PICTURES // len(sources)))
+
+    def made(index: int, place: int) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+        crop = crop_image(sources[index].read(config.geometry.depth), config.geometry)
+        found: dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]] = {}
+        for kind in (KINDS[(place + number) % len(KINDS)] for number in range(each)):
+            rng = np.random.default_rng((config.seed, index, KINDS.index(kind)))
+            image, mask = synthesize(crop, kind, rng)
+            with torch.inference_mode(), run.precision.in_backbone():
+                (grid,) = to_host(extractor(torch.from_numpy(image)[None].to(run.device)))[0]
+            found[kind] = grid.reshape(-1, grid.shape[-1]), shrunken(mask, grid.shape[:2])
+        return found
+
+    return made
+
+
+def shrunken(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the patches (h, w) whose middle the mask of an image marks."""
+    sizes = zip(shape, mask.shape, strict=True)
+    rows, columns = ((np.arange(count) * 2 + 1) * side // (2 * count) for count, side in sizes)
+    return mask[np.ix_(rows, columns)]
