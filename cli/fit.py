@@ -14,6 +14,7 @@ from .outputs import SMALLEST_MODEL, check_writable, refuse_inputs, refuse_same
 from .progress import shown
 from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
+from .trials import trial_lines
 
 if TYPE_CHECKING:
     from pni_fast.model.pni import PNI
@@ -60,9 +61,14 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
             f"Fitted on {model.n_images_} images in {seconds:.1f} s: "
             f"{described_coresets(members)}. {described_position(members)}Model: {output}"
         )
+        for line in described_conditions(members):
+            say(line)
 
 
-SHOWN = ("coreset", "dimension", "position", "position_risk")
+SHOWN = (
+    *("coreset", "dimension", "position", "position_risk"),
+    *("context", "conditions", "weight", "trials"),
+)
 """What is said of every member of a fitted model."""
 
 
@@ -83,10 +89,21 @@ def described_coresets(members: Sequence[dict[str, Any]]) -> str:
 
 def described_position(members: Sequence[dict[str, Any]]) -> str:
     """Return, for every member that has a gate, a sentence on whether position is used, and why."""
-    told = [one for one in members if one["position"] not in ("off", "used")]
+    told = [one for one in members if one["conditions"] is None and one["position"] not in ("off", "used")]
     if len(members) == 1:
         return "".join(f"Position {one['position']}. " for one in told)
     return "".join(f"Position with {one['backbone']} {one['position']}. " for one in told)
+
+
+def described_conditions(members: Sequence[dict[str, Any]]) -> list[str]:
+    """Return, for every member that chose its condition, the choice in words and the table of trials."""
+    lines = []
+    for one in members:
+        if one["conditions"] is not None:
+            of = f" with {one['backbone']}" if len(members) > 1 else ""
+            lines.append(f"Condition{of}: {one['conditions']}.")
+            lines += trial_lines(one["trials"] or [])
+    return lines
 
 
 def fit_model(  # the options of the command, one for one
@@ -98,6 +115,7 @@ def fit_model(  # the options of the command, one for one
     weights: Sequence[Path | None] = (),
     coreset_ratio: float | None = None,
     no_position: bool = False,
+    no_context: bool = False,
     no_neighborhood: bool = False,
     refine: bool | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -133,6 +151,7 @@ def fit_model(  # the options of the command, one for one
 
     changes = dict(settings or {})
     changes |= {"position": False} if no_position else {}
+    changes |= {"context": False} if no_context else {}
     changes |= {"neighborhood": False} if no_neighborhood else {}
     changes |= {"refiner.iterations": refine_iterations} if refine_iterations is not None else {}
     model = PNI(

@@ -11,6 +11,7 @@ import click
 
 from . import options
 from .summary import print_json
+from .trials import trial_lines
 
 
 def installed_version() -> str:
@@ -105,7 +106,11 @@ def _print_lines(described: Mapping[str, Any], indent: str = "") -> None:
     width = max((len(str(key)) for key in described), default=0) + 2
     for key, value in described.items():
         label = str(key).replace("_", " ")
-        if isinstance(value, Mapping):
+        if key == "trials" and value:
+            click.echo(f"{indent}{label}:")
+            for line in trial_lines(value):
+                click.echo(f"{indent}  {line}")
+        elif isinstance(value, Mapping):
             click.echo(f"{indent}{label}:")
             _print_lines(value, indent + "  ")
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):

@@ -127,8 +127,9 @@ settings = click.option(
     callback=_settings,
     metavar="NAME=VALUE",
     help="Change any setting of the preset; may be given several times. For ablations: "
-    f"rule={'|'.join(RULES)}, neighborhood=yes|no, position_gate=yes|no (drop position where "
-    "images left out of the fit speak against it), likelihood_lambda, mlp.dropout, "
+    f"rule={'|'.join(RULES)}, neighborhood=yes|no, position_gate=yes|no (let images left out of "
+    "the fit decide which condition acts), context.images=30 (alike images that count), "
+    "likelihood_lambda, mlp.dropout, "
     "mlp.validation, mlp.fit_temperature, "
     "mlp.temperature, mlp.layers, mlp.width, mlp.epochs. A wrong name lists all.",
 )
@@ -179,9 +180,10 @@ def model_choice(command: F) -> F:
                 type=click.Choice(list(PRESETS)),
                 default="lite",
                 show_default=True,
-                help="lite: embedded weights, sized for a CPU; best: the same, position as a penalty that "
-                "images left out set; paper: WideResNet-101, sizes as published; paper-ensemble: the same "
-                "with ResNeXt-101 and DenseNet-201 beside it.",
+                help="lite: embedded weights, sized for a CPU, good images choose position, context or "
+                "neither; best: the same backbone, position as a penalty that images left out set; paper: "
+                "WideResNet-101, sizes as published; paper-ensemble: the same with ResNeXt-101 and "
+                "DenseNet-201 beside it.",
             ),
             backbone,
             weights,
@@ -189,12 +191,18 @@ def model_choice(command: F) -> F:
             click.option(
                 "--no-position",
                 is_flag=True,
-                help="Leave the position histogram out, whatever the gate would say.",
+                help="Leave position out, whatever good images say for it.",
+            ),
+            click.option(
+                "--no-context",
+                is_flag=True,
+                help="Leave context, which training images an image is like, out, whatever good images say "
+                "for it.",
             ),
             click.option(
                 "--no-neighborhood",
                 is_flag=True,
-                help="Leave the neighborhood MLP out; without either condition this is PatchCore.",
+                help="Leave the neighborhood MLP out; without any condition this is PatchCore.",
             ),
             click.option(
                 "--refine/--no-refine",

@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from pni_fast.cli.fit import described_coresets, described_position
+from pni_fast.cli.fit import described_conditions, described_coresets, described_position
+from pni_fast.cli.trials import trial_lines
 
 LITE, RESNET = "tf_efficientnet_lite0", "resnet18"
 
@@ -28,14 +29,23 @@ def test_an_ensemble_from_the_fit_to_the_report(invoke, category, resnet_weights
     )
 
     spoken = described_position(
-        [{**members[0], "position": "kept: a"}, {**members[1], "position": "dropped: b"}]
+        [
+            {**members[0], "conditions": None, "position": "kept: a"},
+            {**members[1], "conditions": None, "position": "dropped: b"},
+        ]
     )
     assert spoken == f"Position with {LITE} kept: a. Position with {RESNET} dropped: b. "
-    assert described_position([{**members[0], "position": "used"}, {**members[1], "position": "off"}]) == ""
+    assert described_position(members) == ""
+    told = described_conditions(members)
+    for member in members:
+        at = told.index(f"Condition with {member['backbone']}: {member['conditions']}.") + 1
+        table = trial_lines(member["trials"])
+        assert told[at : at + len(table)] == table
 
     described = json.loads(invoke("info", model, "--json").stdout)
     assert described["weights"] == ["embedded", "resnet18.safetensors"]
     assert [member["coreset"] for member in described["members"]] == [member["coreset"] for member in members]
+    assert [member["trials"] for member in described["members"]] == [member["trials"] for member in members]
     text = invoke("info", model).stdout
     assert "members 0:\n  backbone:" in text
     assert f"backbone:      {LITE}, {RESNET}" in text

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from PIL import Image
+from pni_fast.cli.trials import LEGEND, trial_lines
 from pni_fast.errors import PniError
 
 
@@ -12,19 +13,22 @@ def test_fit_writes_a_model_and_says_what_it_holds(invoke, category, tmp_path):
     output = tmp_path / "new" / "model.safetensors"
     result = invoke("fit", category, "--output", output, "--no-neighborhood", "--device", "cpu")
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith("Fitted on 4 images")
-    assert result.stdout.rstrip().endswith(str(output))
-    verdict = json.loads(invoke("info", output, "--json").stdout)["position"]
-    assert verdict.startswith(("kept: ", "dropped: "))
-    assert f" Position {verdict}. Model: " in result.stdout
+    summary, choice, *table = result.stdout.splitlines()
+    assert summary.startswith("Fitted on 4 images")
+    assert summary.endswith(f"dimensions. Model: {output}")
+    described = json.loads(invoke("info", output, "--json").stdout)
+    assert choice == f"Condition: {described['conditions']}."
+    assert table == trial_lines(described["trials"])
+    text = invoke("info", output).stdout
+    assert "\ntrials:\n" + "".join(f"  {line}\n" for line in table) in text
     assert " to do" in result.stderr  # plain progress lines, since this is no terminal
     assert output.stat().st_size > 1000
 
 
-def test_json_result_and_the_switches_of_both_conditions(invoke, category, tmp_path):
+def test_json_result_and_the_switches_of_the_conditions(invoke, category, tmp_path):
     output = tmp_path / "model.safetensors"
     result = invoke(
-        *("fit", category / "train" / "good", "-o", output, "--no-position", "--no-neighborhood"),
+        *("fit", category / "train" / "good", "-o", output, "--no-position", "--no-context"),
         *("--coreset-ratio", 0.005, "--seed", 3, "--threads", 1, "--device", "cpu", "--json", "--quiet"),
     )
     assert result.exit_code == 0, result.stderr
@@ -34,11 +38,32 @@ def test_json_result_and_the_switches_of_both_conditions(invoke, category, tmp_p
     assert record["skipped"] == []
     assert record["model"] == str(output)
     described = json.loads(invoke("info", output, "--json").stdout)
-    names = ("coreset", "dimension", "n_images", "position", "position_risk")
+    names = ("coreset", "dimension", "n_images", "position", "context", "conditions", "weight", "trials")
     assert all(record[name] == described[name] for name in names)
-    assert (described["position"], described["position_risk"]) == ("off", None)
+    assert [described[name] for name in names[3:]] == ["off", "off", "off", 0.0, None]
     config = described["config"]
     assert (config["position"], config["neighborhood"], config["coreset_ratio"]) == (False, False, 0.005)
+
+
+def test_trials_are_one_aligned_table():
+    rows = [
+        {
+            "condition": condition,
+            "weight": weight,
+            "risk": weight / 10,
+            "sees": 0.75,
+            "chosen": condition == "context",
+            "seen": {kind: {"image_auroc": 1.0, "pixel_f1_max": 0.5} for kind in kinds},
+        }
+        for condition, weight, kinds in (("none", 0.0, ["move"]), ("context", 0.5, ["move", "sw\nap\x1b"]))
+    ]
+    assert trial_lines(rows) == [
+        "   condition  weight   risk   sees         move  sw\\x0aap\\x1b",
+        "   none        0.000  0.000  0.750  1.000/0.500             -",
+        "*  context     0.500  0.050  0.750  1.000/0.500   1.000/0.500",
+        LEGEND,
+    ]
+    assert trial_lines([]) == []
 
 
 def test_quiet_prints_nothing(invoke, category, tmp_path):
@@ -217,7 +242,16 @@ def test_settings_are_set_by_name_and_saved(invoke, category, tmp_path):
     output = tmp_path / "model.safetensors"
     result = invoke(
         *("fit", category, "-o", output, "-q", "--device", "cpu", "--coreset-ratio", 0.005),
-        *("--set", "rule=scores", "--set", "mlp.dropout=0.5", "--set", "mlp.validation=0.25"),
+        *(
+            "--set",
+            "rule=scores",
+            "--set",
+            "neighborhood=yes",
+            "--set",
+            "mlp.dropout=0.5",
+            "--set",
+            "mlp.validation=0.25",
+        ),
         *("--set", "mlp.fit_temperature=yes", "--set", "likelihood_lambda=2", "--set", "mlp.positions=256"),
         *("--set", "position_gate=no"),
     )
@@ -234,7 +268,7 @@ def test_settings_are_set_by_name_and_saved(invoke, category, tmp_path):
     ("text", "message"),
     [
         ("mlp.dropout=1", "mlp.dropout must be at least 0 and below 1, got 1.0"),
-        ("rule=product", "rule must be one of average, both, scores, penalty, got 'product'"),
+        ("rule=product", "rule must be one of average, both, scores, penalty, blend, got 'product'"),
         ("mlp.fit_temperature=yes", "mlp.fit_temperature needs a validation share above 0"),
     ],
 )

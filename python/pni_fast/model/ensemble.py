@@ -90,7 +90,8 @@ class Ensemble:
         each = [member.summary() for member in self.members]
         own = (
             *("backbone", "weights", "grid", "coreset", "dimension", "distribution_coreset"),
-            *("parts", "position", "position_risk", "normalization"),
+            *("parts", "position", "position_risk", "context", "conditions", "weight", "trials"),
+            "normalization",
         )
         return {
             "preset": self.config.preset,
