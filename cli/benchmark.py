@@ -64,7 +64,8 @@ def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
 @click.option(
     "--ablation",
     is_flag=True,
-    help="Measure PatchCore, P, N, NP and NPR, all from one fit a category (Table 3).",
+    help="Measure the preset with parts left out: lite as PatchCore, P, C, PC and PCR, paper as PatchCore, "
+    "P, N, NP and NPR (Table 3).",
 )
 @options.backbone
 @options.weights

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 
@@ -15,7 +16,7 @@ def tiny(monkeypatch):
     """Let the command's own call of the library work on 64-pixel crops with no trained part."""
     import pni_fast.benchmark as library
 
-    settings = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "position": False, "neighborhood": False}
+    settings = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "position": False, "context.used": False}
     whole = library.run_benchmark
 
     def small(*arguments, **named):
@@ -72,6 +73,21 @@ def test_categories_by_comma_or_by_repetition(invoke, data, tmp_path):
     assert sorted(path.parent.name for path in (tmp_path / "out").glob("runs/*/*/*.json")) == ["grid", "tile"]
 
 
+@pytest.mark.usefixtures("tiny")
+def test_an_ablation_has_a_row_for_position_context_both_and_refinement(invoke, data, tmp_path):
+    refiner = [f"--set=refiner.{text}" for text in ("iterations=2", "side=32", "bank=4", "batch=2")]
+    result = invoke(
+        *("benchmark", data, "--dataset", "folder", "--presets", "lite", "--ablation", "--json", "-q"),
+        *("-o", tmp_path / "out", "--categories", "wood", "--device", "cpu", *refiner),
+    )
+    assert result.exit_code == 0, result.stderr
+    variants = ["neither", "P", "C", "PC", "PCR"]
+    assert {item["variant"] for item in json.loads(result.stdout)["results"]} == set(variants)
+    rows = csv.DictReader((tmp_path / "out" / "benchmark.csv").read_text().splitlines())
+    labels = list(dict.fromkeys(row["row"] for row in rows if row["table"] == "Table 3"))
+    assert labels == ["lite PatchCore (neither)", *(f"lite {name}" for name in variants[1:])]
+
+
 def test_the_whole_command_at_full_size(run_command, data, tmp_path):
     output = tmp_path / "out"
     result = run_command(
@@ -80,7 +96,7 @@ def test_the_whole_command_at_full_size(run_command, data, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert [(item["category"], item["variant"]) for item in json.loads(result.stdout)["results"]] == [
-        ("tile", "NP")
+        ("tile", "PC")
     ]
     settings = json.loads((output / "runs" / "lite" / "settings.json").read_text())
     assert (settings["config"]["seed"], settings["config"]["crop"]) == (3, 480)

@@ -7,7 +7,14 @@ import pytest
 from pictures import defect_mask, make_category, texture
 from pni_fast.benchmark import run_benchmark
 
-TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "position": False, "neighborhood": False}
+TINY = {
+    "resize": 80,
+    "crop": 64,
+    "coreset_ratio": 0.1,
+    "position": False,
+    "context": False,
+    "neighborhood": False,
+}
 
 
 def put(path, picture):

@@ -13,15 +13,17 @@ from pictures import defect_mask, make_category, texture
 from pni_fast import PNI, DataError, PniError, WeightsError
 from pni_fast.benchmark import run_benchmark
 from pni_fast.benchmark.records import contents
-from pni_fast.benchmark.variants import ABLATION, Variant, derive, share_extraction
+from pni_fast.benchmark.variants import Variant, ablation, derive, share_extraction
+from pni_fast.config import PRESETS
 from pni_fast.data import open_category
+from pni_fast.evaluation import evaluate
 from pni_fast.refinement import RefinerConfig
 from pni_fast.runtime.files import RESULTS_MARK
 
 REFINER = RefinerConfig(side=32, bank=8, iterations=3, batch=4, levels=(0, 1), widths=(8, 8))
 TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "refiner": REFINER}
 COMMON = {"device": "cpu", "num_threads": 2, "settings": TINY}
-VARIANTS = ["neither", "P", "N", "NP", "NPR"]
+VARIANTS = ["neither", "P", "C", "PC", "PCR"]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,7 @@ def test_a_killed_run_resumes_with_the_same_figures(root, unbroken, tmp_path, en
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     before = {path: path.stat().st_mtime_ns for path in record_files(tmp_path)}
-    assert [path.stem for path in before] == ["N", "P", "neither"]
+    assert [path.stem for path in before] == ["C", "P", "neither"]
     assert (tmp_path / "runs/lite/bottle/model.safetensors").is_file()
 
     done = run_benchmark(root, "mvtec", tmp_path, categories=["bottle"], ablation=True, **COMMON)
@@ -118,7 +120,7 @@ def test_a_killed_run_resumes_with_the_same_figures(root, unbroken, tmp_path, en
     assert [figures(item) for item in done.records] == [figures(item) for item in unbroken.records]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     refitted = {item.variant: item.seconds["fit"] is not None for item in done.records}
-    assert refitted == {"N": True, "NP": False, "NPR": False, "P": True, "neither": True}
+    assert refitted == {"C": True, "P": True, "PC": False, "PCR": False, "neither": True}
     assert not list(tmp_path.rglob("*.safetensors"))
     assert [path.name for path in tmp_path.rglob(".*")] == [RESULTS_MARK]
     assert not list(tmp_path.rglob("model.images"))
@@ -127,33 +129,63 @@ def test_a_killed_run_resumes_with_the_same_figures(root, unbroken, tmp_path, en
 def test_a_model_left_behind_without_a_wanted_part_is_fitted_again(root, unbroken, tmp_path):
     left = tmp_path / "runs/lite/bottle/model.safetensors"
     small = {key: value for key, value in TINY.items() if key != "refiner"}
-    model = PNI(device="cpu", neighborhood=False, position=False, **small)
+    model = PNI(device="cpu", context=False, **small)
     model.fit(root / "bottle")
     model.save(left)
     done = run_benchmark(root, "mvtec", tmp_path, categories=["bottle"], **COMMON)
     assert [figures(item) for item in done.records] == [
-        figures(item) for item in unbroken.records if item.variant == "NP"
+        figures(item) for item in unbroken.records if item.variant == "PC"
     ]
 
 
-@pytest.mark.parametrize("variant", ABLATION, ids=VARIANTS)
-def test_a_part_left_out_is_the_fit_without_it(root, full, variant):
-    category = open_category(root / "bottle")
-    alone = PNI(
-        device="cpu",
-        position=variant.position,
-        neighborhood=variant.neighborhood,
-        refinement=variant.refinement,
-        **TINY,
-    ).fit(category.train)
+@pytest.mark.parametrize(
+    ("preset", "names"),
+    [
+        ("lite", "neither P C PC PCR"),
+        ("best", "neither P PR"),
+        ("paper", "neither P N NP NPR"),
+    ],
+)
+def test_the_rows_of_a_presets_ablation(preset, names):
+    rows = ablation(PRESETS[preset])
+    assert [variant.name for variant in rows] == names.split()
+    assert [Variant.of(variant.applied_to(PRESETS[preset])) for variant in rows] == list(rows)
+
+
+@pytest.mark.parametrize("name", VARIANTS[:4])
+def test_a_part_left_out_is_the_fit_without_it(root, full, name):
+    category, variant = open_category(root / "bottle"), Variant.named(name)
+    alone = PNI(device="cpu", **(TINY | variant.settings(full.config))).fit(category.train)
     derived = derive(share_extraction(full), variant, category.train)
     images = [sample.path for sample in category.test]
     for _ in range(2):  # the second time from remembered features
         assert derived.score_samples(images).tobytes() == alone.score_samples(images).tobytes()
     ours, theirs = derived.summary(), alone.summary()
     assert ours["normalization"] == pytest.approx(theirs["normalization"], rel=1e-6)
-    assert ours["config"] == theirs["config"]
-    assert ours["parts"] == theirs["parts"]
+    for said in ("config", "parts", "conditions", "weight", "trials"):
+        assert ours[said] == theirs[said]
+
+
+def test_what_the_whole_model_did_not_keep_is_fitted_anew(root, tmp_path):
+    settings = TINY | {"position_gate": False}  # what is switched on acts, context before position
+    options = COMMON | {"settings": settings}
+    done = run_benchmark(root, "folder", tmp_path, categories=["tile"], ablation=True, **options)
+    assert done.failures == []
+    records = {record.variant: record for record in done.records}
+    acting = {"neither": [], "P": ["position"], "C": ["context"], "PC": ["context"]}
+    acting["PCR"] = ["context", "refinement"]
+    assert {name: record.model["parts"] for name, record in records.items()} == acting
+    fits = {name: record.seconds["fit"] for name, record in records.items()}
+    assert fits.pop("P") not in fits.values()
+    assert len(set(fits.values())) == 1
+    category = open_category(root / "tile")
+    position = PNI(device="cpu", context=False, **settings).fit(category.train)
+    assert records["P"].metrics["image_threshold"] == pytest.approx(
+        evaluate(position, category).metrics.image_threshold, abs=0
+    )
+    assert "lite PC chose: tile context 0.5." in (tmp_path / "benchmark.md").read_text()
+    whole = PNI(device="cpu", **settings).fit(category.train)
+    assert derive(whole, Variant.named("P"), category.train) is None
 
 
 def test_features_of_an_image_are_extracted_once(root, full, monkeypatch):
@@ -167,7 +199,7 @@ def test_features_of_an_image_are_extracted_once(root, full, monkeypatch):
         FeatureExtractor, "forward", lambda self, images: calls.append(1) or forward(self, images)
     )
     images = [sample.path for sample in category.test]
-    for variant in ("neither", "P", "NP"):
+    for variant in ("neither", "P", "PC"):
         derive(shared, Variant.named(variant), category.train).score_samples(images)
     assert len(calls) == len(images) + len(category.train)
     shared.fitted.extractor._left = 0
@@ -178,9 +210,9 @@ def test_features_of_an_image_are_extracted_once(root, full, monkeypatch):
 
 
 def test_a_variant_with_more_parts_than_the_model_is_refused(root):
-    model = PNI(device="cpu", neighborhood=False, **TINY).fit(root / "bottle")
-    with pytest.raises(ValueError, match="variant must have parts of P only, got NP"):
-        derive(model, Variant.named("NP"), [])
+    model = PNI(device="cpu", context=False, **TINY).fit(root / "bottle")
+    with pytest.raises(ValueError, match="variant must have parts of P only, got PC"):
+        derive(model, Variant.named("PC"), [])
 
 
 def test_a_broken_category_is_passed_over_and_reported(root, tmp_path):
@@ -194,7 +226,7 @@ def test_a_broken_category_is_passed_over_and_reported(root, tmp_path):
     assert [item.category for item in done.failures] == ["bottle", "wood"] == [item.category for item in seen]
     assert "001.png" in done.failures[0].error
     assert "must hold good images to train on, got none" in done.failures[1].error
-    assert [(item.category, item.variant) for item in done.records] == [("tile", "NP")]
+    assert [(item.category, item.variant) for item in done.records] == [("tile", "PC")]
     text = (output / "benchmark.md").read_text()
     assert "## Not measured" in text
     assert f"- lite bottle: {done.failures[0].error}" in text
@@ -228,7 +260,7 @@ def test_images_that_came_later_are_noticed(root, tmp_path):
     texture(30, defect=True).save(data / "tile/test/stain/009.png")
     defect_mask().save(data / "tile/ground_truth/stain/009_mask.png")
     (failure,) = run_benchmark(data, "mvtec", output, **COMMON).failures
-    assert "NP.json: made from 4 training and 4 test images" in failure.error
+    assert "PC.json: made from 4 training and 4 test images" in failure.error
     assert "now holds 4 and 5; delete the file to measure again" in failure.error
 
 
@@ -277,7 +309,7 @@ def test_wrong_names_end_a_run_before_it_begins(root, tmp_path):
 
 
 def test_a_file_that_is_no_record_is_named(root, tmp_path):
-    path = tmp_path / "runs/lite/tile/NP.json"
+    path = tmp_path / "runs/lite/tile/PC.json"
     path.parent.mkdir(parents=True)
     for text, message in (
         ("{", "must be a JSON object"),
@@ -285,7 +317,7 @@ def test_a_file_that_is_no_record_is_named(root, tmp_path):
         ('{"category": "tile"}', "must be a record of this version"),
     ):
         path.write_text(text)
-        with pytest.raises(PniError, match=rf"NP\.json: {message}.*delete it"):
+        with pytest.raises(PniError, match=rf"PC\.json: {message}.*delete it"):
             run_benchmark(root, "mvtec", tmp_path, **COMMON)
 
 

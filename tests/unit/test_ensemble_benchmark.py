@@ -30,7 +30,7 @@ def test_variants_of_an_ensemble_are_ensembles_fitted_without_the_part(choice, t
     train = sorted((category / "train" / "good").iterdir())
     # Few classes and a window of one patch: here position moves the range of normal maps.
     settings = TINY | choice | {"neighborhood": False, "neighborhood_size": 1, "distribution_size": 5}
-    settings |= {"position_gate": False}
+    settings |= {"position_gate": False, "context": False}
     full = share_extraction(PNI(**settings).fit(train))
     derived = derive(full, Variant.named("neither"), train)
     alone = PNI(**settings, position=False).fit(train)

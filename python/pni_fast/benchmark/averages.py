@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .groups import official_categories
 from .records import Record
+from .variants import Variant
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,6 @@ class Method:
         return sum(values) / len(values) if values else None
 
 
-_ORDER = ("neither", "P", "N", "NP", "R", "PR", "NR", "NPR")
-
-
 def methods(records: Sequence[Record]) -> list[Method]:
     """Gather records into methods, by preset, then from no part to all parts."""
     found: dict[tuple[str, str], Method] = {}
@@ -51,7 +50,7 @@ def methods(records: Sequence[Record]) -> list[Method]:
         key = (record.preset, record.variant)
         method = found.setdefault(key, Method(*key, record.label, {}))
         method.records[record.category] = record
-    return sorted(found.values(), key=lambda method: (method.preset, _ORDER.index(method.variant)))
+    return sorted(found.values(), key=lambda method: (method.preset, Variant.named(method.variant).order))
 
 
 def headline(all_methods: Sequence[Method]) -> list[Method]:
@@ -88,3 +87,26 @@ def coverage_notes(all_methods: Sequence[Method], dataset: str) -> list[str]:
             if without:
                 notes.append(f"{method.label}: no {metric} for {', '.join(without)}, left out of averages.")
     return notes
+
+
+def choice_notes(all_methods: Sequence[Method]) -> list[str]:
+    """Say, for every method that leaves the choice to good images, what they chose by category."""
+    notes = []
+    for method in all_methods:
+        chosen = [
+            f"{name} {' and '.join(_acting(record.model))}"
+            for name, record in sorted(method.records.items())
+            if any(member.get("conditions") for member in record.model.get("members", [record.model]))
+        ]
+        if chosen and method.variant not in ("neither", "R"):
+            notes.append(f"{method.label} chose: {', '.join(chosen)}.")
+    return notes
+
+
+def _acting(model: dict[str, Any]) -> list[str]:
+    """Return, for every member, the condition that acts and its weight."""
+    acting = []
+    for member in model.get("members", [model]):
+        names = [name for name in ("position", "context") if name in member["parts"]]
+        acting.append(f"{names[0]} {member['weight']:g}" if names else "neither")
+    return acting

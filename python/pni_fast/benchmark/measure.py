@@ -29,16 +29,16 @@ class Plan:
     folder
         Where its records lie.
     variants
-        The variants, all of them parts of what `model` makes.
+        The variants; the last has every part of the others.
     model
-        Makes the unfitted model with every part that a variant needs.
+        Makes the unfitted model of a variant.
     figures
         Folder for the image sheets.
     """
 
     folder: RunFolder
     variants: tuple[Variant, ...]
-    model: Callable[[], PNI]
+    model: Callable[[Variant], PNI]
     figures: Path
 
 
@@ -84,8 +84,10 @@ def measure_category(
             model = share_extraction(model)
         for variant in pending:
             told = _staged(progress, f"{where} {variant.name}")
-            record = _measure(plan, name, category, derive(model, variant, category.train), seconds, told)
-            record = replace(record, images=images)
+            derived, took = derive(model, variant, category.train), seconds
+            if derived is None:
+                derived, took = _timed_fit(plan.model(variant), category, told)
+            record = replace(_measure(plan, name, category, derived, took, told), images=images)
             plan.folder.write(record)
             records[variant] = record
             if on_record is not None:
@@ -100,7 +102,7 @@ def _fitted(
 ) -> tuple[PNI, float | None]:
     """Return the model a killed run left behind, or a new one, and the seconds its fit took."""
     path = plan.folder.model_path(name)
-    fresh = plan.model()
+    fresh = plan.model(plan.variants[-1])
     if path.is_file():
         try:
             left = PNI.load(
@@ -116,13 +118,18 @@ def _fitted(
             usable = left.summary()["n_images"] == len(category.train) and _noted(plan, name) in ("", images)
             if usable and all(variant.within(full) for variant in pending):
                 return left, None
-    began = time.monotonic()
-    fresh.fit(category.train, progress=progress)
-    seconds = round(time.monotonic() - began, 3)
+    _, seconds = _timed_fit(fresh, category, progress)
     path.unlink(missing_ok=True)  # so that no other model ever lies beside the note
     write_json({"images": images}, plan.folder.images_path(name))
     fresh.save(path)
     return fresh, seconds
+
+
+def _timed_fit(model: PNI, category: Category, progress: Progress) -> tuple[PNI, float]:
+    """Return the model, fitted on the category, and the seconds that took."""
+    began = time.monotonic()
+    model.fit(category.train, progress=progress)
+    return model, round(time.monotonic() - began, 3)
 
 
 def _noted(plan: Plan, name: str) -> str:

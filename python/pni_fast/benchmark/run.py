@@ -11,8 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pni_fast.config import WeightsFile, member_weights
+from pni_fast.config import Config, WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
+from pni_fast.config.overrides import SWITCH
 from pni_fast.data import category_names, open_benchmark
 from pni_fast.errors import DataError, PniError, WeightsError
 from pni_fast.model.fit import check_refiner_options
@@ -24,7 +25,8 @@ from pni_fast.runtime.run import Run
 from .measure import Plan, measure_category
 from .outputs import draw_figures, write_tables
 from .records import Record, RunFolder, all_records, read_json
-from .variants import ABLATION, Variant
+from .variants import Variant
+from .variants import ablation as ablation_of
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def run_benchmark(
     presets
         Presets to measure, each in its own folder.
     ablation
-        Measure the rows of the paper's Table 3, all from one fit, instead of the preset as it is.
+        Measure the rows of the paper's Table 3 and those with context, from one fit as far as that gives the
+        same models, instead of the preset as it is.
     backbone, weights, refiner_weights, device, precision, num_threads, seed
         As for :class:`pni_fast.PNI`.
     settings
@@ -131,13 +134,14 @@ def run_benchmark(
     names = _chosen(root, dataset, categories)
     _check_data_set(folder, dataset, Path(root))
     all_records(folder)  # refuses a foreign file before the work begins
-    parts = {"position": True, "neighborhood": True, "refinement": True} if ablation else {}
-    options = {"backbone": backbone, "seed": seed, **(settings or {}), **parts}
+    options = {"backbone": backbone, "seed": seed, **(settings or {})}
     plans = []
     computing = Run.resolve(device, precision, num_threads).precision.arithmetic
     encoder_weights = None if refiner_weights is None else Path(refiner_weights)
     for preset in dict.fromkeys(presets):
         config = preset_config(preset, **options)
+        variants = ablation_of(config) if ablation else (Variant.of(config),)
+        config = variants[-1].applied_to(config)
         digests = [_fingerprint(file) for file in member_weights(config.backbones, weights)]
         check_refiner_options(config, None, encoder_weights)
         run_folder = RunFolder(folder, preset)
@@ -149,11 +153,11 @@ def run_benchmark(
                 "weights": digests[0] if len(digests) == 1 else digests,
                 "refiner_weights": _fingerprint(encoder_weights),
                 "precision": computing,
-                "config": {key: value for key, value in config.as_dict().items() if key not in _PARTS},
+                "config": _without_parts(config.as_dict()),
             }
         )
 
-        def model(preset: str = preset) -> PNI:
+        def model(variant: Variant, preset: str = preset, config: Config = config) -> PNI:
             return PNI(
                 preset,
                 weights=weights,
@@ -161,10 +165,9 @@ def run_benchmark(
                 device=device,
                 precision=precision,
                 num_threads=num_threads,
-                **options,
+                **(options | variant.settings(config)),
             )
 
-        variants = ABLATION if ablation else (Variant.of(config),)
         plans.append(Plan(run_folder, variants, model, folder / "figures"))
 
     figures = folder / "figures"
@@ -199,7 +202,11 @@ def run_benchmark(
     return Benchmark(folder, all_records(folder), failures, measured)
 
 
-_PARTS = frozenset({"position", "neighborhood", "refinement"})  # told apart by the records' names
+def _without_parts(config: dict[str, Any]) -> dict[str, Any]:
+    """Return settings without the parts of a variant, which the records' names tell apart."""
+    parts = {"position", "neighborhood", "refinement"}
+    plain = {key: value for key, value in config.items() if key not in parts}
+    return plain | {"context": {key: value for key, value in config["context"].items() if key != SWITCH}}
 
 
 def _chosen(root: str | os.PathLike[str], dataset: str, categories: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from pni_fast.config.choices import METRICS
 
 from . import paper
-from .averages import Method, coverage_notes, headline, measured_categories, methods
+from .averages import Method, choice_notes, coverage_notes, headline, measured_categories, methods
 from .groups import named_groups, official_categories
 from .records import Record
 from .variants import Variant
@@ -186,7 +186,10 @@ _ABLATED = ("image_auroc", "pixel_auroc", "aupro", "pixel_f1_max")
 
 
 def _ablation(every: Sequence[Method], dataset: str) -> Table:
-    """Table 3: what neighborhood, position and refinement add; AUPRO besides the paper's three figures."""
+    """Table 3: what neighborhood, position, context and refinement add, and what good images chose.
+
+    It has AUPRO besides the paper's three figures.
+    """
     sets = [*named_groups(dataset).items(), ("average", official_categories(dataset) or None)]
     columns = [f"{NAMES[metric]} {name.lower()}" for metric in _ABLATED for name, _ in sets]
     rows = []
@@ -198,10 +201,10 @@ def _ablation(every: Sequence[Method], dataset: str) -> Table:
     for method in every:
         cells = [method.average(metric, members) for metric in _ABLATED for _, members in sets]
         rows.append(Row(method.label, "ours", tuple(cells)))
-    notes = coverage_notes(every, dataset)
+    notes = [*coverage_notes(every, dataset), *choice_notes(every)]
     return Table(
         "Table 3",
-        "ablation of neighborhood (N), position (P) and refinement (R) [%]",
+        "ablation of neighborhood (N), position (P), context (C) and refinement (R) [%]",
         "Variant",
         tuple(columns),
         tuple(rows),

@@ -2,7 +2,9 @@
 
 The parts do not act on one another while they are fitted (the coreset is the same with and without them, the
 neighborhood MLP never sees the histogram, the refiner comes last), so leaving a part out of the full model
-gives, bit for bit, the model that a fit without it gives. A test holds this.
+gives, bit for bit, the model that a fit without it gives. Where good images choose position or context, the
+trials of each do not depend on the others, so that the choice among fewer is known too; what it falls on may
+be missing from the full model, and then there is a fit of its own. A test holds this.
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ import hashlib
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from pni_fast.config import Config
+from pni_fast.config import RULES, Config
+from pni_fast.config.overrides import with_settings
 from pni_fast.data.spacing import evenly_spaced
+from pni_fast.distribution.distribution import Distribution
+from pni_fast.distribution.trials import WEIGHTS, Trial, Trials
 from pni_fast.features.extractor import FeatureExtractor
 from pni_fast.model.ensemble import combine
 from pni_fast.model.fit import RANGE_IMAGES
@@ -28,23 +34,25 @@ from pni_fast.scoring.map_range import map_range
 
 @dataclass(frozen=True)
 class Variant:
-    """Which of the three parts a model has.
+    """Which parts a model may have.
 
     Attributes
     ----------
-    neighborhood, position, refinement
-        N, P and R of the paper's Table 3.
+    neighborhood, position, context, refinement
+        N, P and R of the paper's Table 3, and C. Where good images choose, position and context are what they
+        choose from.
     """
 
     neighborhood: bool
     position: bool
+    context: bool
     refinement: bool
 
     @property
     def name(self) -> str:
         """``neither`` or the letters of its parts: a file name and the key of the paper's Table 3."""
-        letters = zip("NPR", (self.neighborhood, self.position, self.refinement), strict=True)
-        return "".join(letter for letter, has in letters if has) or "neither"
+        has = (self.neighborhood, self.position, self.context, self.refinement)
+        return "".join(letter for letter, one in zip(LETTERS, has, strict=True) if one) or "neither"
 
     @property
     def label(self) -> str:
@@ -54,30 +62,52 @@ class Variant:
     @classmethod
     def of(cls, config: Config) -> Variant:
         """Return the variant that a configuration describes."""
-        return cls(config.neighborhood, config.position, config.refinement)
+        return cls(config.neighborhood, config.position, config.has_context, config.refinement)
+
+    def settings(self, config: Config) -> dict[str, Any]:
+        """Return by name what makes `config` a configuration with these parts and no others."""
+        parts: dict[str, Any] = {
+            "neighborhood": self.neighborhood,
+            "position": self.position,
+            "refinement": self.refinement,
+        }
+        # Under the other rules context never acts, and its switch says nothing.
+        return parts | ({"context.used": self.context} if RULES[config.rule].tried else {})
 
     def applied_to(self, config: Config) -> Config:
         """Return the settings with these parts and no others."""
-        return replace(
-            config,
-            neighborhood=self.neighborhood,
-            position=self.position,
-            refinement=self.refinement,
-        )
+        return with_settings(config, self.settings(config))
 
     @classmethod
     def named(cls, name: str) -> Variant:
         """Return the variant of a `name`."""
         letters = "" if name == "neither" else name
-        return cls("N" in letters, "P" in letters, "R" in letters)
+        return cls(*(letter in letters for letter in LETTERS))
 
     def within(self, other: Variant) -> bool:
         """Whether `other` has every part this one has."""
         return set(self.name) <= set(other.name) or self.name == "neither"
 
+    @property
+    def order(self) -> tuple[bool, ...]:
+        """What variants are sorted by in tables: from no part to all, the rows of the paper in its order."""
+        return self.refinement, self.neighborhood, self.context, self.position
 
-ABLATION = tuple(Variant.named(name) for name in ("neither", "P", "N", "NP", "NPR"))
-"""The paper's four rows, and P alone, which the paper leaves out."""
+
+LETTERS = "NPCR"
+"""The parts as a variant's name has them."""
+
+
+def ablation(config: Config) -> tuple[Variant, ...]:
+    """Return the rows of a preset's ablation, the last with every part.
+
+    With neighborhood and without context they are the paper's four, and P alone, which the paper leaves out.
+    """
+    conditions = ("P", "C", "PC") if RULES[config.rule].tried else ("P",)
+    whole = conditions[-1]
+    if config.neighborhood:
+        conditions, whole = (*conditions, "N", f"N{whole}"), f"N{whole}"
+    return tuple(Variant.named(name) for name in ("neither", *conditions, f"{whole}R"))
 
 
 REMEMBERED = 4 << 30
@@ -133,8 +163,8 @@ def share_extraction(model: PNI) -> PNI:
     return PNI.from_fitted(combine(model.config, sharing), model.run)
 
 
-def derive(model: PNI, variant: Variant, train: list[Path], *, progress: Progress = silent) -> PNI:
-    """Return the model that a fit of `variant` on the same images gives.
+def derive(model: PNI, variant: Variant, train: list[Path], *, progress: Progress = silent) -> PNI | None:
+    """Return the model that a fit of `variant` on the same images gives; None where it takes that fit.
 
     Parameters
     ----------
@@ -157,25 +187,68 @@ def derive(model: PNI, variant: Variant, train: list[Path], *, progress: Progres
         raise ValueError(f"variant must have parts of {full.name} only, got {variant.name}")
     if variant == full:
         return model
-    members = [_derive_member(member, variant, train, model.run, progress) for member in model.fitted.members]
-    return PNI.from_fitted(combine(variant.applied_to(model.config), members), model.run)
+    if variant.refinement:  # a refiner learns from the maps of its own conditions
+        return None
+    config = variant.applied_to(model.config)
+    remaining = [_without(member.distribution, config) for member in model.fitted.members]
+    held = [distribution for distribution in remaining if distribution is not None]
+    if len(held) < len(remaining):
+        return None
+    members = [
+        _derive_member(member, distribution, variant, train, model.run, progress)
+        for member, distribution in zip(model.fitted.members, held, strict=True)
+    ]
+    return PNI.from_fitted(combine(config, members), model.run)
+
+
+def _without(fitted: Distribution, config: Config) -> Distribution | None:
+    """Return a distribution with the parts of `config` only; None where it lacks what these would be."""
+    neighborhood = fitted.neighborhood if config.neighborhood else None
+    if not RULES[config.rule].tried:
+        return replace(
+            fitted,
+            neighborhood=neighborhood,
+            position=fitted.position if config.position else None,
+            gate=fitted.gate if config.position else None,
+        )
+    trials, choice = _choice(fitted, config)
+    if choice.condition not in ("none", fitted.condition):
+        return None
+    return replace(
+        fitted,
+        neighborhood=neighborhood,
+        position=fitted.position if choice.condition == "position" else None,
+        context=fitted.context if choice.condition == "context" else None,
+        weight=choice.weight,
+        trials=trials,
+    )
+
+
+def _choice(fitted: Distribution, config: Config) -> tuple[Trials | None, Trial]:
+    """Return what :func:`pni_fast.distribution.conditions.with_conditions` comes to under `config`."""
+    switches = (("position", config.position), ("context", config.has_context))
+    conditions = [name for name, on in switches if on]
+    trials, choice = None, Trial("none", 0.0)
+    if conditions and fitted.trials is not None:
+        trials = Trials.decided([row for row in fitted.trials.rows if row.condition in ("none", *conditions)])
+        choice = trials.choice
+    elif conditions and not config.position_gate:
+        choice = Trial(conditions[-1], WEIGHTS[-1])
+    if choice.condition == "none" and config.neighborhood:
+        choice = Trial("none", WEIGHTS[-1])
+    return trials, choice
 
 
 def _derive_member(
-    fitted: Fitted, variant: Variant, train: list[Path], run: Run, progress: Progress
+    fitted: Fitted,
+    distribution: Distribution,
+    variant: Variant,
+    train: list[Path],
+    run: Run,
+    progress: Progress,
 ) -> Fitted:
-    parts = fitted.distribution
-    member = replace(
-        fitted,
-        config=variant.applied_to(fitted.config),
-        distribution=replace(
-            parts,
-            neighborhood=parts.neighborhood if variant.neighborhood else None,
-            position=parts.position if variant.position else None,
-            gate=parts.gate if variant.position else None,
-        ),
-        refiner=fitted.refiner if variant.refinement else None,
-    )
+    config = variant.applied_to(fitted.config)
+    member = replace(fitted, config=config, distribution=distribution, refiner=None)
     chosen = [train[index] for index in evenly_spaced(len(train), RANGE_IMAGES)]
     predictions = PNI.from_fitted(member, run).predict(chosen, progress=progress)
     return member.with_normalization(map_range(found.anomaly_map for found in predictions))

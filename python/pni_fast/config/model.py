@@ -16,6 +16,7 @@ from .checks import (
     check_lowest,
     check_not_negative,
     check_odd,
+    check_part,
     check_types,
     named,
 )
@@ -82,6 +83,9 @@ class Config:
         left out. With a threshold it only scales the maps.
     sigma
         Standard deviation, in pixels, of the Gaussian that smooths the map.
+    image_score
+        What the score of an image is: 0 is the maximum of its map; otherwise the mean of this share of the
+        map's pixels, those with the largest values; in [0, 1).
     seed
         Seed of everything that is random.
     context
@@ -114,6 +118,7 @@ class Config:
     rule: str = "average"
     likelihood_lambda: float = 0.0
     sigma: float = 8.0
+    image_score: float = 0.0
     seed: int = 0
     context: ContextConfig = field(default_factory=lambda: ContextConfig(used=False))
     mlp: MLPConfig = field(default_factory=MLPConfig)
@@ -130,6 +135,7 @@ class Config:
             raise PniError(f"rule must be one of {', '.join(RULES)}, got {self.rule!r}")
         check_odd(self, "neighborhood_size", "patch")
         check_not_negative(self, "likelihood_lambda", "sigma")
+        check_part(self, "image_score")
         check_lowest(self, {"dimension": 1, "distribution_size": 1, "seed": 0})
         check_highest(self, HIGHEST)
         if self.has_context and self.distribution_size > MOST_CLASSES:

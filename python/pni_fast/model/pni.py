@@ -26,7 +26,7 @@ from . import file as model_file
 from . import fit as fitting
 from .attributes import FittedAttributes
 from .ensemble import FittedModel
-from .prediction import Prediction
+from .prediction import Prediction, image_score
 
 
 class PNI(FittedAttributes):
@@ -259,7 +259,7 @@ class PNI(FittedAttributes):
         PniError
             The model is not fitted, or an image cannot be read.
         """
-        scorer = self.fitted.scorer(self.run)
+        scorer, share = self.fitted.scorer(self.run), self.config.image_score
         self.skipped_ = []
         sources = prediction_sources(images)
         if keeps_its_items(images):
@@ -279,9 +279,8 @@ class PNI(FittedAttributes):
         brightness = Brightness()
         for done, item in enumerate(results, 1):
             brightness.add(item.image)
-            yield Prediction(
-                item.source.name, item.source.path, float(item.result.max()), item.result, item.image
-            )
+            score = image_score(item.result, share)
+            yield Prediction(item.source.name, item.source.path, score, item.result, item.image)
             progress("score", done + len(self.skipped_), total)
         brightness.check(self.geometry.depth)
 
