@@ -37,6 +37,7 @@ _KINDS = {
     "I64": torch.int64,
     "I32": torch.int32,
     "I16": torch.int16,
+    "U16": torch.uint16,
     "I8": torch.int8,
     "U8": torch.uint8,
     "BOOL": torch.bool,
