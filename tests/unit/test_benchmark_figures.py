@@ -9,6 +9,8 @@ from pni_fast.benchmark.curves import BINS, POINTS, pixel_curves
 from pni_fast.data import Sample
 from pni_fast.evaluation import Evaluation, Result
 from pni_fast.metrics import compute_metrics
+from pni_fast.report import lettering
+from pni_fast.report.lettering import lettered
 from pni_fast.report.pixel_figures import write_precision_recall, write_score_histograms
 from pni_fast.report.sheet import MOST, choose, tinted, write_sheet
 
@@ -122,3 +124,25 @@ def test_a_sheet_without_a_mask_is_not_written(results, tmp_path):
     unmarked = [found for found in results if found.mask is None or not found.defective]
     assert not write_sheet(evaluation(unmarked), tmp_path / "sheet.png")
     assert not list(tmp_path.iterdir())
+
+
+NAMES = ["a $x^2 $ b$", r"$\frac{$", "螺丝", "Гайка", "e\u0301crou", "a\tb"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_of_any_characters_is_drawn_as_text_without_a_warning(results, tmp_path, name):
+    evaluated = evaluation([*results, result(f"{name}/0.png", name, 6)])
+    drawn = [("lite NP", evaluated.metrics.as_dict(), pixel_curves(evaluated).as_dict())]
+    write_precision_recall(name, drawn, tmp_path / "curves.png")
+    write_score_histograms(name, drawn, tmp_path / "scores.png")
+    assert write_sheet(evaluated, tmp_path / "sheet.png")
+
+
+def test_what_no_font_has_is_escaped_and_what_another_font_has_is_drawn(monkeypatch):
+    monkeypatch.setattr(lettering, "FALLBACKS", ("no such font",))
+    assert lettered("螺丝 🔩 ok $\n%") == (r"\u87ba\u4e1d " + r"\U0001f529 ok $" + "\n%", ["DejaVu Sans"])
+    assert lettered("e\u0301") == ("é", ["DejaVu Sans"])
+    monkeypatch.setattr(lettering, "FALLBACKS", ("no such font", "STIXGeneral"))  # comes with matplotlib too
+    assert lettered("\u20e5 a") == ("\u20e5 a", ["DejaVu Sans", "STIXGeneral"])
+    assert lettered("plain") == ("plain", ["DejaVu Sans"])

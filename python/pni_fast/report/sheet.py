@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pni_fast.evaluation import Evaluation, Result
 from pni_fast.runtime.files import atomic_path
 
+from .lettering import set_title
+
 MOST = 8
 """Images on a sheet."""
 
@@ -52,7 +54,7 @@ def write_sheet(evaluation: Evaluation, path: Path) -> bool:
         panels[0][column].imshow(tinted(found.image, found.mask, _TRUTH))
         panels[1][column].imshow(tinted(found.image, predicted, _FOUND))
         panels[2][column].imshow(found.anomaly_map, cmap="turbo", vmin=low, vmax=max(high, low + 1e-6))
-        panels[0][column].set_title(found.name, fontsize=6, parse_math=False)
+        set_title(panels[0][column], found.name, size=6)
     for row, label in zip(panels, ("ground truth", "prediction", "anomaly map"), strict=True):
         row[0].set_ylabel(label, fontsize=8)
         for axes in row:
