@@ -12,7 +12,7 @@ from pni_fast.metrics import compute_metrics
 from pni_fast.report import lettering
 from pni_fast.report.lettering import lettered
 from pni_fast.report.pixel_figures import write_precision_recall, write_score_histograms
-from pni_fast.report.sheet import MOST, choose, tinted, write_sheet
+from pni_fast.report.sheet import MOST, PANEL, choose, panel, tinted, write_sheet
 
 SIDE = 24
 
@@ -105,6 +105,18 @@ def test_tints_show_where_the_mask_is_and_nowhere_else():
     assert shown[0, 0].tolist() == [177, 50, 75]
     assert np.array_equal(shown[~mask], image[~mask])
     assert (image == 100).all()
+
+
+def test_a_thin_mark_is_seen_on_a_sheet(results, tmp_path):
+    shown, side = result("dent/0.png", "dent", 2), 1000
+    mask = np.zeros((side, side), bool)
+    mask[:, 501] = True
+    image, scores = np.full((side, side, 3), 255, np.uint8), np.zeros((side, side), np.float32)
+    thin = Result(shown.sample, 1.0, scores + mask, image, mask)
+    assert (panel(image, mask, (0, 0, 0)) == 127).all(axis=2).any(axis=1).all()
+    assert write_sheet(evaluation([*results[:2], thin]), tmp_path / "sheet.png")
+    pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
+    assert (pixels == (232, 162, 157)).all(axis=2).any(axis=1).sum() >= PANEL - 2  # white tinted by the truth
 
 
 def test_every_figure_is_a_picture_with_something_in_it(results, tmp_path):

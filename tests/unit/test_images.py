@@ -317,7 +317,8 @@ def test_listing_is_sorted_recursive_and_skips_the_rest(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    with pytest.warns(UserWarning, match=r"1 of 4 files were no images, the first notes\.txt"):
+        names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
     assert names == ["a.tiff", "b/10.JPG", "b/2.png"]
 
 

@@ -1,9 +1,9 @@
-"""Names of users in a figure: every character as it is where a font has it, else as its escape; never a box."""
+"""Names of users in a figure: characters as they are where a font has them, else escaped; never a box."""
 
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def set_title(axes: Axes, text: str, size: float | str | None = None) -> None:
 
 
 def lettered(text: str) -> tuple[str, list[str]]:
-    """Return a text that a figure can show, and the fonts to show it with.
+    r"""Return a text that a figure can show, and the fonts to show it with.
 
-    Lines stay; what no font has is written as ``\\uXXXX``.
+    Lines stay; what no font has is written as ``\uXXXX``.
     """
     shown = unicodedata.normalize("NFC", text)
     families, missing = [OWN], set(shown) - {"\n"}
@@ -45,7 +45,7 @@ def lettered(text: str) -> tuple[str, list[str]]:
     return "".join(_escaped(one) if one in missing else one for one in shown), families
 
 
-@lru_cache(maxsize=None)
+@cache
 def _characters(family: str) -> frozenset[int]:
     """Return the code points of the face that is drawn with; none where the font is not installed."""
     from matplotlib.font_manager import findfont, get_font
