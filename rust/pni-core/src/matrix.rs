@@ -2,7 +2,7 @@
 
 use crate::simd::prefetch;
 use crate::threads::Team;
-use crate::{Error, Result, memory};
+use crate::{Control, Error, Result, memory};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use std::ops::Range;
@@ -81,6 +81,22 @@ impl<'a> Matrix<'a> {
                 memory::resize(buffer, span.len(), 0.0);
                 data[span].convert_to_f32_slice(buffer);
                 buffer
+            }
+        }
+    }
+
+    /// All rows as float32; see [`Matrix::load`]. Converting them ends early when cancelled.
+    pub(crate) fn load_all<'b>(&'b self, buffer: &'b mut Vec<f32>, control: &Control) -> Result<&'b [f32]> {
+        match self.storage {
+            Storage::F32(data) => Ok(data),
+            Storage::F16(data) => {
+                *buffer = memory::zeros(data.len());
+                let step = self.rows_per_chunk() * self.cols;
+                for (from, to) in data.chunks(step).zip(buffer.chunks_mut(step)) {
+                    control.check()?;
+                    from.convert_to_f32_slice(to);
+                }
+                Ok(buffer)
             }
         }
     }
