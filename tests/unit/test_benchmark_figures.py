@@ -138,7 +138,7 @@ def test_a_sheet_without_a_mask_is_not_written(results, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-NAMES = ["a $x^2 $ b$", r"$\frac{$", "螺丝", "Гайка", "e\u0301crou", "a\tb"]
+NAMES = [r"$\frac{$", "a $x^2$ 螺丝 Гайка e\u0301crou\tb"]
 
 
 @pytest.mark.filterwarnings("error")

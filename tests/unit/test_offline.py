@@ -81,6 +81,7 @@ def alone(environment, tmp_path, script, *arguments):
     (tmp_path / "temporary").mkdir()
     done = subprocess.run(
         [sys.executable, "-c", WATCH + script, *map(str, arguments)],
+        cwd=tmp_path / "temporary",  # what is opened relative to a folder that is open looks as if here
         env={**environment, **home, "TMPDIR": str(tmp_path / "temporary"), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,

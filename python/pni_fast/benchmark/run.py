@@ -170,7 +170,7 @@ def run_benchmark(
 
     figures = folder / "figures"
     failures: list[Failure] = []
-    digests: dict[str, str] = {}
+    images: dict[str, str] = {}
     measured = 0
 
     def count(record: Record) -> None:
@@ -189,15 +189,15 @@ def run_benchmark(
             for name in names:
                 before = measured
                 try:
-                    digests.setdefault(name, "")  # no record is valid where the category is not
+                    images.setdefault(name, "")  # no record is valid where the category is not
                     category = open_benchmark(root, dataset, name)
-                    digests[name] = digests[name] or contents(category)
-                    measure_category(plan, name, category, digests[name], progress=progress, on_record=count)
+                    images[name] = images[name] or contents(category)
+                    measure_category(plan, name, category, images[name], progress=progress, on_record=count)
                 except WeightsError:  # the same for every category
                     raise
                 except Exception as error:
                     fail(_failure(plan.folder.preset, name, error))
-                records, stale = _split(all_records(folder), digests)
+                records, stale = _split(all_records(folder), images)
                 told = {(failure.preset, failure.category) for failure in failures}
                 for preset, category_name in sorted(set(stale) - told):
                     fail(Failure(category_name, preset, _STALE))
@@ -205,7 +205,7 @@ def run_benchmark(
                 if figures.is_dir():  # a set without masks has none
                     mark_results(figures)
                 write_tables(records, folder, dataset, [vars(failure) for failure in failures])
-    return Benchmark(folder, _split(all_records(folder), digests)[0], failures, measured)
+    return Benchmark(folder, _split(all_records(folder), images)[0], failures, measured)
 
 
 _STALE = (
