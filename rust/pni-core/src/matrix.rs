@@ -170,3 +170,18 @@ pub(crate) fn first_not_finite(values: &[f32], cols: usize) -> Option<usize> {
         lanes.iter().sum::<f32>().is_nan() || rest.iter().any(|x| !x.is_finite())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_rows_are_loaded_unless_cancelled() {
+        let halves: Vec<f16> = (0..300_000u32).map(|i| f16::from_f32((i % 1_000) as f32)).collect();
+        let matrix = Matrix::from_f16("features", &halves, 3_000, 100).unwrap();
+        let (control, mut buffer) = (Control::default(), Vec::new());
+        assert_eq!(matrix.load_all(&mut buffer, &control).unwrap(), matrix.to_vec());
+        control.cancel();
+        assert_eq!(matrix.load_all(&mut buffer, &control), Err(Error::Cancelled));
+    }
+}
