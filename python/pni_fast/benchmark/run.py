@@ -23,7 +23,7 @@ from pni_fast.runtime.run import Run
 
 from .measure import Plan, measure_category
 from .outputs import draw_figures, write_tables
-from .records import Record, RunFolder, all_records, read_json
+from .records import Record, RunFolder, all_records, contents, read_json
 from .variants import ABLATION, Variant
 
 
@@ -56,7 +56,8 @@ class Benchmark:
     output
         Holds ``benchmark.json``, ``benchmark.csv``, ``benchmark.md``, ``figures`` and ``runs``.
     records
-        Every record in the folder, those of earlier runs included.
+        Every record in the folder, those of earlier runs included, but for those of categories of this run
+        whose images or masks were replaced since.
     failures
         Categories of this run that could not be measured.
     measured
@@ -169,6 +170,7 @@ def run_benchmark(
 
     figures = folder / "figures"
     failures: list[Failure] = []
+    images: dict[str, str] = {}
     measured = 0
 
     def count(record: Record) -> None:
@@ -177,26 +179,53 @@ def run_benchmark(
         if on_record is not None:
             on_record(record)
 
+    def fail(failure: Failure) -> None:
+        failures.append(failure)
+        if on_failure is not None:
+            on_failure(failure)
+
     with locked(folder):
         for plan in plans:
             for name in names:
                 before = measured
                 try:
+                    images.setdefault(name, "")  # no record is valid where the category is not
                     category = open_benchmark(root, dataset, name)
-                    measure_category(plan, name, category, progress=progress, on_record=count)
+                    images[name] = images[name] or contents(category)
+                    measure_category(plan, name, category, images[name], progress=progress, on_record=count)
                 except WeightsError:  # the same for every category
                     raise
                 except Exception as error:
-                    failure = _failure(plan.folder.preset, name, error)
-                    failures.append(failure)
-                    if on_failure is not None:
-                        on_failure(failure)
-                records = all_records(folder)
+                    fail(_failure(plan.folder.preset, name, error))
+                records, stale = _split(all_records(folder), images)
+                told = {(failure.preset, failure.category) for failure in failures}
+                for preset, category_name in sorted(set(stale) - told):
+                    fail(Failure(category_name, preset, _STALE))
                 draw_figures(records, figures, plan.folder.preset, name, again=measured > before)
                 if figures.is_dir():  # a set without masks has none
                     mark_results(figures)
                 write_tables(records, folder, dataset, [vars(failure) for failure in failures])
-    return Benchmark(folder, all_records(folder), failures, measured)
+    return Benchmark(folder, _split(all_records(folder), images)[0], failures, measured)
+
+
+_STALE = (
+    "left out of the tables: records made from other images or masks than there are now; "
+    "delete them to measure again"
+)
+
+
+def _split(
+    records: Sequence[Record], digests: Mapping[str, str]
+) -> tuple[list[Record], list[tuple[str, str]]]:
+    """Return the records without those of images that were replaced, and preset and category of these."""
+    kept: list[Record] = []
+    stale: list[tuple[str, str]] = []
+    for record in records:
+        if digests.get(record.category, record.images) == record.images:
+            kept.append(record)
+        else:
+            stale.append((record.preset, record.category))
+    return kept, stale
 
 
 _PARTS = frozenset({"position", "neighborhood", "refinement"})  # told apart by the records' names
