@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib
 import mmap
@@ -47,6 +48,7 @@ def prepare() -> None:
         "skimage.measure",
     ):
         importlib.import_module(name)
+    gc.freeze()  # what a child does not touch is not copied for it
 
 
 class Watch:
@@ -88,11 +90,6 @@ class Watch:
         if not any(self.folder in (path, *path.parents) for path in paths):
             return
         self.busy = True
-        for path in paths:  # an inode that is free may be given to another file
-            moved = event == "os.rename" and path == paths[0]
-            if event in ("open", "os.remove", "os.rename") and not moved and os.path.lexists(path):
-                self.synced.discard(_inode(path))
-                self.known.discard(_inode(path))
         self.count += 1
         told = (
             f"{self.count} {event} {' to '.join(str(path.relative_to(self.folder.parent)) for path in paths)}"
@@ -102,6 +99,11 @@ class Watch:
             if self.ending == "power":
                 self.lose()
             os.kill(os.getpid(), signal.SIGTERM if self.ending == "term" else signal.SIGKILL)
+        for path in paths:  # an inode that is free may be given to another file
+            moved = event == "os.rename" and path == paths[0]
+            if event in ("open", "os.remove", "os.rename") and not moved and os.path.lexists(path):
+                self.synced.discard(_inode(path))
+                self.known.discard(_inode(path))
         self.busy = False
 
     def lose(self) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -36,6 +37,10 @@ CUTS = 12
 
 COMMANDS = ("fit", "checkpoint", "score", "evaluate", "synthesize")
 """``checkpoint`` is ``fit --refine --checkpoint``."""
+
+
+RANDOM = re.compile(r"-[a-z0-9_]{8}(?=[./]|$)")
+"""In the names of temporary files and folders."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Trial:
     def __init__(self, case: Case, template: Path, place: Path, keep: Path | None) -> None:
         self.case, self.template, self.place, self.keep = case, template, place, keep
         self.old = tree(template)
+        self.seen: set[frozenset[tuple[str, str]]] = set()
         self.reset()
         status, self.operations, said = run(case.newer, place)
         if status:
@@ -100,7 +106,7 @@ class Trial:
             self.again()
         except Finding as finding:
             if self.keep is not None:
-                shutil.copytree(self.place, self.keep / f"{self.case.name}-{ending}-{at}", symlinks=True)
+                shutil.copytree(self.place, self.keep / f"{self.template.name}-{ending}-{at}", symlinks=True)
             raise Finding(f"{self.case.name}: {ending} at {at} ({said}): {finding}") from None
         return state
 
@@ -139,7 +145,11 @@ class Trial:
         return "old" if found == self.old else "new"
 
     def again(self) -> None:
-        """Run the command once more, some minutes later as leftovers take it."""
+        """Run the command once more, some minutes later as leftovers take it; once for each state."""
+        state = frozenset((RANDOM.sub("-*", name), value) for name, value in tree(self.place).items())
+        if state in self.seen:
+            return
+        self.seen.add(state)
         for path in self.place.rglob("*"):
             if unfinished(path.name):
                 os.utime(path, (time.time() - 600,) * 2, follow_symlinks=False)
