@@ -27,26 +27,21 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 FOLDER_ARGUMENT = {"os.mkdir": 2, "os.remove": 1, "os.rmdir": 1, "os.rename": 2, "os.chmod": 2}
 """Audit events that are counted, beside opening for writing, and which argument is a folder's handle."""
 
-IMPORTED = (
-    *("cli.application", "model.pni", "report", "evaluation", "synthetic", "presets", "refinement"),
-    *("report.histogram", "report.heatmap", "report.html", "evaluation.metrics", "benchmark"),
+IMPORTED = ("pni_fast.cli.application", "pni_fast.synthetic", "pni_fast.presets")
+WITH_NETWORKS = (
+    *("pni_fast.model.pni", "pni_fast.model.size", "pni_fast.evaluation", "pni_fast.report"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.metrics", "skimage.measure"),
 )
-"""Modules of the package that commands import when they need them: here once, for all children."""
+"""Modules that commands import when they need them: here once, for all children."""
 
 
-def prepare() -> None:
+def prepare(*, networks: bool) -> None:
     """Import what commands need, and let torch start no pool that a child could wait for."""
-    import torch
+    if networks:
+        import torch
 
-    torch.set_num_threads(1)
-    for name in IMPORTED:
-        importlib.import_module(f"pni_fast.{name}")
-    for name in (
-        "matplotlib.figure",
-        "matplotlib.backends.backend_agg",
-        "sklearn.metrics",
-        "skimage.measure",
-    ):
+        torch.set_num_threads(1)
+    for name in (*IMPORTED, *(WITH_NETWORKS if networks else ())):
         importlib.import_module(name)
     gc.freeze()  # what a child does not touch is not copied for it
 

@@ -24,37 +24,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from ended_runs import STATUS, prepare, run, tree, unfinished
-from PIL import Image
+from ended_runs import STATUS, run, tree, unfinished
+from killed_commands import COMMANDS, Case, cases
 from pni_fast.cli import fit, results
 
 CUTS = 12
 """Kills in the midst of a write, for each command and state before it."""
 
-COMMANDS = ("fit", "checkpoint", "score", "evaluate", "synthesize")
-"""``checkpoint`` is ``fit --refine --checkpoint``."""
-
-
 RANDOM = re.compile(r"-[a-z0-9_]{8}(?=[./]|$)")
 """In the names of temporary files and folders."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A command, the arguments of the older run and of the new one, and what it writes.
-
-    `table` vouches for the other files; `own` is a file that goes with a run and may stay after a kill.
-    """
-
-    name: str
-    older: list[str]
-    newer: list[str]
-    table: str | None = None
-    own: str | None = None
 
 
 class Finding(Exception):  # noqa: N818  what this looks for, no error of its own
@@ -160,87 +140,6 @@ class Trial:
             )
 
 
-def pictures(folder: Path, first: int, rng: np.random.Generator, spot: bool = False) -> Path:
-    """Write three small pictures, numbered from `first`, and the masks of those with a spot."""
-    folder.mkdir(parents=True)
-    for number in range(first, first + 3):
-        pixels = rng.normal(120, 12, (96, 96, 3)).clip(0, 255).astype(np.uint8)
-        if spot:
-            pixels[30:60, 30:60] = (250, 40, 40)
-            truth = folder.parent.parent / "ground_truth" / folder.name
-            truth.mkdir(parents=True, exist_ok=True)
-            mask = np.zeros((96, 96), np.uint8)
-            mask[30:60, 30:60] = 255
-            Image.fromarray(mask).save(truth / f"{number:03}_mask.png")
-        Image.fromarray(pixels).save(folder / f"{number:03}.png")
-    return folder
-
-
-def cases(work: Path, seed: int) -> dict[str, Case]:
-    """Make pictures and models, and return the commands; runs differ from their older ones in every file."""
-    import timm
-    import torch
-    from pni_fast.features.backbones import build_backbone
-
-    prepare()
-    torch.manual_seed(seed)
-    build_backbone("ghostnet_050", outline=True)
-    weights = work / "weights.pth"
-    torch.save(timm.create_model("ghostnet_050").state_dict(), weights)
-    rng = np.random.default_rng(seed)
-    before = pictures(work / "before", 0, rng)
-    after = pictures(work / "after", 1, rng)
-    category = work / "category"
-    pictures(category / "train" / "good", 0, rng)
-    pictures(category / "test" / "good", 0, rng)
-    pictures(category / "test" / "spot", 0, rng, spot=True)
-    quiet = ["--quiet", "--device", "cpu", "--threads", "1"]
-    small = [*quiet, "--backbone", "ghostnet_050", "--weights", str(weights), "--set", "resize=80"]
-    small += ["--set", "crop=64", "--coreset-ratio", "0.1", "--no-neighborhood"]
-    refined = ["--refine", "--refiner-weights", str(weights), "--refine-iterations", "3"]
-    settings = ("encoder=ghostnet_050", "levels=0,1", "widths=8,8", "side=32", "bank=4", "batch=2")
-    for text in (*settings, "checkpoint_every=1"):
-        refined += ["--set", f"refiner.{text}"]
-    out = work / "place"
-    model, results_folder = ["-o", str(out / "latest.safetensors")], ["-o", str(out)]
-    fits = [["fit", str(folder), *small] for folder in (before, after)]
-    models = [str(work / f"{folder.name}.safetensors") for folder in (before, after)]
-    for arguments, target in zip(fits, models, strict=True):
-        status, _, said = run([*arguments, "-o", target], out)
-        if status:
-            raise SystemExit(f"a fit ended with status {status}: {said}")
-    maps = ["--maps", "--overlays", *results_folder, *quiet]
-    made = ["-q", "--textures", str(before), *results_folder, "--count"]
-    checkpoint = ["--checkpoint", str(out / "training")]
-    return {
-        case.name: case
-        for case in (
-            Case("fit", [*fits[0], *model], [*fits[1], *model]),
-            Case(
-                "checkpoint", [*fits[0], *model], [*fits[1], *refined, *checkpoint, *model], None, "training"
-            ),
-            Case(
-                "score",
-                ["score", models[0], str(before), *maps],
-                ["score", models[1], str(after), *maps],
-                "scores.csv",
-            ),
-            Case(
-                "evaluate",
-                ["evaluate", models[0], str(category), *results_folder, *quiet],
-                ["evaluate", models[1], str(category), *results_folder, *quiet],
-                "metrics.json",
-            ),
-            Case(
-                "synthesize",
-                ["synthesize", str(before), *made, "4", "--seed", "1"],
-                ["synthesize", str(after), *made, "3", "--seed", "2"],
-                "contact_sheet.png",
-            ),
-        )
-    }
-
-
 def older_run(case: Case, place: Path, template: Path) -> None:
     """Leave in `template` what the older run writes, beside files of the user's own and through a link."""
     place.mkdir()
@@ -285,12 +184,14 @@ def main_() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="end at each Nth operation only")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave there what a finding was found in")
     options = parser.parse_args()
-    fit.SMALLEST_MODEL = 0  # what is cut is the writing, not the look at the room before it
+    # What is cut is the writing, not the look at the room before it.
+    fit.SMALLEST_MODEL, fit.check_room = 0, lambda _: None
     findings: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        known = cases(work, options.seed)
-        for name in options.command or COMMANDS:
+        names = options.command or COMMANDS
+        known = cases(work, options.seed, models=set(names) != {"synthesize"})
+        for name in names:
             begun, counts = time.monotonic(), Counter[str]()
             for state in ("older", "nothing"):
                 template = work / f"{name}-{state}"
