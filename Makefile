@@ -95,8 +95,11 @@ FUZZ_SECONDS ?= 120
 FUZZ_FILES ?= 1000
 FUZZ_SEED ?= 0
 
+# At each how many file operations a command is killed.
+KILL_EVERY ?= 1
+
 .PHONY: fuzz
-fuzz: fuzz-files ## Fuzz model files, then each kernel for FUZZ_SECONDS (120) each; needs `cargo install cargo-fuzz`
+fuzz: fuzz-files fuzz-kill ## Fuzz model files, kill commands, then each kernel for FUZZ_SECONDS (120) each; needs `cargo install cargo-fuzz`
 	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
 	for target in greedy_coreset nearest max_likelihood position_histogram; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=2048 -len_control=0 \
@@ -106,6 +109,10 @@ fuzz: fuzz-files ## Fuzz model files, then each kernel for FUZZ_SECONDS (120) ea
 .PHONY: fuzz-files
 fuzz-files: $(VENV)/.extra-test ## Load and score FUZZ_FILES (1000) damaged and hostile model files; a few minutes
 	$(BIN)/python fuzz/model_files.py --cases $(FUZZ_FILES) --seed $(FUZZ_SEED)
+
+.PHONY: fuzz-kill
+fuzz-kill: $(VENV)/.extra-test ## Kill fit, score, evaluate and synthesize at each of their file operations; some minutes
+	$(BIN)/python fuzz/kill_outputs.py --every $(KILL_EVERY) --seed $(FUZZ_SEED)
 
 .PHONY: build
 build: $(VENV)/.tools ## Build the wheel and the source archive into dist/

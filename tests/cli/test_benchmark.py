@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 
 import pytest
 from pni_fast.cli import benchmark as command
 from pni_fast.cli.options import PRESETS
 from pni_fast.data import DATASETS
 from pni_fast.presets import PRESETS as KNOWN_PRESETS
+from pni_fast.runtime.files import locked
 
 
 @pytest.fixture
@@ -105,6 +107,17 @@ def test_a_missing_root_and_an_output_that_is_a_file(refused, data, tmp_path):
     file = tmp_path / "file"
     file.write_text("x")
     assert "cannot write" in refused("benchmark", data, "--dataset", "mvtec", "-o", file)
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_a_second_writer_is_refused_and_leaves_nothing(refused, data, tmp_path, entries):
+    output = tmp_path / "out"
+    output.mkdir()
+    with locked(output):
+        line = refused("benchmark", data, "--dataset", "mvtec", "-o", output, "-q", "--device", "cpu")
+    assert line == f"{output}: another pni-fast is writing there; wait or give another folder"
+    assert entries(output) == []
 
 
 @pytest.mark.parametrize(

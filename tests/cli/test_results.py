@@ -261,3 +261,23 @@ def test_a_signal_waits_until_the_run_is_in_place(tmp_path, monkeypatch, number,
     finally:
         signal.signal(number, before)
     assert assert_whole(tmp_path) == "new"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+def test_a_signal_during_the_cleaning_leaves_nothing(tmp_path, monkeypatch, entries):
+    monkeypatch.setattr(interrupts, "_terminated", False)
+    before = signal.signal(signal.SIGTERM, interrupts._terminate)
+    rmtree = results.shutil.rmtree
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0)  # the handler runs
+        rmtree(*arguments, **options)
+
+    monkeypatch.setattr(results.shutil, "rmtree", interrupted)
+    try:
+        with pytest.raises(SystemExit), staged_folder(tmp_path / "new" / "out", TABLE, PARTS):
+            raise ZeroDivisionError
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert entries(tmp_path) == []

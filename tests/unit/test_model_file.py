@@ -4,6 +4,7 @@ import torch
 from model_files import rewrite
 from pictures import texture
 from pni_fast import PNI, ModelFileError, PniError
+from pni_fast.model import file as model_file
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_nothing_is_left_behind_when_saving_fails(saved, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     model = PNI.load(saved, device="cpu")
-    monkeypatch.setattr(safetensors.torch, "save_file", fail)
+    monkeypatch.setattr(model_file, "write_tensors", fail)
     with pytest.raises(PniError, match="cannot write: No space left on device"):
         model.save(tmp_path / "m.safetensors")
     assert list(tmp_path.iterdir()) == []

@@ -20,6 +20,7 @@ from pni_fast.model.pni import PNI
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.files import locked, mark_results
 from pni_fast.runtime.run import Run
+from pni_fast.runtime.targets import writing
 
 from .measure import Plan, measure_category
 from .outputs import draw_figures, write_tables
@@ -126,7 +127,7 @@ def run_benchmark(
     ------
     PniError
         The data set, a category's name or an option is wrong; weights cannot be found; `output` cannot be
-        written or holds results of another data set or other settings.
+        written, holds results of another data set or other settings, or another process writes there.
     """
     folder = Path(output)
     names = _chosen(root, dataset, categories)
@@ -134,7 +135,8 @@ def run_benchmark(
     all_records(folder)  # refuses a foreign file before the work begins
     parts = {"position": True, "neighborhood": True, "refinement": True} if ablation else {}
     options = {"backbone": backbone, "seed": seed, **(settings or {}), **parts}
-    plans = []
+    plans: list[Plan] = []
+    claims: list[tuple[RunFolder, dict[str, Any]]] = []
     computing = Run.resolve(device, precision, num_threads).precision.arithmetic
     encoder_weights = None if refiner_weights is None else Path(refiner_weights)
     for preset in dict.fromkeys(presets):
@@ -142,17 +144,16 @@ def run_benchmark(
         digests = [_fingerprint(file) for file in member_weights(config.backbones, weights)]
         check_refiner_options(config, None, encoder_weights)
         run_folder = RunFolder(folder, preset)
-        run_folder.claim(
-            {
-                "dataset": dataset,
-                "root": str(Path(root).resolve()),
-                "version": _version(),
-                "weights": digests[0] if len(digests) == 1 else digests,
-                "refiner_weights": _fingerprint(encoder_weights),
-                "precision": computing,
-                "config": {key: value for key, value in config.as_dict().items() if key not in _PARTS},
-            }
-        )
+        made_with = {
+            "dataset": dataset,
+            "root": str(Path(root).resolve()),
+            "version": _version(),
+            "weights": digests[0] if len(digests) == 1 else digests,
+            "refiner_weights": _fingerprint(encoder_weights),
+            "precision": computing,
+            "config": {key: value for key, value in config.as_dict().items() if key not in _PARTS},
+        }
+        claims.append((run_folder, made_with))
 
         def model(preset: str = preset) -> PNI:
             return PNI(
@@ -184,7 +185,11 @@ def run_benchmark(
         if on_failure is not None:
             on_failure(failure)
 
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
+        for run_folder, made_with in claims:
+            run_folder.claim(made_with)
         for plan in plans:
             for name in names:
                 before = measured
