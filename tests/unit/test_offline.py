@@ -1,7 +1,5 @@
 """A model file needs nothing beside itself: no connection is opened and no other file."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 FILES = Path(__file__).resolve().parent.parent / "files"
@@ -33,14 +31,12 @@ for file in sys.argv[1:]:
 """
 
 
-def test_loading_and_scoring_open_no_connection_and_no_other_file(environment, tmp_path, model_file):
+def test_loading_and_scoring_open_no_connection_and_no_other_file(starter, tmp_path, model_file):
     """Not the embedded weights, no cache of a hub, no token: the weights are in the file."""
-    home = {**environment, "HF_HOME": str(tmp_path / "hub"), "HF_TOKEN_PATH": str(tmp_path / "token")}
+    home = {"HF_HOME": str(tmp_path / "hub"), "HF_TOKEN_PATH": str(tmp_path / "token")}
     files = [
         str(file)
         for file in (model_file, FILES / "format1-refined.safetensors", FILES / "format2.safetensors")
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", OUTSIDE, *files], env=home, capture_output=True, text=True, check=False
-    )
+    done = starter.run("-c", OUTSIDE, *files, environment=home)
     assert done.returncode == 0, done.stderr
