@@ -1,7 +1,7 @@
 """Commands in processes of their own that need not import torch: forks of one process that has.
 
 A start takes milliseconds, not the seconds of that import. All else is as in any process: its streams, its
-signals, its status, its end. What a module reads from the environment when it is imported was read before.
+signals, its status, its end. What a module reads from the environment at its import was read before.
 """
 
 from __future__ import annotations

@@ -115,13 +115,13 @@ def assert_whole(folder: Path, *, table: bool = True) -> str | None:
 @pytest.mark.parametrize("fresh", [True, False])
 def test_a_run_killed_at_any_step_mixes_nothing_and_is_undone_by_the_next(tmp_path, fresh, environment):
     """In a process of its own: a fork of one that holds torch takes several times as long."""
-    here = Path(__file__)
     code = (
-        f"import {here.stem} as here; here.killed_at_every_step(here.Path({str(tmp_path)!r}), fresh={fresh})"
+        "import pathlib, sys, test_results; "
+        f"test_results.killed_at_every_step(pathlib.Path(sys.argv[1]), fresh={fresh})"
     )
-    path = os.pathsep.join((environment["PYTHONPATH"], str(here.parent)))
+    path = os.pathsep.join((environment["PYTHONPATH"], str(Path(__file__).parent)))
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, str(tmp_path)],
         env={**environment, "PYTHONPATH": path},
         capture_output=True,
         text=True,
