@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import IO
 
 FORKS = sys.platform == "linux"
-"""Elsewhere a command is started anew: Windows has no forks, and libraries of macOS may not be used in one."""
+"""Elsewhere a command is started anew: Windows has no forks, and macOS forbids its libraries in them."""
 
 IMPORTED = (
     "timm",
