@@ -74,10 +74,21 @@ def test_categories_by_comma_or_by_repetition(invoke, data, tmp_path):
     assert sorted(path.parent.name for path in (tmp_path / "out").glob("runs/*/*/*.json")) == ["grid", "tile"]
 
 
-def test_the_whole_command_at_full_size(run_command, data, tmp_path):
+def test_the_whole_command_at_full_size(starter, data, tmp_path):
     output = tmp_path / "out"
-    result = run_command(
-        *("benchmark", data, "--dataset", "mvtec", "-o", output, "--categories", "tile"),
+    result = starter.run(
+        *(
+            "-m",
+            "pni_fast.cli",
+            "benchmark",
+            data,
+            "--dataset",
+            "mvtec",
+            "-o",
+            output,
+            "--categories",
+            "tile",
+        ),
         *("--device", "cpu", "--threads", 2, "--seed", 3, "--json", "-q"),
     )
     assert result.returncode == 0, result.stderr

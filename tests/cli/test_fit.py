@@ -148,28 +148,12 @@ def test_missing_weights_file(refused, category, tmp_path):
     assert refused("fit", category, "-o", tmp_path / "model", *options) == f"{weights}: no such weights file"
 
 
-def test_a_hub_that_cannot_be_reached_names_the_ways_out(
-    run_command, category, tmp_path, environment, monkeypatch
-):
-    for name, value in {
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(tmp_path / "hub"),
-        "TORCH_HOME": str(tmp_path / "torch"),
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-    }.items():
-        monkeypatch.setitem(environment, name, value)
-    result = run_command(
-        *(
-            "fit",
-            category,
-            "-o",
-            tmp_path / "model",
-            "--backbone",
-            "resnet18.a1_in1k",
-            "--device",
-            "cpu",
-            "-q",
-        )
+def test_a_hub_that_cannot_be_reached_names_the_ways_out(starter, category, tmp_path):
+    nowhere = {"TORCH_HOME": str(tmp_path / "torch"), "HTTPS_PROXY": "http://127.0.0.1:9"}
+    result = starter.run(
+        *("-m", "pni_fast.cli", "fit", category, "-o", tmp_path / "model"),
+        *("--backbone", "resnet18.a1_in1k", "--device", "cpu", "-q"),
+        environment=nowhere,
     )
     assert result.returncode == 1
     lines = result.stderr.splitlines()
