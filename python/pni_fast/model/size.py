@@ -5,13 +5,14 @@ from __future__ import annotations
 from torch import nn
 
 from pni_fast.config import Config
+from pni_fast.distribution.context import MOST_BYTES
 from pni_fast.distribution.distribution import distribution_size
 from pni_fast.distribution.neighborhood import NeighborhoodMLP
 from pni_fast.features.backbones import STRIDES, build_backbone, channels, shapes_alone
 from pni_fast.refinement import RefinementNetwork
 
-HEADER, ENTRY = 1 << 14, 256
-"""Bytes that the settings, and the entry of a tensor in the table, have at most."""
+HEADER, ENTRY, NAME = 1 << 14, 256, 128
+"""Bytes that the settings, the entry of a tensor in the table, and an image's name have at most, as a rule."""
 
 
 def most_model_bytes(config: Config, n_images: int) -> int:
@@ -37,8 +38,13 @@ def _member_bytes(config: Config, n_images: int) -> int:
     rows = max(int(n_images * patches * config.coreset_ratio), 1)
     n_classes = distribution_size(rows, config.distribution_size)
     arrays = rows * dimension * 4 + rows * 8
-    if config.position:
-        arrays += patches * n_classes * 4
+    position = patches * n_classes * 4 if config.position else 0
+    if config.has_context:
+        # One of the two is kept, whichever good images speak for.
+        kept = min(n_images, config.context.most)
+        context = min(kept * (2 * patches + 4 * dimension), MOST_BYTES) + 8 * dimension + NAME * kept
+        position = max(position, context)
+    arrays += position
     networks: list[nn.Module] = [backbone]
     with shapes_alone():
         if config.neighborhood:
