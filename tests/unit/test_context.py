@@ -190,3 +190,13 @@ def test_a_damaged_context_is_refused_in_one_line(model, tmp_path, change, messa
     told = damaged(model, tmp_path, change)
     assert re.search(message, told), told
     assert "\n" not in told
+
+
+def test_every_member_of_an_ensemble_keeps_its_own(good, resnet_weights, tmp_path):
+    members = {"backbone": ["tf_efficientnet_lite0", "resnet18"], "weights": [None, resnet_weights]}
+    model = PNI("lite", **FORCED, **members).fit(good[:4])
+    model.save(tmp_path / "m.safetensors")
+    loaded = PNI.load(tmp_path / "m.safetensors", device="cpu")
+    assert [one.context_.descriptors.shape for one in loaded.members_] == [(4, 152), (4, 384)]
+    test = texture(51, defect=True)
+    assert loaded.score_samples(test).tobytes() == model.score_samples(test).tobytes()

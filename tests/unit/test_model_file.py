@@ -9,9 +9,9 @@ from pni_fast.model import file as model_file
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    model = PNI(resize=80, crop=64, coreset_ratio=0.05, device="cpu").fit(
-        [texture(seed) for seed in range(3)]
-    )
+    model = PNI(
+        resize=80, crop=64, coreset_ratio=0.05, device="cpu", neighborhood=True, position_gate=False
+    ).fit([texture(seed) for seed in range(3)])
     path = tmp_path_factory.mktemp("model") / "m.safetensors"
     model.save(path)
     return path

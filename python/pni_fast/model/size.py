@@ -12,7 +12,7 @@ from pni_fast.features.backbones import STRIDES, build_backbone, channels, shape
 from pni_fast.refinement import RefinementNetwork
 
 HEADER, ENTRY, NAME = 1 << 14, 256, 128
-"""Bytes that the settings, the entry of a tensor in the table, and an image's name have at most, as a rule."""
+"""Bytes that the settings, the entry of a tensor in the table and an image's name have at most, as a rule."""
 
 
 def most_model_bytes(config: Config, n_images: int) -> int:
