@@ -17,9 +17,10 @@ OLDEST_BIN := $(OLDEST)/$(notdir $(BIN))
 # What builds the package, as [build-system] in pyproject.toml has it.
 MATURIN := maturin>=1.13,<2
 
-# maturin installs into this environment whatever shell it is called from.
+# maturin and uv install into this environment whatever shell they are called from. Its modules are compiled once: tests
+# start Python often, and compiling torch and the package takes longer than the rest of a start.
 export VIRTUAL_ENV := $(abspath $(VENV))
-unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
+unexport CONDA_PREFIX PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml 2>/dev/null)
 
@@ -95,8 +96,11 @@ FUZZ_SECONDS ?= 120
 FUZZ_FILES ?= 1000
 FUZZ_SEED ?= 0
 
+# At each how many file operations a command is killed.
+KILL_EVERY ?= 1
+
 .PHONY: fuzz
-fuzz: fuzz-files ## Fuzz model files, then each kernel for FUZZ_SECONDS (120) each; needs `cargo install cargo-fuzz`
+fuzz: fuzz-files fuzz-kill ## Fuzz model files, kill commands, then each kernel for FUZZ_SECONDS (120) each; needs `cargo install cargo-fuzz`
 	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
 	for target in greedy_coreset nearest max_likelihood position_histogram; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=2048 -len_control=0 \
@@ -106,6 +110,10 @@ fuzz: fuzz-files ## Fuzz model files, then each kernel for FUZZ_SECONDS (120) ea
 .PHONY: fuzz-files
 fuzz-files: $(VENV)/.extra-test ## Load and score FUZZ_FILES (1000) damaged and hostile model files; a few minutes
 	$(BIN)/python fuzz/model_files.py --cases $(FUZZ_FILES) --seed $(FUZZ_SEED)
+
+.PHONY: fuzz-kill
+fuzz-kill: $(VENV)/.extra-test ## Kill fit, score, evaluate and synthesize at each of their file operations; some minutes
+	$(BIN)/python fuzz/kill_outputs.py --every $(KILL_EVERY) --seed $(FUZZ_SEED)
 
 .PHONY: build
 build: $(VENV)/.tools ## Build the wheel and the source archive into dist/
@@ -125,16 +133,22 @@ $(VENV)/.tools:
 		{ echo "$(PYTHON) lacks venv or pip; on Debian and Ubuntu: apt install python3-venv python3-pip" >&2; exit 1; }
 	@command -v cargo >/dev/null || { echo "cargo is missing; install Rust from https://rustup.rs" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(MATURIN)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv '$(MATURIN)'
 	touch $@
 
-# An editable install: Python sources are used where they are, the Rust core is rebuilt when its sources change.
+# An editable install: Python sources are used where they are, the Rust core is rebuilt when its sources change. uv
+# resolves and unpacks in a fraction of pip's time: torch brings 6 GB of CUDA.
 $(VENV)/.built: $(VENV)/.tools pyproject.toml $(RUST)
-	$(BIN)/maturin develop --release
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin develop --uv --release
 	touch $@
 
 $(VENV)/.extra-%: $(VENV)/.built
-	$(BIN)/maturin develop --release --extras $*
+	$(BIN)/uv pip install --requirement pyproject.toml --extra $*
+	touch $@
+
+# The pages need neither the package nor what it depends on.
+$(VENV)/.extra-docs: $(VENV)/.tools pyproject.toml
+	$(BIN)/uv pip install --group docs
 	touch $@
 
 # pip resolves to the newest only; uv also to the oldest, of what pyproject.toml names itself.
@@ -161,5 +175,5 @@ $(OLDEST)/.built: $(OLDEST)/.tools $(RUST)
 	touch $@
 
 $(VENV)/.audit: $(VENV)/.tools
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv pip-audit
+	$(BIN)/uv pip install pip-audit
 	touch $@

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .outputs import SMALLEST_MODEL, check_writable, refuse_inputs, refuse_same
+from .outputs import SMALLEST_MODEL, check_room, check_writable, refuse_inputs, refuse_same
 from .progress import shown
 from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
@@ -106,6 +106,19 @@ def described_conditions(members: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def _files_to_be(model: PNI, data: Path, output: Path, checkpoint: Path | None) -> list[tuple[Path, int]]:
+    """Return what a fit writes and how large it may be; old files stay until the new ones are there."""
+    from pni_fast.data import training_images
+    from pni_fast.model.fit import member_checkpoints
+    from pni_fast.model.size import checkpoint_bytes, most_model_bytes
+
+    files = [(output, most_model_bytes(model.config, len(training_images(data))))]
+    if checkpoint is not None:
+        own = member_checkpoints(model.config, checkpoint)
+        files += [(file, checkpoint_bytes(model.config)) for file in (*own, own[-1])]
+    return files
+
+
 def fit_model(  # the options of the command, one for one
     data: Path,
     output: Path,
@@ -137,7 +150,8 @@ def fit_model(  # the options of the command, one for one
         An option of the refiner is given and there will be none, or there are several weights, but not one
         for each backbone.
     PniError
-        `output` cannot be written (found before the work begins), or the data or weights cannot be used.
+        `output` cannot be written or has no room (found before the work begins), or the data or weights
+        cannot be used.
     """
     options.check_weights(preset, backbone, weights)
     options.check_settings(preset, settings or {})
@@ -175,6 +189,7 @@ def fit_model(  # the options of the command, one for one
     for option, value in needing.items():
         if value is not None and not model.config.refinement:
             raise click.UsageError(f"{option} needs a refiner: add --refine")
+    check_room(_files_to_be(model, data, output, checkpoint))
     with shown(quiet=quiet) as progress:
         model.fit(data, skip_broken=skip_broken, progress=progress, checkpoint=checkpoint)
     model.save(output)

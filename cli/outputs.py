@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,9 +27,7 @@ def check_writable(path: Path, room: int = 0) -> None:
         The path is a folder, a device or a pipe; or its folder cannot be created or written to, or is full.
     """
     target = resolved_target(path)
-    parent = target.parent
-    while not parent.exists() and parent != parent.parent:
-        parent = parent.parent
+    parent = _existing(target.parent)
     try:
         with contextlib.suppress(FileNotFoundError):
             (parent / target.name).lstat()  # a name too long is told now
@@ -36,6 +36,54 @@ def check_writable(path: Path, room: int = 0) -> None:
                 os.posix_fallocate(file.fileno(), 0, room)
     except OSError as error:
         raise PniError(f"{path}: cannot write: {parent}: {reason(error)}") from error
+
+
+def check_room(files: Iterable[tuple[Path, int]]) -> None:
+    """Make sure that files of so many bytes have room, those on one file system together.
+
+    Raises
+    ------
+    PniError
+        There is less room, or the process may not write so large a file (`ulimit -f`); with both amounts.
+    """
+    needed: dict[int, tuple[Path, Path, int]] = {}
+    for path, size in files:
+        if size > _largest_file():
+            raise PniError(
+                f"{path}: cannot write: it may need {_mebibytes(size)}, got {_mebibytes(_largest_file())} as "
+                "the largest file allowed (ulimit -f)"
+            )
+        parent = _existing(resolved_target(path).parent)
+        disk = parent.stat().st_dev
+        first, _, others = needed.get(disk, (path, parent, 0))
+        needed[disk] = first, parent, others + size
+    for path, parent, total in needed.values():
+        free = shutil.disk_usage(parent).free
+        if total > free:
+            raise PniError(
+                f"{path}: cannot write: {_mebibytes(total)} may be needed, got {_mebibytes(free)} free in "
+                f"{parent}; free some or give another folder"
+            )
+
+
+def _largest_file() -> int:
+    """Return how many bytes this process may write to one file."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return sys.maxsize
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB"
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
 
 
 def check_folder(path: Path) -> None:

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -59,21 +59,20 @@ def staged_folder(
     folder = Path(os.path.realpath(output))
     parts = tuple(parts)
     created = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        _remove_empty(created)
-        told = "it is a file; give a folder" if folder.is_file() else reason(error)
-        raise PniError(f"{output}: cannot write: {told}") from error
     with contextlib.ExitStack() as cleaning:
-        cleaning.callback(_remove_empty, created)
+        cleaning.callback(_held, _remove_empty, created)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            told = "it is a file; give a folder" if folder.is_file() else reason(error)
+            raise PniError(f"{output}: cannot write: {told}") from error
         _refuse_links(folder, parts if table is None else (table, *parts))
         cleaning.enter_context(locked(folder))
-        with writing(output):
+        with held_back(), writing(output):
             _recover(folder)
             remove_leftovers(folder, PREFIX)
             staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
-        cleaning.callback(shutil.rmtree, staging, ignore_errors=True)
+            cleaning.callback(_held, shutil.rmtree, staging, ignore_errors=True)
         with in_use(staging):
             yield staging
             with held_back(), writing(output):
@@ -87,8 +86,17 @@ def staged_folder(
 
 
 def is_ours(output: Path) -> bool:
-    """Whether a folder may carry the mark, which hides pictures: it is new, empty, or has it already."""
-    return not output.is_dir() or (output / RESULTS_MARK).is_file() or not any(output.iterdir())
+    """Whether a folder may carry the mark, which hides pictures: it has it already, or holds nothing visible.
+
+    Ask once an earlier run that was killed is undone, which `staged_folder` does.
+    """
+    return (output / RESULTS_MARK).is_file() or all(path.name.startswith(PREFIX) for path in output.iterdir())
+
+
+def _held(work: Callable[..., object], *arguments: object, **options: object) -> None:
+    """Clean up to the end, whatever signal comes meanwhile."""
+    with held_back():
+        work(*arguments, **options)
 
 
 def _staged(staging: Path) -> list[str]:

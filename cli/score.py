@@ -122,7 +122,6 @@ def score_images(
     from pni_fast.runtime.files import mark_results
 
     run = ScoreRun()
-    ours = is_ours(output)
     with (
         staged_folder(output, TABLE, KINDS, earlier_files(output)) as folder,
         shown(quiet=quiet) as progress,
@@ -135,7 +134,7 @@ def score_images(
             output=output,
         ) as writer,
     ):
-        if ours:
+        if is_ours(output):
             mark_results(folder, output)
         sources = [Source(name, path) for path, name in found]
         for prediction in model.predict(sources, skip_broken=skip_broken, progress=progress):

@@ -101,10 +101,13 @@ SHOWN = 32
 
 
 class ImageFiles(Sequence["NDArray[np.uint8]"]):
-    """Image files as arrays, each read when it is asked for."""
+    """Image files as arrays, each read when it is asked for, at the depth that their highest value needs."""
 
     def __init__(self, files: Sequence[Path]) -> None:
+        from pni_fast.data.depth import depth_of_files
+
         self._files = files
+        self._depth = depth_of_files(files)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -116,7 +119,7 @@ class ImageFiles(Sequence["NDArray[np.uint8]"]):
         from pni_fast.errors import DataError
         from pni_fast.synthetic import SMALLEST_SIDE
 
-        image = np.asarray(read_image(self._files[index]))
+        image = np.asarray(read_image(self._files[index], self._depth))
         if min(image.shape[:2]) < SMALLEST_SIDE:
             raise DataError(
                 f"{self._files[index]}: must be at least {SMALLEST_SIDE} pixels each way, "

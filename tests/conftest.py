@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pictures import make_category
+from starts import Starter
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,6 +59,24 @@ def run_command(environment: dict[str, str]) -> Callable[..., subprocess.Complet
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def starter(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+    """Return what starts Python with torch imported already, for tests of a process and not of how it starts.
+
+    No hub is reached from there, and the helpers of the tests can be imported.
+    """
+    made = Starter(
+        {
+            **environment,
+            "PYTHONPATH": os.pathsep.join((environment["PYTHONPATH"], str(ROOT / "tests"))),
+            "HF_HUB_OFFLINE": "1",
+            "HF_HOME": str(tmp_path_factory.mktemp("hub")),
+        }
+    )
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import safetensors
 import safetensors.torch
 import torch
+from pni_fast import PNI, ModelFileError
+
+FILES = Path(__file__).resolve().parent / "files"
+BOTH, PENALTY, REFINED, ENSEMBLE = (
+    FILES / f"{name}.safetensors"
+    for name in ("format1-both", "format1-penalty", "format1-refined", "format2")
+)
 
 
 def rewrite(
@@ -26,3 +34,14 @@ def rewrite(
     change(header, tensors)
     safetensors.torch.save_file(tensors, target, metadata={"pni_fast": json.dumps(header)})
     return target
+
+
+def refusal(path: Path) -> str:
+    """Return the one line with which a file is refused."""
+    with pytest.raises(ModelFileError) as refused:
+        PNI.load(path, device="cpu")
+    line = str(refused.value)
+    assert line.startswith(f"{path}: ")
+    assert line.isprintable()
+    assert len(line) < 1000
+    return line

@@ -3,12 +3,14 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import sys
 
 import pytest
 from pni_fast.cli import benchmark as command
 from pni_fast.cli.options import PRESETS
 from pni_fast.data import DATASETS
 from pni_fast.presets import PRESETS as KNOWN_PRESETS
+from pni_fast.runtime.files import locked
 
 
 @pytest.fixture
@@ -88,10 +90,21 @@ def test_an_ablation_has_a_row_for_position_context_both_and_refinement(invoke, 
     assert labels == ["lite PatchCore (neither)", *(f"lite {name}" for name in variants[1:])]
 
 
-def test_the_whole_command_at_full_size(run_command, data, tmp_path):
+def test_the_whole_command_at_full_size(starter, data, tmp_path):
     output = tmp_path / "out"
-    result = run_command(
-        *("benchmark", data, "--dataset", "mvtec", "-o", output, "--categories", "tile"),
+    result = starter.run(
+        *(
+            "-m",
+            "pni_fast.cli",
+            "benchmark",
+            data,
+            "--dataset",
+            "mvtec",
+            "-o",
+            output,
+            "--categories",
+            "tile",
+        ),
         *("--device", "cpu", "--threads", 2, "--seed", 3, "--json", "-q"),
     )
     assert result.returncode == 0, result.stderr
@@ -121,6 +134,17 @@ def test_a_missing_root_and_an_output_that_is_a_file(refused, data, tmp_path):
     file = tmp_path / "file"
     file.write_text("x")
     assert "cannot write" in refused("benchmark", data, "--dataset", "mvtec", "-o", file)
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_a_second_writer_is_refused_and_leaves_nothing(refused, data, tmp_path, entries):
+    output = tmp_path / "out"
+    output.mkdir()
+    with locked(output):
+        line = refused("benchmark", data, "--dataset", "mvtec", "-o", output, "-q", "--device", "cpu")
+    assert line == f"{output}: another pni-fast is writing there; wait or give another folder"
+    assert entries(output) == []
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,10 @@ def test_the_installation(invoke):
     assert any(line.split() == ["simd:", record["simd"]] for line in lines)
 
 
-def test_threads_follow_the_environment_variable(run_command, environment, monkeypatch):
-    monkeypatch.setitem(environment, "PNI_FAST_NUM_THREADS", "1")
-    assert json.loads(run_command("info", "--json").stdout)["threads"] == 1
+def test_threads_follow_the_environment_variable(starter):
+    one = {"PNI_FAST_NUM_THREADS": "1"}
+    found = starter.run("-m", "pni_fast.cli", "info", "--json", environment=one)
+    assert json.loads(found.stdout)["threads"] == 1
 
 
 def test_a_model(invoke, model_file):

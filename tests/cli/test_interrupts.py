@@ -69,15 +69,9 @@ def test_ctrl_c_while_modules_load(environment, category, tmp_path, entries, mod
     assert entries(tmp_path) == before
 
 
-def interrupt_at(environment, arguments, marker, delay=0.0):
+def interrupt_at(starter, arguments, marker, delay=0.0):
     """Start the command, press Ctrl-C `delay` seconds after `marker` appears, and wait for its end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pni_fast.cli", *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = starter.start("-m", "pni_fast.cli", *arguments)
     seen = []
     hung = threading.Timer(120, process.kill)
     hung.start()
@@ -88,35 +82,33 @@ def interrupt_at(environment, arguments, marker, delay=0.0):
                 time.sleep(delay)
                 process.send_signal(signal.SIGINT)
                 break
-        rest = process.stderr.read()
-        return process.wait(), process.stdout.read(), "".join(seen) + rest
+        output, rest = process.communicate()
+        return process.returncode, output, "".join(seen) + rest
     finally:
         hung.cancel()
-        process.stdout.close()
-        process.stderr.close()
 
 
 @pytest.mark.parametrize(("stage", "ratio"), [("features", 0.01), ("coreset", 0.5), ("neighborhood", 0.01)])
-def test_ctrl_c_in_each_stage_of_fit(environment, category, tmp_path, entries, stage, ratio):
+def test_ctrl_c_in_each_stage_of_fit(starter, category, tmp_path, entries, stage, ratio):
     before = entries(tmp_path)
     arguments = ("fit", category, "-o", tmp_path / "model", "--device", "cpu", "--coreset-ratio", ratio)
-    assert_aborted(*interrupt_at(environment, arguments, stage))
+    assert_aborted(*interrupt_at(starter, arguments, stage))
     assert entries(tmp_path) == before
 
 
-def test_ctrl_c_while_scoring_leaves_no_results(environment, model_file, category, tmp_path, entries):
+def test_ctrl_c_while_scoring_leaves_no_results(starter, model_file, category, tmp_path, entries):
     good = category / "test" / "good"
     for index in range(2, 40):
         (good / f"{index:03}.png").write_bytes((good / "000.png").read_bytes())
     before = entries(tmp_path)
     arguments = ("score", model_file, good, "-o", tmp_path / "out", "--maps", "--overlays", "--device", "cpu")
-    assert_aborted(*interrupt_at(environment, arguments, "to do"))
+    assert_aborted(*interrupt_at(starter, arguments, "to do"))
     assert entries(tmp_path) == before
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.5])
-def test_ctrl_c_inside_the_kernel(environment, tmp_path, entries, delay):
+def test_ctrl_c_inside_the_kernel(starter, tmp_path, entries, delay):
     np.save(tmp_path / "features.npy", np.random.default_rng(0).normal(size=(60_000, 128)).astype(np.float32))
     arguments = ("coreset", tmp_path / "features.npy", "--size", "0.5", "-o", tmp_path / "indices.npy")
-    assert_aborted(*interrupt_at(environment, arguments, "coreset", delay))
+    assert_aborted(*interrupt_at(starter, arguments, "coreset", delay))
     assert entries(tmp_path) == ["features.npy"]

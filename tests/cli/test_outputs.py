@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import click
 import pytest
-from pni_fast.cli.outputs import check_folder, check_writable, refuse_inputs, refuse_same
+from pni_fast.cli.outputs import check_folder, check_room, check_writable, refuse_inputs, refuse_same
 from pni_fast.errors import PniError
 
 
@@ -44,6 +45,19 @@ def test_room_is_looked_at(tmp_path, entries, small_files):
     with small_files(), pytest.raises(PniError, match=r"model: cannot write: .*: File too large"):
         check_writable(tmp_path / "model", 1 << 20)
     assert entries(tmp_path) == []
+
+
+def test_files_on_one_disk_share_its_room(tmp_path, monkeypatch, small_files):
+    usage = shutil.disk_usage(tmp_path)._replace(free=3 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    files = [(tmp_path / "new" / "model", 2 << 20), (tmp_path / "checkpoint", 1 << 20)]
+    check_room(files)
+    line = r"new/model: cannot write: 4.0 MiB may be needed, got 3.0 MiB free in "
+    with pytest.raises(PniError, match=line):
+        check_room([*files, files[1]])
+    line = r"model: cannot write: it may need 2.0 MiB, got 0.0 MiB as the largest file allowed"
+    with small_files(), pytest.raises(PniError, match=line):
+        check_room(files)
 
 
 def test_check_folder_names_the_folder(tmp_path, entries):

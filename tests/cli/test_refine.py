@@ -3,8 +3,6 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -74,7 +72,7 @@ def test_the_models_own_folder_replaces_them(invoke, categories, models, tmp_pat
     assert all(torch.equal(value, again[name]) for name, value in once.items())
 
 
-def test_a_killed_run_started_again_writes_the_same_bytes(invoke, models, tmp_path, command, environment):
+def test_a_killed_run_started_again_writes_the_same_bytes(invoke, models, tmp_path, command, starter):
     steps = ("--iterations", 12)
     result = invoke("refine", *command, *steps, "--quiet", "--threads", 1)
     assert result.exit_code == 0, result.stderr
@@ -83,9 +81,7 @@ def test_a_killed_run_started_again_writes_the_same_bytes(invoke, models, tmp_pa
 
     checkpoint = tmp_path / "training.safetensors"
     arguments = ("refine", *command, *steps, "--checkpoint", checkpoint, "--quiet")
-    running = subprocess.Popen(
-        [sys.executable, "-m", "pni_fast.cli", *map(str, arguments)], env=environment, stderr=subprocess.PIPE
-    )
+    running = starter.start("-m", "pni_fast.cli", *arguments)
     try:
         deadline = time.monotonic() + 120
         while not checkpoint.exists() and running.poll() is None and time.monotonic() < deadline:

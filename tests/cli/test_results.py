@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -110,12 +111,28 @@ def assert_whole(folder: Path, *, table: bool = True) -> str | None:
     return name
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("fresh", [True, False])
-def test_a_run_killed_at_any_step_mixes_nothing_and_is_undone_by_the_next(tmp_path, fresh, monkeypatch):
+def test_a_run_killed_at_any_step_mixes_nothing_and_is_undone_by_the_next(tmp_path, fresh, environment):
+    """In a process of its own: a fork of one that holds torch takes several times as long."""
+    code = (
+        "import pathlib, sys, test_results; "
+        f"test_results.killed_at_every_step(pathlib.Path(sys.argv[1]), fresh={fresh})"
+    )
+    path = os.pathsep.join((environment["PYTHONPATH"], str(Path(__file__).parent)))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**environment, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def killed_at_every_step(tmp_path: Path, *, fresh: bool) -> None:
     """Each step ends a forked child; after it the table, if there is one, names exactly what is there."""
-    if not hasattr(os, "fork"):
-        pytest.skip("needs fork")
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+    os.fsync = lambda _: None
     for step in range(1, 500):
         folder = tmp_path / str(step)
         if not fresh:
@@ -261,3 +278,23 @@ def test_a_signal_waits_until_the_run_is_in_place(tmp_path, monkeypatch, number,
     finally:
         signal.signal(number, before)
     assert assert_whole(tmp_path) == "new"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+def test_a_signal_during_the_cleaning_leaves_nothing(tmp_path, monkeypatch, entries):
+    monkeypatch.setattr(interrupts, "_terminated", False)
+    before = signal.signal(signal.SIGTERM, interrupts._terminate)
+    rmtree = results.shutil.rmtree
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0)  # the handler runs
+        rmtree(*arguments, **options)
+
+    monkeypatch.setattr(results.shutil, "rmtree", interrupted)
+    try:
+        with pytest.raises(SystemExit), staged_folder(tmp_path / "new" / "out", TABLE, PARTS):
+            raise ZeroDivisionError
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert entries(tmp_path) == []

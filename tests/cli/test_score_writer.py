@@ -113,6 +113,14 @@ def test_what_an_older_version_left_is_known_by_its_table(tmp_path):
     assert list(earlier_files(tmp_path / "nowhere")) == []
 
 
+def test_the_run_after_a_first_one_that_was_killed_marks_the_folder(tmp_path):
+    for name in ("results-of-mine", ".pni-fast-abcdefgh"):
+        (tmp_path / "out" / name).mkdir(parents=True)
+        score(tmp_path / "out", "0.png", overlays=True)
+        assert (tmp_path / "out" / RESULTS_MARK).exists() is name.startswith(".")
+        shutil.rmtree(tmp_path / "out")
+
+
 def test_a_folder_that_holds_what_is_not_ours_is_not_marked_itself(tmp_path):
     (tmp_path / "0.png").touch()
     score(tmp_path, "0.png", overlays=True)

@@ -9,7 +9,7 @@ from PIL import Image
 from pni_fast.cli.failures import Application
 from pni_fast.cli.results import RECORD
 from pni_fast.cli.synthesize import synthesize
-from pni_fast.synthetic import KINDS
+from pni_fast.synthetic import KINDS, Textures
 
 command = Application(commands={"synthesize": synthesize})
 
@@ -49,6 +49,19 @@ def test_images_masks_and_sheet_in_the_layout_of_mvtec(photographs, tmp_path):
         assert set(np.unique(mask)) == {0, 255}
         sources = [np.asarray(Image.open(path)) for path in sorted(photographs.iterdir())]
         assert any((image == source)[mask == 0].all() for source in sources)
+
+
+def test_pictures_of_ten_bits_in_files_of_sixteen_are_no_black_ones(tmp_path):
+    for folder, most in (("good", 1023), ("textures", 4095)):
+        (tmp_path / folder).mkdir()
+        values = np.random.default_rng(0).integers(most // 2, most + 1, (64, 64)).astype(np.uint16)
+        Image.fromarray(values).save(tmp_path / folder / "a.png")
+    textures = ("--textures", tmp_path / "textures")
+    result = run(tmp_path / "good", "-o", tmp_path / "made", "--count", 4, "--quiet", *textures)
+    assert result.exit_code == 0, result.output
+    for path in (tmp_path / "made/test").rglob("*.png"):
+        assert np.percentile(np.asarray(Image.open(path)), 90) > 150  # 1023 of 65535 would be 3
+    assert Textures(tmp_path / "textures").sample((32, 32), np.random.default_rng(0)).min() >= 127
 
 
 def test_default_count_is_four_for_each_image(photographs, tmp_path):

@@ -3,7 +3,8 @@ import safetensors.torch
 import timm
 import torch
 from pni_fast.errors import WeightsError
-from pni_fast.features.backbones import build_backbone, build_extractor
+from pni_fast.features.backbones import build_backbone, build_extractor, create_pyramid, shapes_alone
+from pni_fast.features.extractor import FeatureExtractor
 from pni_fast.features.weights import assign_state_dict, load_weights, read_state_dict
 
 
@@ -121,3 +122,20 @@ def test_statistics_of_the_backbones_own_training_are_used():
 def test_a_network_without_the_levels_names_those_it_has():
     with pytest.raises(WeightsError, match=r"at strides 8 and 16, got 'vit_tiny_patch16_224' with 16"):
         build_backbone("vit_tiny_patch16_224")
+
+
+@pytest.mark.parametrize("what", ["backbone", "encoder"])
+def test_a_network_with_its_channels_last_is_refused(what):
+    told = f"{what} must give feature maps with channels first, got 'swin_tiny_.*': channels last"
+    with shapes_alone(), pytest.raises(WeightsError, match=told):
+        create_pyramid("swin_tiny_patch4_window7_224", what)
+
+
+def test_a_network_for_images_of_one_size_says_so():
+    class ForOneSize(torch.nn.Module):
+        def forward(self, pixels):
+            raise AssertionError(f"Input height ({pixels.shape[2]}) doesn't match model (224).")
+
+    extractor = FeatureExtractor(ForOneSize(), (0.5,) * 3, (0.5,) * 3, 3, 8)
+    with pytest.raises(WeightsError, match=r"does not take crops of 96 x 64 pixels: Input height \(64\)"):
+        extractor(torch.zeros(1, 64, 96, 3, dtype=torch.uint8))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +17,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def compare(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(BENCHES / "compare.py"), *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
-
-
 @pytest.fixture(scope="module")
-def result(environment, tmp_path_factory):
+def result(starter, tmp_path_factory):
     """The quick table, made where there is no measuring data, and the folder it lies in."""
     home = tmp_path_factory.mktemp("bench")
-    without_data = {**environment, "PNI_FAST_DATA": str(home / "no-data"), "OMP_NUM_THREADS": "1"}
-    done = compare(without_data, "--quick", "--repeat", 1, "--output", home / "out")
+    without_data = {"PNI_FAST_DATA": str(home / "no-data")}
+    options = ("--quick", "--repeat", 1, "--output", home / "out")
+    done = starter.run(BENCHES / "compare.py", *options, environment=without_data)
     return done, home / "out"
 
 
@@ -75,8 +69,8 @@ def test_nothing_half_written_is_left(result):
     assert not [path.name for path in result[1].iterdir() if "part" in path.name]
 
 
-def test_an_unknown_case_is_refused(environment, tmp_path):
-    done = compare(environment, "--only", "nearest,nothing", "--output", tmp_path / "out")
+def test_an_unknown_case_is_refused(starter, tmp_path):
+    done = starter.run(BENCHES / "compare.py", "--only", "nearest,nothing", "--output", tmp_path / "out")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith(
         "--only: must be of nearest, likelihood, histogram, cloud, coreset, growth, got nothing"

@@ -9,8 +9,10 @@ from pni_fast.benchmark.curves import BINS, POINTS, pixel_curves
 from pni_fast.data import Sample
 from pni_fast.evaluation import Evaluation, Result
 from pni_fast.metrics import compute_metrics
+from pni_fast.report import lettering
+from pni_fast.report.lettering import lettered
 from pni_fast.report.pixel_figures import write_precision_recall, write_score_histograms
-from pni_fast.report.sheet import MOST, choose, tinted, write_sheet
+from pni_fast.report.sheet import MOST, PANEL, choose, panel, tinted, write_sheet
 
 SIDE = 24
 
@@ -105,6 +107,18 @@ def test_tints_show_where_the_mask_is_and_nowhere_else():
     assert (image == 100).all()
 
 
+def test_a_thin_mark_is_seen_on_a_sheet(results, tmp_path):
+    shown, side = result("dent/0.png", "dent", 2), 1000
+    mask = np.zeros((side, side), bool)
+    mask[:, 501] = True
+    image, scores = np.full((side, side, 3), 255, np.uint8), np.zeros((side, side), np.float32)
+    thin = Result(shown.sample, 1.0, scores + mask, image, mask)
+    assert (panel(image, mask, (0, 0, 0)) == 127).all(axis=2).any(axis=1).all()
+    assert write_sheet(evaluation([*results[:2], thin]), tmp_path / "sheet.png")
+    pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
+    assert (pixels == (232, 162, 157)).all(axis=2).any(axis=1).sum() >= PANEL - 2  # white tinted by the truth
+
+
 def test_every_figure_is_a_picture_with_something_in_it(results, tmp_path):
     evaluated = evaluation(results)
     drawn = [("lite NP", evaluated.metrics.as_dict(), pixel_curves(evaluated).as_dict())] * 2
@@ -122,3 +136,25 @@ def test_a_sheet_without_a_mask_is_not_written(results, tmp_path):
     unmarked = [found for found in results if found.mask is None or not found.defective]
     assert not write_sheet(evaluation(unmarked), tmp_path / "sheet.png")
     assert not list(tmp_path.iterdir())
+
+
+NAMES = [r"$\frac{$", "a $x^2$ 螺丝 Гайка e\u0301crou\tb"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_of_any_characters_is_drawn_as_text_without_a_warning(results, tmp_path, name):
+    evaluated = evaluation([*results, result(f"{name}/0.png", name, 6)])
+    drawn = [("lite NP", evaluated.metrics.as_dict(), pixel_curves(evaluated).as_dict())]
+    write_precision_recall(name, drawn, tmp_path / "curves.png")
+    write_score_histograms(name, drawn, tmp_path / "scores.png")
+    assert write_sheet(evaluated, tmp_path / "sheet.png")
+
+
+def test_what_no_font_has_is_escaped_and_what_another_font_has_is_drawn(monkeypatch):
+    monkeypatch.setattr(lettering, "FALLBACKS", ("no such font",))
+    assert lettered("螺丝 🔩 ok $\n%") == (r"\u87ba\u4e1d " + r"\U0001f529 ok $" + "\n%", ["DejaVu Sans"])
+    assert lettered("e\u0301") == ("é", ["DejaVu Sans"])
+    monkeypatch.setattr(lettering, "FALLBACKS", ("no such font", "STIXGeneral"))  # comes with matplotlib too
+    assert lettered("\u20e5 a") == ("\u20e5 a", ["DejaVu Sans", "STIXGeneral"])
+    assert lettered("plain") == ("plain", ["DejaVu Sans"])

@@ -9,21 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from pictures import defect_mask, make_category, texture
+from benchmark_runs import COMMON, TINY, VARIANTS
+from pictures import make_category, texture
 from pni_fast import PNI, DataError, PniError, WeightsError
 from pni_fast.benchmark import run_benchmark
-from pni_fast.benchmark.records import contents
-from pni_fast.benchmark.variants import Variant, ablation, derive, share_extraction
-from pni_fast.config import PRESETS
-from pni_fast.data import open_category
-from pni_fast.evaluation import evaluate
-from pni_fast.refinement import RefinerConfig
 from pni_fast.runtime.files import RESULTS_MARK
-
-REFINER = RefinerConfig(side=32, bank=8, iterations=3, batch=4, levels=(0, 1), widths=(8, 8))
-TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "refiner": REFINER}
-COMMON = {"device": "cpu", "num_threads": 2, "settings": TINY}
-VARIANTS = ["neither", "P", "C", "PC", "PCR"]
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +32,6 @@ def unbroken(root, tmp_path_factory):
     assert done.failures == []
     assert done.measured == 5
     return done
-
-
-@pytest.fixture(scope="module")
-def full(root):
-    """Return a fitted model with every part, not yet sharing its extraction."""
-    return PNI(device="cpu", refinement=True, **TINY).fit(root / "bottle")
 
 
 def figures(record):
@@ -83,27 +67,26 @@ def test_a_finished_run_measures_nothing_again(root, unbroken):
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, sys.argv[1])
-from test_benchmark_run import COMMON
+from benchmark_runs import COMMON
 from pni_fast.benchmark import run_benchmark
-left = int(sys.argv[4])
+left = int(sys.argv[3])
 def kill(record):
     global left
     left -= 1
     if not left:
         os.kill(os.getpid(), signal.SIGKILL)
 run_benchmark(
-    sys.argv[2], "mvtec", sys.argv[3], categories=["bottle"], ablation=True, on_record=kill, **COMMON
+    sys.argv[1], "mvtec", sys.argv[2], categories=["bottle"], ablation=True, on_record=kill, **COMMON
 )
 """
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 def test_a_killed_run_resumes_with_the_same_figures(root, unbroken, tmp_path, environment):
-    here = Path(__file__).parent
-    paths = {"PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], str(here.parent)])}
+    tests = str(Path(__file__).parent.parent)
+    paths = {"PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], tests])}
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, here, root, tmp_path, "3"],
+        [sys.executable, "-c", KILLED, root, tmp_path, "3"],
         env=environment | paths,
         capture_output=True,
         text=True,
@@ -136,83 +119,6 @@ def test_a_model_left_behind_without_a_wanted_part_is_fitted_again(root, unbroke
     assert [figures(item) for item in done.records] == [
         figures(item) for item in unbroken.records if item.variant == "PC"
     ]
-
-
-@pytest.mark.parametrize(
-    ("preset", "names"),
-    [
-        ("lite", "neither P C PC PCR"),
-        ("best", "neither P PR"),
-        ("paper", "neither P N NP NPR"),
-    ],
-)
-def test_the_rows_of_a_presets_ablation(preset, names):
-    rows = ablation(PRESETS[preset])
-    assert [variant.name for variant in rows] == names.split()
-    assert [Variant.of(variant.applied_to(PRESETS[preset])) for variant in rows] == list(rows)
-
-
-@pytest.mark.parametrize("name", VARIANTS[:4])
-def test_a_part_left_out_is_the_fit_without_it(root, full, name):
-    category, variant = open_category(root / "bottle"), Variant.named(name)
-    alone = PNI(device="cpu", **(TINY | variant.settings(full.config))).fit(category.train)
-    derived = derive(share_extraction(full), variant, category.train)
-    images = [sample.path for sample in category.test]
-    for _ in range(2):  # the second time from remembered features
-        assert derived.score_samples(images).tobytes() == alone.score_samples(images).tobytes()
-    ours, theirs = derived.summary(), alone.summary()
-    assert ours["normalization"] == pytest.approx(theirs["normalization"], rel=1e-6)
-    for said in ("config", "parts", "conditions", "weight", "trials"):
-        assert ours[said] == theirs[said]
-
-
-def test_what_the_whole_model_did_not_keep_is_fitted_anew(root, tmp_path):
-    settings = TINY | {"position_gate": False}  # what is switched on acts, context before position
-    options = COMMON | {"settings": settings}
-    done = run_benchmark(root, "folder", tmp_path, categories=["tile"], ablation=True, **options)
-    assert done.failures == []
-    records = {record.variant: record for record in done.records}
-    acting = {"neither": [], "P": ["position"], "C": ["context"], "PC": ["context"]}
-    acting["PCR"] = ["context", "refinement"]
-    assert {name: record.model["parts"] for name, record in records.items()} == acting
-    fits = {name: record.seconds["fit"] for name, record in records.items()}
-    assert fits.pop("P") not in fits.values()
-    assert len(set(fits.values())) == 1
-    category = open_category(root / "tile")
-    position = PNI(device="cpu", context=False, **settings).fit(category.train)
-    assert records["P"].metrics["image_threshold"] == pytest.approx(
-        evaluate(position, category).metrics.image_threshold, abs=0
-    )
-    assert "lite PC chose: tile context 0.5." in (tmp_path / "benchmark.md").read_text()
-    whole = PNI(device="cpu", **settings).fit(category.train)
-    assert derive(whole, Variant.named("P"), category.train) is None
-
-
-def test_features_of_an_image_are_extracted_once(root, full, monkeypatch):
-    from pni_fast.features.extractor import FeatureExtractor
-
-    category = open_category(root / "bottle")
-    shared = share_extraction(full)
-    calls = []
-    forward = FeatureExtractor.forward
-    monkeypatch.setattr(
-        FeatureExtractor, "forward", lambda self, images: calls.append(1) or forward(self, images)
-    )
-    images = [sample.path for sample in category.test]
-    for variant in ("neither", "P", "PC"):
-        derive(shared, Variant.named(variant), category.train).score_samples(images)
-    assert len(calls) == len(images) + len(category.train)
-    shared.fitted.extractor._left = 0
-    shared.fitted.extractor._seen.clear()
-    shared.score_samples(images)
-    shared.score_samples(images)
-    assert len(calls) == 3 * len(images) + len(category.train), "beyond its capacity nothing is kept"
-
-
-def test_a_variant_with_more_parts_than_the_model_is_refused(root):
-    model = PNI(device="cpu", context=False, **TINY).fit(root / "bottle")
-    with pytest.raises(ValueError, match="variant must have parts of P only, got PC"):
-        derive(model, Variant.named("PC"), [])
 
 
 def test_a_broken_category_is_passed_over_and_reported(root, tmp_path):
@@ -251,17 +157,6 @@ def test_a_fault_of_the_program_keeps_its_traceback(root, tmp_path, monkeypatch)
     (failure,) = run_benchmark(root, "mvtec", tmp_path, categories=["tile"], **COMMON).failures
     assert failure.error == "ZeroDivisionError: by zero"
     assert "in fail" in failure.trace
-
-
-def test_images_that_came_later_are_noticed(root, tmp_path):
-    data, output = tmp_path / "data", tmp_path / "out"
-    shutil.copytree(root / "tile", data / "tile")
-    run_benchmark(data, "mvtec", output, **COMMON)
-    texture(30, defect=True).save(data / "tile/test/stain/009.png")
-    defect_mask().save(data / "tile/ground_truth/stain/009_mask.png")
-    (failure,) = run_benchmark(data, "mvtec", output, **COMMON).failures
-    assert "PC.json: made from 4 training and 4 test images" in failure.error
-    assert "now holds 4 and 5; delete the file to measure again" in failure.error
 
 
 @pytest.mark.parametrize(
@@ -336,29 +231,3 @@ def test_what_on_failure_raises_ends_the_run(root, tmp_path):
 
     with pytest.raises(InterruptedError, match="bottle"):
         run_benchmark(data, "mvtec", tmp_path / "out", on_failure=stop, **COMMON)
-
-
-def test_figures_of_images_that_were_replaced_are_refused(root, tmp_path):
-    data, output = tmp_path / "data", tmp_path / "out"
-    shutil.copytree(root, data)
-    done = run_benchmark(data, "mvtec", output, categories=["tile"], **COMMON)
-    assert done.failures == []
-    again = run_benchmark(data, "mvtec", output, categories=["tile"], **COMMON)
-    assert (again.failures, again.measured) == ([], 0)
-    replaced = next((data / "tile/test/good").glob("*.png"))
-    shutil.copyfile(next((data / "tile/train/good").glob("*.png")), replaced)
-    again = run_benchmark(data, "mvtec", output, categories=["tile"], **COMMON)
-    assert again.measured == 0
-    assert "made from other images or masks" in again.failures[0].error
-
-
-def test_a_digest_of_a_category_sees_every_image_and_mask(root, tmp_path):
-    data = tmp_path / "tile"
-    shutil.copytree(root / "tile", data)
-    before = contents(open_category(data))
-    assert before == contents(open_category(root / "tile"))
-    for path in sorted(data.rglob("*.png")):
-        original = path.read_bytes()
-        path.write_bytes(original + b"x")
-        assert contents(open_category(data)) != before, path
-        path.write_bytes(original)

@@ -205,3 +205,16 @@ def test_files_say_what_is_missing_when_everything_failed(tmp_path):
     write_tables([], tmp_path, "mvtec", [failure])
     assert "- lite tile: no images" in (tmp_path / "benchmark.md").read_text(encoding="utf-8")
     assert (tmp_path / "benchmark.csv").read_text() == "table,row,column,source,percent\n"
+
+
+@pytest.mark.parametrize("dataset", ["folder", "mvtec", "btad", "visa"])
+def test_no_category_is_a_formula_in_the_csv(tmp_path, dataset):
+    names = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "'x", "a=1"]
+    write_tables([record(name, image_auroc=0.5) for name in names], tmp_path, dataset, [])
+    with (tmp_path / "benchmark.csv").open(newline="", encoding="utf-8") as file:
+        cells = [cell for line in csv.reader(file) for cell in line[:4]]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    shown = {cell.partition(", lite")[0] for cell in cells}
+    assert {f"'{name}" for name in names[:-1]} | {"a=1"} <= shown
+    results = json.loads((tmp_path / "benchmark.json").read_text(encoding="utf-8"))["results"]
+    assert [item["category"] for item in results] == names

@@ -12,7 +12,7 @@ from pni_fast.config import PRESETS, RULES, Config, Geometry, MLPConfig, Refiner
 from pni_fast.config.choices import METRICS
 
 WRONG = {
-    "rule": ("softmin", "rule must be one of average, both, scores, penalty, got 'softmin'"),
+    "rule": ("softmin", "rule must be one of average, both, scores, penalty, blend, got 'softmin'"),
     "sigma": (-3, "sigma must be at least 0 and finite, got -3.0"),
     "coreset_ratio": (0, r"coreset_ratio must be in \(0, 1\], got 0.0"),
     "crop": (700, "crop must be between 1 and resize = 512, got 700"),

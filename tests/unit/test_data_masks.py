@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pni_fast.config import Geometry
-from pni_fast.data import open_category
+from pni_fast.data import open_benchmark, open_category
 from pni_fast.data.cropping import crop_mask, resize_mask
 from pni_fast.data.masks import MaskFolder
 from scipy import ndimage
@@ -60,6 +60,19 @@ def test_files_that_no_image_claims_are_kept_to_be_named(tmp_path):
         path.relative_to(tmp_path / "ground_truth").as_posix() for path in open_category(tmp_path).unclaimed
     ]
     assert found == ["crack/one.png", "dent/0.png"]
+
+
+def test_unclaimed_masks_of_mvtec_3d_and_visa(tmp_path):
+    bagel, pcb = tmp_path / "3d/bagel", tmp_path / "visa/pcb1/Data"
+    touch(bagel, "train/good/rgb/0.png", "test/good/rgb/0.png", "test/good/gt/0.png")
+    touch(bagel, "test/crack/rgb/0.png", "test/crack/gt/0.png", "test/crack/gt/7.png")
+    touch(pcb, "Images/Normal/0.JPG", "Images/Anomaly/0.JPG", "Masks/Anomaly/0.png", "Masks/Anomaly/7.png")
+    rows = ["object,split,label,image,mask", "pcb1,train,normal,pcb1/Data/Images/Normal/0.JPG,"]
+    rows += ["pcb1,test,anomaly,pcb1/Data/Images/Anomaly/0.JPG,pcb1/Data/Masks/Anomaly/0.png"]
+    (tmp_path / "visa/split_csv").mkdir()
+    (tmp_path / "visa/split_csv/1cls.csv").write_text("\n".join(rows))
+    assert open_benchmark(tmp_path / "3d", "mvtec_3d", "bagel").unclaimed == [bagel / "test/crack/gt/7.png"]
+    assert open_benchmark(tmp_path / "visa", "visa", "pcb1").unclaimed == [pcb / "Masks/Anomaly/7.png"]
 
 
 def regions(mask):

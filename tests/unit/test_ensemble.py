@@ -17,7 +17,8 @@ from pni_fast.runtime.run import Run
 from pni_fast.scoring.map_range import normalised
 
 LITE, RESNET = "tf_efficientnet_lite0", "resnet18"
-TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1}
+TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "rule": "both"}
+WHOLE = TINY | {"neighborhood": True}
 REFINER = RefinerConfig(side=32, bank=2, iterations=2, batch=2, levels=(0, 1), widths=(8, 8))
 TEST = [texture(50), texture(51, defect=True), texture(52)]
 
@@ -34,14 +35,14 @@ def choice(resnet_weights):
 
 @pytest.fixture(scope="module")
 def model(good, choice):
-    return PNI(**TINY, **choice, num_threads=1).fit(good)
+    return PNI(**WHOLE, **choice, num_threads=1).fit(good)
 
 
 @pytest.fixture(scope="module")
 def alone(good, choice):
     """Return the models of the members' backbones, each fitted by itself."""
     pairs = zip(choice["backbone"], choice["weights"], strict=True)
-    return [PNI(**TINY, device="cpu", backbone=name, weights=file).fit(good) for name, file in pairs]
+    return [PNI(**WHOLE, device="cpu", backbone=name, weights=file).fit(good) for name, file in pairs]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_the_summary_describes_every_member(model, alone):
 
 
 def test_same_bits_and_the_same_file_for_any_number_of_threads(good, choice, saved, model, tmp_path):
-    other = PNI(**TINY, **choice, num_threads=3).fit(good)
+    other = PNI(**WHOLE, **choice, num_threads=3).fit(good)
     other.save(tmp_path / "m.safetensors")
     assert (tmp_path / "m.safetensors").read_bytes() == saved.read_bytes()
     assert maps(other).tobytes() == maps(model).tobytes()
@@ -216,7 +217,7 @@ def test_features_are_held_of_one_member_at_a_time(good, choice, monkeypatch):
 
     stores = []
     monkeypatch.setattr(extract, "allocate_features", watched)
-    PNI(**TINY, **choice).fit(good)
+    PNI(**WHOLE, **choice).fit(good)
     assert alive == [0, 0]
 
 

@@ -3,7 +3,6 @@
 import csv
 import functools
 import runpy
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -23,14 +22,11 @@ TESTED = {
 
 
 @pytest.fixture
-def example(environment):
+def example(starter):
     """Return a run of one example with arguments; what it printed."""
 
     def run(name, *arguments):
-        command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
-        found = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=240
-        )
+        found = starter.run(EXAMPLES / name, *arguments)
         assert found.returncode == 0, found.stderr
         return found.stdout
 

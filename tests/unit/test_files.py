@@ -184,18 +184,10 @@ def test_names_as_long_as_names_may_be(tmp_path, entries, name):
     assert entries(tmp_path) == [name]
 
 
-class RustError(Exception):
-    """As safetensors tells that a disk is full."""
-
-
-@pytest.mark.parametrize(
-    "error",
-    [OSError(errno.ENOSPC, "No space left on device"), RustError("I/O error: No space left (os error 28)")],
-)
-def test_a_full_disk_is_one_line_whoever_tells(tmp_path, entries, error):
+def test_a_full_disk_is_one_line(tmp_path, entries):
     def work():
         with atomic_path(tmp_path / "model"):
-            raise error
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(PniError, match="model: cannot write: No space left on device"):
         work()
@@ -203,7 +195,7 @@ def test_a_full_disk_is_one_line_whoever_tells(tmp_path, entries, error):
 
 
 def test_other_errors_stay_what_they_are(tmp_path):
-    for error in (RustError("header too large"), ZeroDivisionError(), PniError("x")):
+    for error in (ZeroDivisionError(), PniError("x")):
         with pytest.raises(type(error)), writing(tmp_path):
             raise error
 

@@ -82,7 +82,7 @@ def test_no_rise_is_no_risk_and_equal_images_do_not_divide_by_zero():
 
 
 def test_a_single_image_does_not_speak_for_position(good):
-    model = PNI("lite", **TINY, neighborhood=False).fit(good[:1])
+    model = PNI("lite", rule="both", **TINY, neighborhood=False).fit(good[:1])
     assert model.position_ is None
     assert model.summary()["position"] == "dropped: one image does not show what it costs"
     assert model.summary()["position_risk"] is None
@@ -96,10 +96,10 @@ def test_which_presets_have_the_gate():
 
 @pytest.mark.usefixtures("dropping")
 def test_a_model_without_position_is_patchcore(good, tmp_path):
-    model = PNI("lite", **TINY, neighborhood=False).fit(good)
+    model = PNI("lite", rule="both", **TINY, neighborhood=False).fit(good)
     assert model.position_ is None
     assert model.gate_.risk >= 0
-    plain = PNI("lite", **TINY, position=False, neighborhood=False).fit(good)
+    plain = PNI("lite", rule="both", **TINY, position=False, neighborhood=False).fit(good)
     assert maps(model).tobytes() == maps(plain).tobytes()
     assert plain.gate_ is None
     assert plain.summary()["position"] == "off"
@@ -112,8 +112,8 @@ def test_a_model_without_position_is_patchcore(good, tmp_path):
 
 @pytest.mark.usefixtures("keeping")
 def test_a_model_that_keeps_position_is_the_one_without_a_gate(good):
-    model = PNI("lite", **TINY).fit(good)
-    free = PNI("lite", **TINY, position_gate=False).fit(good)
+    model = PNI("lite", rule="both", **TINY).fit(good)
+    free = PNI("lite", rule="both", **TINY, position_gate=False).fit(good)
     np.testing.assert_array_equal(model.position_, free.position_)
     assert maps(model).tobytes() == maps(free).tobytes()
     assert model.summary()["position"].startswith("kept: ")
@@ -133,7 +133,7 @@ def as_before_the_gate(header, _):
 @pytest.mark.usefixtures("keeping")
 def test_files_from_before_the_gate_are_read(good, tmp_path):
     lite, best = tmp_path / "lite.safetensors", tmp_path / "best.safetensors"
-    model = PNI("lite", **TINY).fit(good)
+    model = PNI("lite", rule="both", **TINY).fit(good)
     model.save(lite)
     old = rewritten(lite, tmp_path / "old.safetensors", as_before_the_gate)
     assert maps(old).tobytes() == maps(model).tobytes()
@@ -173,6 +173,6 @@ def test_a_refiner_learns_from_maps_of_the_kind_it_will_see(good, monkeypatch, t
         paths.append(tmp_path / f"{number}.png")
         image.save(paths[-1])
     refiner = replace(SMALL, iterations=1)
-    model = PNI("lite", **TINY, neighborhood=False, refinement=True, refiner=refiner).fit(paths)
+    model = PNI("lite", rule="both", **TINY, neighborhood=False, refinement=True, refiner=refiner).fit(paths)
     assert len(asked) == 1
     assert [half.position is None for half in fits] == [model.position_ is None] == [limit < 0]

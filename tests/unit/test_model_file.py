@@ -4,13 +4,14 @@ import torch
 from model_files import rewrite
 from pictures import texture
 from pni_fast import PNI, ModelFileError, PniError
+from pni_fast.model import file as model_file
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    model = PNI(resize=80, crop=64, coreset_ratio=0.05, device="cpu").fit(
-        [texture(seed) for seed in range(3)]
-    )
+    model = PNI(
+        resize=80, crop=64, coreset_ratio=0.05, device="cpu", neighborhood=True, position_gate=False
+    ).fit([texture(seed) for seed in range(3)])
     path = tmp_path_factory.mktemp("model") / "m.safetensors"
     model.save(path)
     return path
@@ -88,7 +89,7 @@ def test_nothing_is_left_behind_when_saving_fails(saved, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     model = PNI.load(saved, device="cpu")
-    monkeypatch.setattr(safetensors.torch, "save_file", fail)
+    monkeypatch.setattr(model_file, "write_tensors", fail)
     with pytest.raises(PniError, match="cannot write: No space left on device"):
         model.save(tmp_path / "m.safetensors")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A model file needs nothing beside itself: no connection is opened and no other file."""
+"""The product works alone: no connection is opened, and no file that was not named, ours or a library's."""
 
 import subprocess
 import sys
@@ -6,41 +6,100 @@ from pathlib import Path
 
 FILES = Path(__file__).resolve().parent.parent / "files"
 
-OUTSIDE = """
-import os, sys
+WATCH = """
+import os, sys, tempfile
 from pathlib import Path
 import numpy as np
 from pni_fast import PNI
 import scipy.ndimage  # what scoring imports when it is first asked
 
-allowed = [Path(file).resolve() for file in sys.argv[1:]]
 own = [Path(folder).resolve() for folder in {sys.prefix, sys.base_prefix, *filter(None, sys.path)}]
 own.append(Path(sys.modules["pni_fast"].__file__).resolve().parent)
+own.append(own[-1].joinpath("cli").resolve())  # a link
+temporary = Path(tempfile.gettempdir()).resolve()
+seen = []
+named, written, system = [], [], ["/proc", "/sys"]
+library = lambda path: False  # code alone: no embedded weights, no cache of a hub, no token
+
+def inside(path, folders):
+    return any(path.is_relative_to(folder) for folder in folders)
 
 def watch(event, arguments):
-    if event.startswith(("socket.", "urllib.", "http.", "ftplib.", "subprocess.", "os.system", "os.exec")):
-        raise SystemExit(f"{event} {arguments}")
-    if event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
-        path = Path(os.fsdecode(arguments[0])).resolve()
+    if event.startswith(("socket.", "urllib.", "http.", "ftplib.", "os.system", "os.exec")):
+        seen.append(f"{event} {arguments}")
+        raise SystemExit(seen[-1])
+    if event != "open" or not isinstance(arguments[0], (str, bytes, os.PathLike)):
+        return
+    path, flags = Path(os.fsdecode(arguments[0])).resolve(), arguments[2] or 0
+    if inside(path, written):
+        return
+    if flags & (os.O_WRONLY | os.O_RDWR):
+        if path != Path(os.devnull):
+            seen.append(f"opened to write: {path}")
+        return
+    if path not in named and not inside(path, named + system):
         code = path.suffix in (".py", ".pyc", ".so") or path.is_dir()
-        system = path.is_relative_to("/proc") or path.is_relative_to("/sys")
-        if path not in allowed and not system and not (code and any(map(path.is_relative_to, own))):
-            raise SystemExit(f"opened {path}")
+        if not inside(path, own) or not (code or library(path)):
+            seen.append(f"opened: {path}")
+
+def told(what):
+    if seen:
+        raise SystemExit(f"{what}: {seen}")
 
 sys.addaudithook(watch)
+"""
+
+LOADED = """
 for file in sys.argv[1:]:
+    named[:] = [Path(file).resolve()]
     PNI.load(file, device="cpu", num_threads=1).score_samples([np.zeros((80, 80, 3), np.uint8)])
+    told(file)
+"""
+
+COMMANDS = """
+library = lambda path: True  # its data too: fonts, weights, styles
+from pni_fast.cli.application import application
+
+category, out = map(Path, sys.argv[1:])
+test = category / "test"
+system += ["/dev", "/etc", "/usr/share", "/usr/lib", "/lib"]
+model = out / "m.safetensors"
+tiny = ["--set", "resize=80", "--set", "crop=64", "--no-neighborhood"]
+for inputs, command in (
+    ([category / "train"], ["fit", category, "-o", model, *tiny]),
+    ([model, test], ["score", model, test, "-o", out / "s", "--maps", "--overlays"]),
+    ([model, category], ["evaluate", model, category, "-o", out / "e"]),
+):
+    named[:], written[:] = inputs, [out, temporary]
+    application([*map(str, command), "-q", "--device", "cpu"], standalone_mode=False)
+    told(command[0])
 """
 
 
-def test_loading_and_scoring_open_no_connection_and_no_other_file(environment, tmp_path, model_file):
-    """Not the embedded weights, no cache of a hub, no token: the weights are in the file."""
-    home = {**environment, "HF_HOME": str(tmp_path / "hub"), "HF_TOKEN_PATH": str(tmp_path / "token")}
-    files = [
-        str(file)
-        for file in (model_file, FILES / "format1-refined.safetensors", FILES / "format2.safetensors")
-    ]
+def alone(environment, tmp_path, script, *arguments):
+    home = {name: str(tmp_path / "home" / name) for name in ("HF_HOME", "HF_TOKEN_PATH", "HOME")}
+    (tmp_path / "temporary").mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", OUTSIDE, *files], env=home, capture_output=True, text=True, check=False
+        [sys.executable, "-c", WATCH + script, *map(str, arguments)],
+        cwd=tmp_path / "temporary",  # what is opened relative to a folder that is open looks as if here
+        env={**environment, **home, "TMPDIR": str(tmp_path / "temporary"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_model_file_needs_nothing_beside_itself(environment, tmp_path, model_file):
+    alone(
+        environment,
+        tmp_path,
+        LOADED,
+        *(model_file, FILES / "format1-refined.safetensors", FILES / "format2.safetensors"),
+    )
+
+
+def test_commands_open_what_is_named_and_write_the_output(environment, tmp_path, shared_category):
+    (tmp_path / "out").mkdir()
+    alone(environment, tmp_path, COMMANDS, shared_category.resolve(), (tmp_path / "out").resolve())

@@ -65,7 +65,7 @@ def test_an_unknown_name_lists_the_known_ones(name):
         ("refiner.side", "wide", "refiner.side must be a whole number or none, got 'wide'"),
         ("likelihood_lambda", -1, "likelihood_lambda must be at least 0 and finite, got -1.0"),
         ("likelihood_lambda", float("inf"), "likelihood_lambda must be at least 0 and finite, got inf"),
-        ("rule", "product", "rule must be one of average, both, scores, penalty, got 'product'"),
+        ("rule", "product", "rule must be one of average, both, scores, penalty, blend, got 'product'"),
         ("rule", 3, "rule must be a text, got 3"),
         ("dimension", 0, "dimension must be at least 1, got 0"),
         ("sigma", -1.0, "sigma must be at least 0 and finite, got -1.0"),

@@ -5,6 +5,7 @@ from PIL import Image
 from pni_fast import PNI, DataError, PniError
 
 TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "device": "cpu"}
+PLACED = TINY | {"position_gate": False, "context": False}
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,7 @@ def good():
 
 @pytest.fixture(scope="module")
 def model(good):
-    return PNI(**TINY).fit(good)
+    return PNI(**PLACED).fit(good)
 
 
 def test_a_defect_scores_higher_than_good_parts_and_is_where_it_is(model):
@@ -72,6 +73,7 @@ def test_the_map_is_equation_4_word_for_word(good, preset, position, neighborhoo
         "refinement": False,
         "distribution_size": 12,
     }
+    settings |= {"rule": "both", "position_gate": False} if preset == "lite" else {}
     model = PNI(preset, position=position, neighborhood=neighborhood, **settings).fit(good)
     (prediction,) = model.predict(texture(51, defect=True))
     features = model.extractor_(torch.from_numpy(prediction.image)[None])
@@ -169,10 +171,10 @@ def test_broken_images_raise_or_are_listed(model, tmp_path):
 
 def test_progress_counts_every_stage_to_its_end(good):
     seen = {}
-    PNI(**TINY).fit(
+    PNI(**TINY, neighborhood=True).fit(
         good, progress=lambda stage, done, total: seen.setdefault(stage, []).append((done, total))
     )
-    assert list(seen) == ["features", "coreset", "neighborhood"]
+    assert list(seen) == ["features", "coreset", "conditions", "neighborhood"]
     assert all(steps[-1][0] == steps[-1][1] > 0 for steps in seen.values())
 
 
@@ -185,7 +187,7 @@ def test_progress_counts_every_stage_to_its_end(good):
         ),
         ({"coreset_ratio": 0.0}, r"coreset_ratio must be in \(0, 1\], got 0.0"),
         ({"neighborhood_size": 4}, "neighborhood_size must be a positive odd number, got 4"),
-        ({"rule": "any"}, "rule must be one of average, both, scores, penalty, got 'any'"),
+        ({"rule": "any"}, "rule must be one of average, both, scores, penalty, blend, got 'any'"),
         ({"device": "tpu"}, "device must be auto, cpu or cuda, got 'tpu'"),
         ({"crop": 600}, "crop must be between 1 and resize = 512, got 600"),
     ],
@@ -226,11 +228,11 @@ def test_refinement_is_trained_fused_and_saved(good, tmp_path):
 
     config = RefinerConfig(side=32, bank=8, iterations=3, batch=4, levels=(0, 1), widths=(8, 8))
     stages = []
-    model = PNI(**TINY, neighborhood=False, refinement=True, refiner=config).fit(
+    model = PNI(**PLACED, refinement=True, refiner=config).fit(
         good, progress=lambda stage, *_: stages.append(stage) if stage not in stages else None
     )
     assert stages == ["features", "coreset", "synthetic maps", "refinement"]
-    plain = PNI(**TINY, neighborhood=False).fit(good)
+    plain = PNI(**PLACED).fit(good)
     test = texture(51, defect=True)
     (refined,), (base,) = model.predict(test), plain.predict(test)
     low, high = model.refiner_range_

@@ -1,6 +1,5 @@
 """Images that come one by one; models used after a fork and in inference mode."""
 
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -93,7 +92,7 @@ def test_one_patch_in_all_is_one_line():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-def test_a_forked_worker_scores_with_the_model_of_its_parent(environment):
+def test_a_forked_worker_scores_with_the_model_of_its_parent(starter):
     code = f"""
         import os
         import numpy as np
@@ -115,12 +114,5 @@ def test_a_forked_worker_scores_with_the_model_of_its_parent(environment):
         assert os.waitpid(child, 0)[1] == 0
         assert torch.get_num_threads() == 4
     """
-    found = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    found = starter.run("-c", textwrap.dedent(code))
     assert found.returncode == 0, found.stderr

@@ -1,6 +1,9 @@
 """Training: it learns, is a function of its inputs alone, and goes on after a stop."""
 
+import functools
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +55,20 @@ def equal(first, second):
     return all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
+@functools.cache
+def trained(made=SMALL.bank):
+    """A whole run, for reading only."""
+    return train_refiner(photographs(), detector, config=replace(SMALL, bank=made))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The checkpoint at the end of the same run."""
+    path = tmp_path_factory.mktemp("finished") / "run.safetensors"
+    assert equal(trained(), train_refiner(photographs(), detector, config=SMALL, checkpoint=path))
+    return path
+
+
 def bank(config, pool):
     return Bank([RefinementTask(photographs(), detector)], config, 0, pool, silent)
 
@@ -95,7 +112,7 @@ class StoppedError(Exception):
 @pytest.mark.parametrize("stop", [1, 3, 4])
 def test_a_stopped_run_goes_on_to_the_same_result(tmp_path, made, stop):
     config = replace(SMALL, bank=made)
-    whole = train_refiner(photographs(), detector, config=config)
+    whole = trained(made)
 
     def stopping(stage, done, _):
         if stage == "refinement" and done == stop:
@@ -118,14 +135,13 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path, made, stop):
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.safetensors"]
 
 
-def test_a_finished_run_is_read_back_without_the_detector(tmp_path):
-    path = tmp_path / "run.safetensors"
-    whole = train_refiner(photographs(), detector, config=SMALL, checkpoint=path)
+def test_a_finished_run_is_read_back_without_the_detector(tmp_path, finished):
+    path = Path(shutil.copy(finished, tmp_path))
 
     def never(_):
         raise AssertionError("nothing is left to compute")
 
-    assert equal(whole, train_refiner(photographs(), never, config=SMALL, checkpoint=path))
+    assert equal(trained(), train_refiner(photographs(), never, config=SMALL, checkpoint=path))
 
 
 @pytest.mark.parametrize(
@@ -136,23 +152,21 @@ def test_a_finished_run_is_read_back_without_the_detector(tmp_path):
         (photographs(), {"config": replace(SMALL, learning_rate=1e-3)}),
     ],
 )
-def test_a_checkpoint_of_another_run_is_refused(tmp_path, images, options):
-    path = tmp_path / "run.safetensors"
-    train_refiner(photographs(), detector, config=SMALL, checkpoint=path)
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, finished, images, options):
+    path = Path(shutil.copy(finished, tmp_path))
     with pytest.raises(ModelFileError, match="of another run"):
         train_refiner(images, detector, **{"config": SMALL, "checkpoint": path, **options})
 
 
 @pytest.mark.parametrize("damage", ["foreign", "truncated"])
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, damage):
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, finished, damage):
     path = tmp_path / "run.safetensors"
     if damage == "foreign":
         from safetensors.torch import save_file
 
         save_file({"x": torch.zeros(1)}, path)
     else:
-        train_refiner(photographs(), detector, config=replace(SMALL, iterations=2), checkpoint=path)
-        path.write_bytes(path.read_bytes()[:-10])
+        path.write_bytes(finished.read_bytes()[:-10])
     with pytest.raises(ModelFileError, match=r"run\.safetensors"):
         train_refiner(photographs(), detector, config=SMALL, checkpoint=path)
 

@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 THRESHOLDED = ["average", "both", "scores"]
 
 
-def rule(name, position, *, rows=50, classes=13):
+def rule(name, position, *, rows=50, classes=13, weight=0.25):
     """Return a rule over `rows` vectors of C_emb, so that τ is 1 / (2 · rows)."""
     distribution = Distribution(
         coreset=np.arange(rows, dtype=np.float32)[:, None],
@@ -23,6 +23,7 @@ def rule(name, position, *, rows=50, classes=13):
         n_classes=classes,
         position=None if position is None else position[:, None],
         neighborhood=None,
+        weight=weight,
     )
     return RULE_CLASSES[name](distribution, CPU)
 
@@ -176,6 +177,7 @@ def test_scores_are_those_of_a_plain_search(probabilities, name):
     expected = {
         "average": lambda: under(mean > tau),
         "both": lambda: under(both),
+        "blend": lambda: 0.75 * distances.min(axis=1) + 0.25 * under(both),
         "scores": lambda: (under(position > tau) + under(neighborhood > tau)) / 2,
         "penalty": lambda: (distances - np.log(np.maximum(mean, 1e-12))[:, one.groups]).min(axis=1),
     }[name]()

@@ -10,6 +10,7 @@ from pni_fast import PNI
 from pni_fast.scoring.anomaly_map import Upsampler
 
 TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "distribution_size": 12, "device": "cpu"}
+THRESHOLDS = TINY | {"rule": "both", "neighborhood": True}
 DEFECT = texture(51, defect=True)
 
 
@@ -25,7 +26,7 @@ def best(good):
 
 @pytest.fixture(scope="module")
 def thresholds(good):
-    return PNI("lite", **TINY).fit(good)
+    return PNI("lite", **THRESHOLDS).fit(good)
 
 
 def anomaly_map(model):
@@ -93,7 +94,7 @@ def test_same_bits_for_any_number_of_threads(good, best):
 
 def test_a_given_lambda_is_used_in_place_of_the_fitted_one(good, thresholds):
     assert PNI("best", **TINY, likelihood_lambda=0.25).fit(good).scale_ == 0.25
-    doubled = PNI("lite", **TINY, likelihood_lambda=2).fit(good)
+    doubled = PNI("lite", **THRESHOLDS, likelihood_lambda=2).fit(good)
     np.testing.assert_allclose(anomaly_map(doubled), 2 * anomaly_map(thresholds), rtol=1e-6)
 
 

@@ -1,11 +1,7 @@
 """The library's `refine`, and checkpoints of a fit with refinement."""
 
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,17 +136,10 @@ PNI(**TINY, refinement=True).fit([texture(seed) for seed in range(5)], checkpoin
 """
 
 
-def test_a_killed_fit_goes_on_to_the_same_model(good, tmp_path, environment):
+def test_a_killed_fit_goes_on_to_the_same_model(good, tmp_path, starter):
     expected = saved(PNI(**TINY, refinement=True).fit(good), tmp_path)
     checkpoint = tmp_path / "training.safetensors"
-    path = os.pathsep.join((environment["PYTHONPATH"], str(Path(__file__).parent.parent)))
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED_FIT, checkpoint],
-        env={**environment, "PYTHONPATH": path},
-        capture_output=True,
-        check=False,
-        timeout=240,
-    )
+    killed = starter.run("-c", KILLED_FIT, checkpoint)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     steps = []
     model = PNI(**TINY, refinement=True).fit(

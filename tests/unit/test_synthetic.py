@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 from PIL import Image
 from pni_fast.errors import DataError
-from pni_fast.synthetic import KINDS, SyntheticDefects, Textures, contact_sheet, read_drawn_masks, synthesize
+from pni_fast.synthetic import (
+    KINDS,
+    SyntheticDefect,
+    SyntheticDefects,
+    Textures,
+    contact_sheet,
+    read_drawn_masks,
+    synthesize,
+)
 from pni_fast.synthetic.colour import jitter
+from pni_fast.synthetic.drawing import _place
 from pni_fast.synthetic.noise import fractal, perlin
 from pni_fast.synthetic.proposal import Proposal, exact
+from pni_fast.synthetic.sheet import _pair
 from pni_fast.synthetic.textures import PATTERNS
 
 
@@ -214,6 +224,16 @@ def test_drawn_masks_without_a_shape_are_refused(tmp_path, value, got):
     Image.new("L", (20, 20), value).save(tmp_path / "flat.png")
     with pytest.raises(DataError, match=rf"flat\.png.*{got}"):
         read_drawn_masks(tmp_path)
+
+
+def test_a_thin_drawn_line_stays_whole_and_is_seen_on_the_sheet():
+    line = np.zeros((4000, 4000), bool)
+    line[:, 2001] = True
+    for seed in range(4):
+        placed = _place(line, (64, 64), np.random.default_rng(seed))
+        assert max(placed.any(axis=0).sum(), placed.any(axis=1).sum()) >= 48  # moved by a quarter at most
+    item = SyntheticDefect(np.zeros((4000, 4000, 3), np.uint8), line, "drawing", 0)
+    assert (np.asarray(_pair(item)[1]) == (220, 30, 30)).all(axis=2).any(axis=1).all()
 
 
 def test_perlin_noise_is_smooth_and_bounded():

@@ -10,7 +10,7 @@ import torch
 from pni_fast.errors import WeightsError
 from pni_fast.features.backbones import build_backbone
 from pni_fast.features.weights import load_weights
-from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, not_finite
+from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, not_finite, write_tensors
 
 
 def framed(table, data):
@@ -34,6 +34,25 @@ def test_every_kind_of_tensor_comes_back(tmp_path):
     assert set(read) == set(tensors)
     assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
     assert digest({}, read) == digest({}, tensors)
+
+
+def test_what_is_written_is_what_the_library_writes(tmp_path, entries):
+    tensors = {
+        "b": torch.arange(6.0).reshape(2, 3),
+        "a": torch.arange(6.0).reshape(2, 3).T.contiguous(),
+        "é": torch.arange(3),
+        "flags": torch.tensor([True, False, True]),
+        "half": torch.arange(5.0).half(),
+        "scalar": torch.tensor(3.5),
+        "empty": torch.zeros(0, 4),
+        "trained": torch.nn.Parameter(torch.ones(2)),
+    }
+    write_tensors(tmp_path / "t", tensors, {"text": 'a "b" ü'})
+    assert (tmp_path / "t").read_bytes() == safetensors.torch.save(tensors, {"text": 'a "b" ü'})
+    write_tensors(tmp_path / "t", {"turned": tensors["b"].T}, {})
+    with TensorFile(tmp_path / "t") as file:
+        assert torch.equal(file.read()["turned"], tensors["b"].T)
+    assert entries(tmp_path) == ["t"]
 
 
 @pytest.mark.parametrize("pad", range(8))

@@ -16,7 +16,7 @@ from pni_fast.progress import Progress, silent
 from pni_fast.report.sheet import write_sheet
 
 from .curves import pixel_curves
-from .records import Record, RunFolder, contents, figure_folder, read_json, write_json
+from .records import Record, RunFolder, figure_folder, read_json, write_json
 from .variants import Variant, derive, share_extraction
 
 
@@ -46,6 +46,7 @@ def measure_category(
     plan: Plan,
     name: str,
     category: Category,
+    images: str,
     *,
     progress: Progress = silent,
     on_record: Callable[[Record], None] | None = None,
@@ -60,7 +61,9 @@ def measure_category(
     plan
         What to measure.
     name, category
-        The category's name in the data set, and its images.
+        The category's name in the data set, and what is in it.
+    images
+        What `contents` says of the category.
     progress
         Told stages named after preset, category and variant.
     on_record
@@ -72,7 +75,6 @@ def measure_category(
         The category cannot be used, a record was made from other images, or a file cannot be written.
     """
     records = {variant: plan.folder.read(name, variant) for variant in plan.variants}
-    images = contents(category)
     for variant, record in records.items():
         if record is not None:
             _check_images(record, category, images, plan.folder.record_path(name, variant))

@@ -21,10 +21,11 @@ from pni_fast.model.pni import PNI
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.files import locked, mark_results
 from pni_fast.runtime.run import Run
+from pni_fast.runtime.targets import writing
 
 from .measure import Plan, measure_category
 from .outputs import draw_figures, write_tables
-from .records import Record, RunFolder, all_records, read_json
+from .records import Record, RunFolder, all_records, contents, read_json
 from .variants import Variant
 from .variants import ablation as ablation_of
 
@@ -58,7 +59,8 @@ class Benchmark:
     output
         Holds ``benchmark.json``, ``benchmark.csv``, ``benchmark.md``, ``figures`` and ``runs``.
     records
-        Every record in the folder, those of earlier runs included.
+        Every record in the folder, those of earlier runs included, but for those of categories of this run
+        whose images or masks were replaced since.
     failures
         Categories of this run that could not be measured.
     measured
@@ -128,34 +130,31 @@ def run_benchmark(
     ------
     PniError
         The data set, a category's name or an option is wrong; weights cannot be found; `output` cannot be
-        written or holds results of another data set or other settings.
+        written, holds results of another data set or other settings, or another process writes there.
     """
     folder = Path(output)
     names = _chosen(root, dataset, categories)
     _check_data_set(folder, dataset, Path(root))
     all_records(folder)  # refuses a foreign file before the work begins
     options = {"backbone": backbone, "seed": seed, **(settings or {})}
-    plans = []
+    plans: list[Plan] = []
+    claims: dict[RunFolder, dict[str, Any]] = {}
     computing = Run.resolve(device, precision, num_threads).precision.arithmetic
     encoder_weights = None if refiner_weights is None else Path(refiner_weights)
     for preset in dict.fromkeys(presets):
-        config = preset_config(preset, **options)
-        variants = ablation_of(config) if ablation else (Variant.of(config),)
-        config = variants[-1].applied_to(config)
+        variants, config = _variants(preset, options, ablation=ablation)
         digests = [_fingerprint(file) for file in member_weights(config.backbones, weights)]
         check_refiner_options(config, None, encoder_weights)
         run_folder = RunFolder(folder, preset)
-        run_folder.claim(
-            {
-                "dataset": dataset,
-                "root": str(Path(root).resolve()),
-                "version": _version(),
-                "weights": digests[0] if len(digests) == 1 else digests,
-                "refiner_weights": _fingerprint(encoder_weights),
-                "precision": computing,
-                "config": _without_parts(config.as_dict()),
-            }
-        )
+        claims[run_folder] = {
+            "dataset": dataset,
+            "root": str(Path(root).resolve()),
+            "version": _version(),
+            "weights": digests[0] if len(digests) == 1 else digests,
+            "refiner_weights": _fingerprint(encoder_weights),
+            "precision": computing,
+            "config": _without_parts(config.as_dict()),
+        }
 
         def model(variant: Variant, preset: str = preset, config: Config = config) -> PNI:
             return PNI(
@@ -170,8 +169,8 @@ def run_benchmark(
 
         plans.append(Plan(run_folder, variants, model, folder / "figures"))
 
-    figures = folder / "figures"
     failures: list[Failure] = []
+    images: dict[str, str] = {}
     measured = 0
 
     def count(record: Record) -> None:
@@ -180,26 +179,71 @@ def run_benchmark(
         if on_record is not None:
             on_record(record)
 
+    def fail(failure: Failure) -> None:
+        failures.append(failure)
+        if on_failure is not None:
+            on_failure(failure)
+
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
+        for run_folder, made_with in claims.items():
+            run_folder.claim(made_with)
         for plan in plans:
             for name in names:
                 before = measured
                 try:
+                    images.setdefault(name, "")  # no record is valid where the category is not
                     category = open_benchmark(root, dataset, name)
-                    measure_category(plan, name, category, progress=progress, on_record=count)
+                    images[name] = images[name] or contents(category)
+                    measure_category(plan, name, category, images[name], progress=progress, on_record=count)
                 except WeightsError:  # the same for every category
                     raise
                 except Exception as error:
-                    failure = _failure(plan.folder.preset, name, error)
-                    failures.append(failure)
-                    if on_failure is not None:
-                        on_failure(failure)
-                records = all_records(folder)
-                draw_figures(records, figures, plan.folder.preset, name, again=measured > before)
-                if figures.is_dir():  # a set without masks has none
-                    mark_results(figures)
+                    fail(_failure(plan.folder.preset, name, error))
+                records, stale = _split(all_records(folder), images)
+                for failure in _untold(stale, failures):
+                    fail(failure)
+                draw_figures(records, plan.figures, plan.folder.preset, name, again=measured > before)
+                if plan.figures.is_dir():  # a set without masks has none
+                    mark_results(plan.figures)
                 write_tables(records, folder, dataset, [vars(failure) for failure in failures])
-    return Benchmark(folder, all_records(folder), failures, measured)
+    return Benchmark(folder, _split(all_records(folder), images)[0], failures, measured)
+
+
+_STALE = (
+    "left out of the tables: records made from other images or masks than there are now; "
+    "delete them to measure again"
+)
+
+
+def _split(
+    records: Sequence[Record], digests: Mapping[str, str]
+) -> tuple[list[Record], list[tuple[str, str]]]:
+    """Return the records without those of images that were replaced, and preset and category of these."""
+    kept: list[Record] = []
+    stale: list[tuple[str, str]] = []
+    for record in records:
+        if digests.get(record.category, record.images) == record.images:
+            kept.append(record)
+        else:
+            stale.append((record.preset, record.category))
+    return kept, stale
+
+
+def _untold(stale: Sequence[tuple[str, str]], failures: Sequence[Failure]) -> list[Failure]:
+    """Return the failures of records of images that were replaced, as far as nothing was said of them."""
+    told = {(failure.preset, failure.category) for failure in failures}
+    return [Failure(category, preset, _STALE) for preset, category in sorted(set(stale) - told)]
+
+
+def _variants(
+    preset: str, options: Mapping[str, Any], *, ablation: bool
+) -> tuple[tuple[Variant, ...], Config]:
+    """Return what is measured of a preset, and the settings of the last, which has every part."""
+    config = preset_config(preset, **options)
+    variants = ablation_of(config) if ablation else (Variant.of(config),)
+    return variants, variants[-1].applied_to(config)
 
 
 def _without_parts(config: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from pni_fast.config.choices import DATASETS
 from pni_fast.errors import DataError
 
 from .layout import Category, Sample, open_category
-from .listing import is_visible, list_images
-from .masks import MaskFolder
+from .listing import MASK_SUFFIXES, is_visible, list_images, walk
+from .masks import MaskFolder, unclaimed
 from .results_mark import refuse_results
 
 _VISA_COLUMNS = ("object", "split", "label", "image", "mask")
@@ -125,16 +125,20 @@ def _btad_root(root: Path) -> Path:
 def _mvtec_3d(root: Path, name: str) -> Category:
     """Photographs lie in ``rgb`` and masks in ``gt`` beside them, one level below each kind of defect."""
     folder = root / name
-    samples = []
+    samples: list[Sample] = []
+    left: list[Path] = []
     for kind in _subfolders(folder / "test", "rgb"):
-        masks = MaskFolder(folder / "test" / kind / "gt")
-        for image in list_images(folder / "test" / kind / "rgb"):
+        truth = folder / "test" / kind / "gt"
+        masks = MaskFolder(truth)
+        images = list_images(folder / "test" / kind / "rgb")
+        left += unclaimed(truth, [Path(image.name) for image in images]) if truth.is_dir() else []
+        for image in images:
             defect = None if kind == "good" else kind
             mask = masks.find(image.stem) if defect else None
             samples.append(Sample(image, f"{kind}/{image.name}", defect, mask))
     if not samples:
         raise DataError(f"{folder / 'test'}: must hold images in <kind>/rgb, got none")
-    return Category(folder, list_images(folder / "train" / "good" / "rgb"), samples)
+    return Category(folder, list_images(folder / "train" / "good" / "rgb"), samples, left)
 
 
 def _mvtec_3d_names(root: Path) -> list[str]:
@@ -159,7 +163,8 @@ def _visa_names(root: Path) -> list[str]:
 def _visa(root: Path, name: str) -> Category:
     if not _visa_table(root).is_file():
         return open_category(_visa_converted(root) / name)
-    train, test = [], []
+    train: list[Path] = []
+    test: list[Sample] = []
     for line, row in _visa_rows(root):
         if row["object"] != name:
             continue
@@ -170,7 +175,18 @@ def _visa(root: Path, name: str) -> Category:
             defect = None if row["label"] == "normal" else row["label"]
             mask = _existing(root / row["mask"], _visa_table(root), line) if defect and row["mask"] else None
             test.append(Sample(image, f"{defect or 'good'}/{image.name}", defect, mask))
-    return Category(root / name, sorted(train), sorted(test, key=lambda sample: sample.name))
+    test.sort(key=lambda sample: sample.name)
+    return Category(root / name, sorted(train), test, _visa_unclaimed(root / name, test))
+
+
+def _visa_unclaimed(folder: Path, test: list[Sample]) -> list[Path]:
+    """Return the files in the object's folder of masks that the table names for none of its images."""
+    masks = folder / "Data" / "Masks"
+    claimed = {sample.mask.resolve() for sample in test if sample.mask is not None}
+    files = walk(masks) if masks.is_dir() else iter(())
+    return sorted(
+        path for path in files if path.suffix.lower() in MASK_SUFFIXES and path.resolve() not in claimed
+    )
 
 
 def _visa_rows(root: Path) -> Iterator[tuple[int, dict[str, str]]]:

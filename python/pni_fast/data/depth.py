@@ -47,6 +47,11 @@ def depth_of(highest: Iterable[int]) -> int:
     return next((depth for depth in DEPTHS if most < 2**depth), FULL_DEPTH)
 
 
+def depth_of_files(files: Iterable[Path]) -> int:
+    """Return the depth of image files; of those with 8 bits only the headers are read."""
+    return depth_of(highest_value(Source(path.name, path)) for path in files)
+
+
 class Brightness:
     """The highest 8-bit value of a run of pictures, which are told when together they are nearly black."""
 

@@ -20,6 +20,7 @@ MASK_SUFFIXES = IMAGE_SUFFIXES | {".gif"}
 _SYSTEM_FOLDERS = frozenset(
     {"@eadir", "#recycle", "@recycle", "$recycle.bin", "recycler", "system volume information", "__macosx"}
 )
+_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 _OTHER_PICTURES = frozenset(
     {
         ".arw",
@@ -47,7 +48,8 @@ def folded(name: str) -> str:
 
 def is_visible(entry: Path) -> bool:
     """Whether an entry of a folder is one of the user's, by its name."""
-    return not entry.name.startswith(".") and entry.name.lower() not in _SYSTEM_FOLDERS
+    name = entry.name.lower()
+    return not (name.startswith(".") or name in _SYSTEM_FOLDERS or name in _SYSTEM_FILES)
 
 
 def subfolder(root: Path, *names: str) -> Path | None:
@@ -64,9 +66,9 @@ def subfolder(root: Path, *names: str) -> Path | None:
 def list_images(root: str | os.PathLike[str]) -> list[Path]:
     """List the image files below a folder, sorted by relative path; links are followed.
 
-    Hidden names are skipped, the folders of systems (``@eaDir``, ``$RECYCLE.BIN``, ``__MACOSX``), and what is
+    Hidden names are skipped, the leavings of systems (``@eaDir``, ``__MACOSX``, ``Thumbs.db``), and what is
     marked as results of this package. A link to nothing that has the name of an image counts as one: a broken
-    one. A warning says where pictures of kinds that are not read were left out.
+    one. A warning says how many other files there were.
 
     Parameters
     ----------
@@ -90,15 +92,21 @@ def list_images(root: str | os.PathLike[str]) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: must be a folder of images, got a file")
     found, others = _split(folder, IMAGE_SUFFIXES)
-    left_out = [path for path in others if path.suffix.lower() in _OTHER_PICTURES]
-    if found and left_out:
-        kinds = " ".join(sorted({path.suffix.lower() for path in left_out}))
+    if others:
         warnings.warn(
-            f"{folder}: {len(others)} of {len(found) + len(others)} files were no images, {len(left_out)} of "
-            f"them pictures of a kind that is not read ({kinds})",
+            f"{folder}: {len(others)} of {len(found) + len(others)} files were no images, {_named(others)}",
             stacklevel=2,
         )
     return found
+
+
+def _named(others: list[Path]) -> str:
+    """Return what tells a user which files were no images: the kinds of pictures, else one of the files."""
+    pictures = [path.suffix.lower() for path in others if path.suffix.lower() in _OTHER_PICTURES]
+    if pictures:
+        kinds = " ".join(sorted(set(pictures)))
+        return f"{len(pictures)} of them pictures of a kind that is not read ({kinds})"
+    return f"the first {others[0].name}"
 
 
 def list_masks(root: Path) -> list[Path]:

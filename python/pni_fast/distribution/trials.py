@@ -60,6 +60,8 @@ class Trial:
             real = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not (real and 0 <= value <= 1):
                 raise PniError(f"trials.{name} must be in [0, 1], got {value!r}")
+        pairs = {kind: (float(first), float(second)) for kind, (first, second) in self.seen.items()}
+        object.__setattr__(self, "seen", pairs)
 
     @property
     def sees(self) -> float:

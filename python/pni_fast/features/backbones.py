@@ -65,18 +65,21 @@ def create_pyramid(name: str, what: str, levels: Sequence[int] | None = None) ->
     Raises
     ------
     PniError
-        timm does not know the network, or it does not give those levels.
+        timm does not know the network, or it does not give those levels, or with its channels last.
     """
     known_architecture(name, what)
     chosen: Any = {} if levels is None else {"out_indices": tuple(levels)}
     try:
-        return timm.create_model(name, features_only=True, **chosen)
+        network = timm.create_model(name, features_only=True, **chosen)
     except (RuntimeError, AttributeError, AssertionError, IndexError, TypeError, ValueError) as error:
         asked = "" if levels is None else f" and have levels {', '.join(map(str, levels))}"
         reason = " ".join(str(error).split()) or type(error).__name__
         raise WeightsError(
             f"{what} must support timm's features_only{asked}, got {name!r}: {reason}"
         ) from error
+    if getattr(network, "output_fmt", "NCHW") != "NCHW":  # swin, for one
+        raise WeightsError(f"{what} must give feature maps with channels first, got {name!r}: channels last")
+    return network
 
 
 class _Unset(TorchFunctionMode):

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pni_fast.errors import WeightsError
+
 
 def aggregate_patches(levels: list[Tensor], patch: int, dimension: int) -> Tensor:
     """Turn pyramid levels into one map of patch features.
@@ -79,6 +81,10 @@ class FeatureExtractor(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return Φ, float32 (B, h, w, d), of uint8 RGB crops (B, H, W, 3)."""
         pixels = images.permute(0, 3, 1, 2).to(self.mean.dtype) / 255.0
-        levels: list[Tensor] = self.backbone((pixels - self.mean) / self.std)
+        try:
+            levels: list[Tensor] = self.backbone((pixels - self.mean) / self.std)
+        except AssertionError as error:  # a network for images of one size
+            size = f"{images.shape[2]} x {images.shape[1]} pixels"
+            raise WeightsError(f"the backbone does not take crops of {size}: {error}") from error
         # The layers may compute in bfloat16; sums over patches and channels never do.
         return aggregate_patches([level.float() for level in levels], self.patch, self.dimension)

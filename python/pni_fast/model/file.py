@@ -19,13 +19,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-import safetensors.torch
 import torch
 
 from pni_fast.config import RULES, Config
 from pni_fast.errors import ModelFileError, PniError
 from pni_fast.runtime.files import atomic_path
-from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest
+from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
 
 from .assembly import CONTEXT_TENSORS, Outline
 from .ensemble import FittedModel, combine
@@ -60,7 +59,7 @@ def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header[DIGEST] = digest(header, contiguous)
     with atomic_path(path) as temporary:
-        safetensors.torch.save_file(contiguous, temporary, metadata={KEY: json.dumps(header, sort_keys=True)})
+        write_tensors(temporary, contiguous, {KEY: json.dumps(header, sort_keys=True)})
 
 
 def _prefix(number: int) -> str:

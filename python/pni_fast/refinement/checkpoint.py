@@ -10,7 +10,6 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from pni_fast.config import RefinerConfig
 from pni_fast.errors import ModelFileError
 from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.precision import Precision
-from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, not_finite
+from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, not_finite, write_tensors
 
 from .examples import RefinementTask
 from .network import RefinementNetwork
@@ -73,7 +72,7 @@ def save_checkpoint(
     metadata = {"format": FORMAT, "iteration": str(iteration), "run": run}
     metadata[DIGEST] = digest(metadata, {name: value.detach().cpu() for name, value in tensors.items()})
     with atomic_path(path) as temporary:
-        safetensors.torch.save_file(tensors, temporary, metadata)
+        write_tensors(temporary, tensors, metadata)
 
 
 def read_header(path: Path) -> dict[str, str]:

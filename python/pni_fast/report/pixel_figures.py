@@ -10,6 +10,8 @@ import numpy as np
 
 from pni_fast.runtime.files import atomic_path
 
+from .lettering import set_title
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -44,7 +46,8 @@ def write_precision_recall(title: str, methods: Sequence[Drawn], path: Path) -> 
             [curves["precision"][0], *curves["precision"]],
             label=f"{label}, F1max {100 * figures['pixel_f1_max']:.1f} %",
         )
-    axes.set(title=title, xlabel="Recall (pixels)", ylabel="Precision", xlim=(0, 1), ylim=(0, 1.02))
+    set_title(axes, title)
+    axes.set(xlabel="Recall (pixels)", ylabel="Precision", xlim=(0, 1), ylim=(0, 1.02))
     axes.legend(fontsize="small", loc="lower left")
     save_figure(figure, path)
 
@@ -72,7 +75,8 @@ def write_score_histograms(title: str, methods: Sequence[Drawn], path: Path) -> 
         axes.axvline(figures["pixel_threshold"], color=_THRESHOLD, label="threshold of F1max")
         false_positive, false_negative = curves["false_positive_rate"], curves["false_negative_rate"]
         rates = f"FPR {100 * false_positive:.1f} %, FNR {100 * false_negative:.1f} %"
-        axes.set(title=f"{title}, {label}\n{rates}", xlabel="Anomaly score", ylabel="Density of each kind")
+        set_title(axes, f"{title}, {label}\n{rates}")
+        axes.set(xlabel="Anomaly score", ylabel="Density of each kind")
         axes.legend(fontsize="small")
     save_figure(figure, path)
 

@@ -9,12 +9,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from pni_fast.data.cropping import resize_mask
 from pni_fast.evaluation import Evaluation, Result
 from pni_fast.runtime.files import atomic_path
 
+from .lettering import set_title
+
 MOST = 8
 """Images on a sheet."""
+
+PANEL = 172
+"""Side of an image on a sheet, in pixels; a larger one would be thinned out when it is drawn."""
 
 _TRUTH, _FOUND = (209, 69, 59), (36, 87, 197)
 
@@ -49,10 +56,10 @@ def write_sheet(evaluation: Evaluation, path: Path) -> bool:
     for column, found in enumerate(shown):
         assert found.mask is not None  # chosen for having one
         predicted = found.anomaly_map >= threshold
-        panels[0][column].imshow(tinted(found.image, found.mask, _TRUTH))
-        panels[1][column].imshow(tinted(found.image, predicted, _FOUND))
+        panels[0][column].imshow(panel(found.image, found.mask, _TRUTH), interpolation="nearest")
+        panels[1][column].imshow(panel(found.image, predicted, _FOUND), interpolation="nearest")
         panels[2][column].imshow(found.anomaly_map, cmap="turbo", vmin=low, vmax=max(high, low + 1e-6))
-        panels[0][column].set_title(found.name, fontsize=6, parse_math=False)
+        set_title(panels[0][column], found.name, size=6)
     for row, label in zip(panels, ("ground truth", "prediction", "anomaly map"), strict=True):
         row[0].set_ylabel(label, fontsize=8)
         for axes in row:
@@ -77,6 +84,15 @@ def choose(results: list[Result]) -> list[Result]:
         [kinds[kind][i * len(kinds[kind]) // share] for i in range(share)] for kind, share in shares.items()
     ]
     return [found for turn in zip_longest(*spread) for found in turn if found is not None]
+
+
+def panel(
+    image: NDArray[np.uint8], mask: NDArray[np.bool_], colour: tuple[int, int, int]
+) -> NDArray[np.uint8]:
+    """Return the tinted image no larger than a panel, with every marked pixel still marked."""
+    shape = (min(image.shape[0], PANEL), min(image.shape[1], PANEL))
+    small = Image.fromarray(image).resize(shape[::-1], Image.Resampling.BILINEAR)
+    return tinted(np.asarray(small), resize_mask(mask, shape), colour)
 
 
 def tinted(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -20,8 +19,6 @@ _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
 )
-# How libraries written in Rust tell a system error, in classes of their own.
-_RUST_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def special_kind(mode: int) -> str | None:
@@ -69,13 +66,6 @@ def writing(target: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except OSError as error:
         raise PniError(f"{Path(target)}: cannot write: {reason(error)}") from error
-    except PniError:
-        raise
-    except Exception as error:
-        found = _RUST_OS_ERROR.search(str(error))
-        if found is None:
-            raise
-        raise PniError(f"{Path(target)}: cannot write: {os.strerror(int(found[1]))}") from error
 
 
 def sync_file(path: Path) -> None:

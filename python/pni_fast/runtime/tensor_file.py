@@ -16,6 +16,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -42,6 +43,7 @@ _KINDS = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+_NAMES = {dtype: name for name, dtype in _KINDS.items()}
 
 
 class TensorFileError(ValueError):
@@ -194,6 +196,36 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) < len(pairs):
         raise ValueError("a name twice")
     return values
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a file, tensor by tensor; what the system says against it is an OSError.
+
+    It is written in place, for `atomic_path`: the library's own writer makes a file beside `path` and renames
+    it, and one that is killed leaves that file for ever. The bytes are those it writes.
+
+    Parameters
+    ----------
+    path
+        The file; overwritten.
+    tensors
+        By name, on any device.
+    metadata
+        The file's own text.
+    """
+    ordered = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    table: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name in ordered:
+        start, end = end, end + tensors[name].numel() * tensors[name].element_size()
+        kind, shape = _NAMES[tensors[name].dtype], list(tensors[name].shape)
+        table[name] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in ordered:
+            file.write(as_bytes(tensors[name].detach().cpu().contiguous()))
 
 
 def as_bytes(tensor: Tensor) -> Any:

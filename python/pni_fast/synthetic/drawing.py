@@ -12,6 +12,7 @@ from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
 from pni_fast.data import list_images, read_mask
+from pni_fast.data.cropping import resize_mask
 from pni_fast.errors import DataError
 
 from .noise import fractal
@@ -77,9 +78,9 @@ def _place(mask: Mask, shape: tuple[int, int], rng: np.random.Generator) -> Mask
     """Bring a mask to `shape`, mirrored and turned at random and moved by up to a quarter of the image."""
     turned = np.rot90(mask, int(rng.integers(4)))
     turned = turned[:, ::-1] if rng.random() < 0.5 else turned
-    resized = Image.fromarray(np.ascontiguousarray(turned)).resize(shape[::-1], Image.Resampling.NEAREST)
+    resized = resize_mask(turned, shape)
     down, across = (int(rng.integers(-side // 4, side // 4 + 1)) for side in shape)
-    moved: Mask = ndimage.shift(np.asarray(resized, dtype=np.uint8), (down, across), order=0) > 0
+    moved: Mask = ndimage.shift(resized.astype(np.uint8), (down, across), order=0) > 0
     return moved
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from pni_fast.data.cropping import resize_mask
+
 from .dataset import SyntheticDefect
 from .defects import KINDS
 
@@ -55,7 +57,7 @@ def contact_sheet(items: Sequence[SyntheticDefect]) -> Image.Image:
 def _pair(item: SyntheticDefect) -> tuple[Image.Image, Image.Image]:
     photograph = Image.fromarray(item.image)
     photograph.thumbnail((THUMBNAIL, THUMBNAIL))
-    mask = np.asarray(Image.fromarray(item.mask).resize(photograph.size, Image.Resampling.NEAREST))
+    mask = resize_mask(item.mask, (photograph.height, photograph.width))
     marked = np.asarray(photograph) // 3
     marked[mask] = (220, 30, 30)
     marked[ndimage.binary_dilation(mask) & ~mask] = 255

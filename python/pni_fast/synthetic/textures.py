@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from pni_fast.data import list_images, read_image
+from pni_fast.data.depth import depth_of_files
 
 from .noise import fractal
 
@@ -35,11 +36,13 @@ class Textures:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._files = list_images(folder) if folder is not None else []
+        self._depth = depth_of_files(self._files)
 
     def sample(self, shape: tuple[int, int], rng: np.random.Generator) -> Rgb:
         """Return a random texture, uint8 of shape (H, W, 3)."""
         if self._files:
-            return _cut(np.asarray(read_image(self._files[rng.integers(len(self._files))])), shape, rng)
+            file = self._files[rng.integers(len(self._files))]
+            return _cut(np.asarray(read_image(file, self._depth)), shape, rng)
         if rng.random() < 0.5:
             photograph = _photographs()[rng.integers(len(_photographs()))]
             grey = _cut(np.repeat(photograph[..., None], 3, axis=2), shape, rng)[..., 0]

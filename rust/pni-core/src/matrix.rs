@@ -2,7 +2,7 @@
 
 use crate::simd::prefetch;
 use crate::threads::Team;
-use crate::{Error, Result, memory};
+use crate::{Control, Error, Result, memory};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use std::ops::Range;
@@ -85,6 +85,22 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// All rows as float32; see [`Matrix::load`]. Converting them ends early when cancelled.
+    pub(crate) fn load_all<'b>(&'b self, buffer: &'b mut Vec<f32>, control: &Control) -> Result<&'b [f32]> {
+        match self.storage {
+            Storage::F32(data) => Ok(data),
+            Storage::F16(data) => {
+                *buffer = memory::zeros(data.len());
+                let step = self.rows_per_chunk() * self.cols;
+                for (from, to) in data.chunks(step).zip(buffer.chunks_mut(step)) {
+                    control.check()?;
+                    from.convert_to_f32_slice(to);
+                }
+                Ok(buffer)
+            }
+        }
+    }
+
     /// One row as float32; see [`Matrix::load`].
     #[inline]
     pub fn row<'b>(&'b self, row: usize, buffer: &'b mut Vec<f32>) -> &'b [f32] {
@@ -153,4 +169,19 @@ pub(crate) fn first_not_finite(values: &[f32], cols: usize) -> Option<usize> {
         }
         lanes.iter().sum::<f32>().is_nan() || rest.iter().any(|x| !x.is_finite())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_rows_are_loaded_unless_cancelled() {
+        let halves: Vec<f16> = (0..300_000u32).map(|i| f16::from_f32((i % 1_000) as f32)).collect();
+        let matrix = Matrix::from_f16("features", &halves, 3_000, 100).unwrap();
+        let (control, mut buffer) = (Control::default(), Vec::new());
+        assert_eq!(matrix.load_all(&mut buffer, &control).unwrap(), matrix.to_vec());
+        control.cancel();
+        assert_eq!(matrix.load_all(&mut buffer, &control), Err(Error::Cancelled));
+    }
 }

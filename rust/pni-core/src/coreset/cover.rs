@@ -64,6 +64,7 @@ impl Cell {
             if self.candidates.len() * (LAYING + members) >= all * members {
                 self.first = Some(first);
                 self.candidates.clear();
+                memory::reserve(&mut self.candidates, all);
                 self.candidates.extend(first as u32..centers.len() as u32);
             } else {
                 self.blocks.reset(centers.width());

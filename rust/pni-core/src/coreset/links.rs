@@ -88,14 +88,11 @@ impl Links {
             2 * distances.filter(|(_, bound)| *bound <= reach).count() > newest
         };
         if most {
-            self.everywhere.push(newest as u32);
+            memory::push(&mut self.everywhere, newest as u32);
         } else if self.stored + near.len() <= LINKS {
             self.stored += near.len();
-            self.new.push(New {
-                index: newest as u32,
-                reach,
-                near,
-            });
+            let index = newest as u32;
+            memory::push(&mut self.new, New { index, reach, near });
         } else {
             return;
         }
@@ -178,7 +175,7 @@ impl Linked<'_> {
         let links = &links.of[center];
         let start = links.partition_point(|link| (link.index as usize) < seen);
         let near = links[start..].iter().filter(|link| link.bound <= horizon);
-        out.extend(near.map(|link| link.index));
+        near.for_each(|link| memory::push(out, link.index));
     }
 }
 

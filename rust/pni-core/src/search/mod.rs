@@ -66,7 +66,7 @@ pub(crate) fn search(
 ) -> Result<Vec<(f64, i64)>> {
     targets.check_finite(team)?;
     let mut buffer = Vec::new();
-    let rows = targets.load(0..targets.rows(), &mut buffer);
+    let rows = targets.load_all(&mut buffer, context.control)?;
     let mut prepared = Prepared::new(rows, targets.cols(), mask.map(Mask::order));
     let basis;
     if queries.rows() >= FEW_QUERIES && targets.rows() >= FEW_TARGETS {

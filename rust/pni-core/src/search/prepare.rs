@@ -146,7 +146,8 @@ impl<'a> Prepared<'a> {
             }
         }
         let row = |column| self.target(column).1;
-        let bytes = RowBytes::new(self.count, basis.mean.clone(), row, simd, team)?;
+        let mean = memory::collected(basis.mean.iter().copied());
+        let bytes = RowBytes::new(self.count, mean, row, simd, team)?;
         self.way = Way::Sketches(Box::new(Sketches {
             basis,
             short,

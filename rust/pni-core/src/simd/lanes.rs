@@ -1,5 +1,7 @@
 //! Sixteen lanes of arithmetic, as every SIMD level offers it.
 
+use crate::memory;
+
 /// Lanes.
 pub const LANES: usize = 16;
 
@@ -48,7 +50,7 @@ pub trait Isa: Copy {
     #[inline(always)]
     fn add_numbers(self, bits: u32, first: u32, to: &mut Vec<u32>) {
         let start = to.len();
-        to.resize(start + LANES, 0);
+        memory::resize(to, start + LANES, 0);
         if let Some(place) = to[start..].first_chunk_mut() {
             let count = self.numbers(bits, first, place);
             to.truncate(start + count);

@@ -104,6 +104,8 @@ impl Basis {
         let mut sample = memory::with_room(points.rows().div_ceil(step) * cols);
         let mut buffer = Vec::new();
         for row in (0..points.rows()).step_by(step) {
+            // Each may be a read from a disk, and more than the row is then read.
+            team.control().check()?;
             let row = points.row(row, &mut buffer);
             // A row that would overflow has no part in steering.
             if row.iter().all(|x| x.abs() < 1e12) {

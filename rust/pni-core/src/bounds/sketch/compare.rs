@@ -2,6 +2,7 @@
 
 use crate::bounds::pair::squared;
 use crate::bounds::root_above;
+use crate::memory;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 
@@ -176,7 +177,7 @@ fn lower_bounds_body<I: Isa>(
             close & ((1 << bounds.len()) - 1)
         };
         while close != 0 {
-            near.push((first + part * LANES) as u32 + close.trailing_zeros());
+            memory::push(near, (first + part * LANES) as u32 + close.trailing_zeros());
             close &= close - 1;
         }
     }
@@ -198,6 +199,7 @@ multiversion! {
 fn squared_to_body<I: Isa>(isa: I, sketch: &[f32], sketches: &[f32], some: &[u32], out: &mut Vec<f32>) {
     let width = sketch.len();
     out.clear();
+    memory::reserve(out, some.len());
     out.extend(some.iter().map(|other| {
         let other = &sketches[*other as usize * width..][..width];
         squared(isa, sketch, other)

@@ -1,0 +1,58 @@
+"""How large a model's file will be, before its fit."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from pni_fast.config import Config
+from pni_fast.distribution.context import MOST_BYTES
+from pni_fast.distribution.distribution import distribution_size
+from pni_fast.distribution.neighborhood import NeighborhoodMLP
+from pni_fast.features.backbones import STRIDES, build_backbone, channels, shapes_alone
+from pni_fast.refinement import RefinementNetwork
+
+HEADER, ENTRY, NAME = 1 << 14, 256, 128
+"""Bytes that the settings, the entry of a tensor in the table and an image's name have at most, as a rule."""
+
+
+def most_model_bytes(config: Config, n_images: int) -> int:
+    """Return how many bytes the model's file has at most.
+
+    Fewer where images are broken, where a gate drops position, or where a backbone's maps are smaller than
+    the crop by more than its stride.
+    """
+    return HEADER + sum(_member_bytes(member, n_images) for member in config.members)
+
+
+def checkpoint_bytes(config: Config) -> int:
+    """Return how many bytes a checkpoint of the refiner's training has: weights, and Adam's two moments."""
+    with shapes_alone():
+        return HEADER + 3 * _bytes(RefinementNetwork(config.refiner))
+
+
+def _member_bytes(config: Config, n_images: int) -> int:
+    (name,) = config.backbones
+    backbone = build_backbone(name, outline=True)
+    dimension = min(config.dimension, channels(backbone))
+    patches = (-(-config.crop // min(STRIDES))) ** 2
+    rows = max(int(n_images * patches * config.coreset_ratio), 1)
+    n_classes = distribution_size(rows, config.distribution_size)
+    arrays = rows * dimension * 4 + rows * 8
+    position = patches * n_classes * 4 if config.position else 0
+    if config.has_context:
+        # One of the two is kept, whichever good images speak for.
+        kept = min(n_images, config.context.most)
+        context = min(kept * (2 * patches + 4 * dimension), MOST_BYTES) + 8 * dimension + NAME * kept
+        position = max(position, context)
+    arrays += position
+    networks: list[nn.Module] = [backbone]
+    with shapes_alone():
+        if config.neighborhood:
+            networks.append(NeighborhoodMLP(dimension, n_classes, config.neighborhood_size, config.mlp))
+        if config.refinement:
+            networks.append(RefinementNetwork(config.refiner))
+    return arrays + sum(map(_bytes, networks))
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(ENTRY + tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
