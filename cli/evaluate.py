@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pni_fast.model.pni import PNI
 
 
+COMPARED = 50
+"""Images in the report, at most, that the normal ones are shown with which context held them against."""
+
+
 @click.command(short_help="Measure a model on a labelled test set.")
 @click.argument("model", type=options.PATH)
 @click.argument("category", type=options.PATH, metavar="CATEGORY_DIR")
@@ -49,7 +53,8 @@ def evaluate(
 
     \b
     DIR/metrics.json    image_auroc, image_f1_max, pixel_auroc, pixel_f1_max, aupro
-    DIR/report.html     one self-contained page: metrics, score histogram, every image, worst mistakes first
+    DIR/report.html     one self-contained page: metrics, score histogram, every image, worst mistakes first;
+                        with context also the normal images that those called defective were held against
     """  # noqa: D301  click's mark against rewrapping
     began = time.monotonic()
     from pni_fast.data import open_category
@@ -89,7 +94,7 @@ def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = Fa
     from pni_fast.report import write_report
 
     with staged_folder(output, "metrics.json", ("report.html",)) as folder, shown(quiet=quiet) as progress:
-        result = evaluate_category(model, open_category(category), progress=progress)
+        result = evaluate_category(model, open_category(category), compared=COMPARED, progress=progress)
         write_report(result, folder / "report.html")
         write_metrics(result, folder / "metrics.json")
     return result

@@ -63,6 +63,31 @@ def category(tmp_path):
     return root
 
 
+class ContextModel(BrightnessModel):
+    """Names three training images for every image: one in the category, one under two names, one nowhere."""
+
+    def alike(self, images):
+        self.asked = [source.name for source in images]
+        return [("train/good/0.png", "1.png", "train/good/2.png") for _ in images]
+
+
+def test_images_worth_a_look_come_with_those_they_were_compared_with(category):
+    write(category / "train/good/part/1.png", [])
+    write(category / "train/good/1.png", [])
+    write(category / "test/good/3.png", [(4, 8)], 250)  # a false alarm
+    write(category / "test/spot/3.png", [])  # missed
+    model = ContextModel()
+    outcome = evaluate(model, open_category(category), compared=4)
+    assert model.asked == ["spot/3.png", "good/3.png", "spot/0.png", "spot/1.png"]
+    assert list(outcome.compared) == model.asked
+    for found in outcome.compared.values():
+        assert found.names == ("train/good/0.png", "1.png", "train/good/2.png")
+        assert {name: picture.shape for name, picture in found.pictures.items()} == {
+            "train/good/0.png": (CROP, CROP, 3)
+        }
+    assert evaluate(BrightnessModel(), open_category(category)).compared == {}
+
+
 def test_a_perfect_model(category):
     stages = []
     outcome = evaluate(BrightnessModel(), open_category(category), progress=lambda *step: stages.append(step))

@@ -1,6 +1,7 @@
 """The report is complete, self-contained and safe."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from zlib import crc32
@@ -10,6 +11,7 @@ import pytest
 from pni_fast.data import Sample
 from pni_fast.errors import PniError
 from pni_fast.evaluation import Evaluation, Result
+from pni_fast.evaluation.compared import Compared
 from pni_fast.metrics import compute_metrics
 from pni_fast.report import colour_scale, write_report
 from pni_fast.report.histogram import histogram_svg
@@ -157,6 +159,55 @@ def test_names_are_escaped(page):
     assert evil in [attrs["title"] for attrs in shown.of_class("name")]
     assert "<i>note</i>" in shown.text
     assert "<u>set</u>" in shown.text
+
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def test_a_choice_of_conditions_is_told_with_its_table(page):
+    rows = [
+        {
+            "condition": condition,
+            "weight": 0.5,
+            "risk": 0.125,
+            "sees": 0.75,
+            "chosen": condition == "context",
+            "seen": {kind: {"image_auroc": 1.0, "pixel_f1_max": 0.5} for kind in kinds},
+        }
+        for condition, kinds in (("none", ["move"]), ("context", ["move", HOSTILE]))
+    ]
+    told = {"conditions": f"context with weight 0.5 {HOSTILE}", "position": "not chosen", "trials": rows}
+    shown, source = page(replace(evaluation(MIXED), model=MODEL | told))
+    text = " ".join(" ".join(shown.text).split())
+    assert f"Choice {told['conditions']}" in text
+    assert "not chosen" not in text.partition("All settings")[0]
+    assert f"condition weight risk sees move {HOSTILE}" in text
+    assert "none 0.500 0.125 0.750 1.000 / 0.500 –" in text
+    assert "context chosen 0.500 0.125 0.750 1.000 / 0.500 1.000 / 0.500" in text
+    assert len(shown.of_class("chosen")) == 1
+    assert "trials.0" not in source
+    assert HOSTILE not in source
+
+
+def test_two_members_have_a_table_each(page):
+    row = {"condition": "none", "weight": 0, "risk": 0, "sees": 1, "chosen": True, "seen": {}}
+    members = [{"backbone": name, "conditions": "neither", "trials": [row]} for name in ("a_net", HOSTILE)]
+    shown, source = page(replace(evaluation(MIXED), model={"members": members}))
+    assert len(shown.of_class("trials")) == 2
+    assert HOSTILE not in source
+
+
+def test_an_image_is_shown_with_those_it_was_compared_with(page):
+    picture = np.full((9, 12, 3), 80, np.uint8)
+    names = ("train/good/1.png", HOSTILE, "train/good/3.png")
+    compared = {"hole/0.png": Compared(names, {names[0]: picture, HOSTILE: picture})}
+    shown, source = page(replace(evaluation(MIXED), compared=compared))
+    pictures = [attrs["title"] for tag, attrs in shown.tags if tag == "img" and "title" in attrs]
+    assert pictures == list(names[:2])
+    text = " ".join(" ".join(shown.text).split())
+    assert f"Compared with the 3 most alike normal images {', '.join(names)}" in text
+    assert text.count("Compared with") == 1
+    assert HOSTILE not in source
 
 
 def test_a_large_set_is_cut_and_says_so(page):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from pni_fast.errors import DataError
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.files import atomic_path
 
+from .compared import Compared, compare
 from .metrics import Metrics, compute_metrics, counted
 
 
@@ -56,6 +57,10 @@ class Detector(Protocol):
 
     def predict(self, images: Sequence[Source], /, *, progress: Progress) -> Iterable[Scored]:
         """Score images in order, lazily."""
+        ...
+
+    def alike(self, images: Sequence[Source], /) -> Iterable[tuple[str, ...]]:
+        """Return for every image the names of training images it was held against; only asked if wanted."""
         ...
 
     def summary(self) -> dict[str, Any]:
@@ -116,6 +121,8 @@ class Evaluation:
         Range of the maps of normal images, fixed when the model was fitted.
     model
         The model's own description.
+    compared
+        By the name of a result, the normal images it was held against, where a model with context was asked.
     """
 
     category: str
@@ -124,6 +131,7 @@ class Evaluation:
     notes: list[str]
     map_range: tuple[float, float]
     model: dict[str, Any]
+    compared: Mapping[str, Compared] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Figures, thresholds, counts, notes and the model's description, ready for JSON."""
@@ -145,7 +153,9 @@ class Evaluation:
         }
 
 
-def evaluate(model: Detector, category: Category, *, progress: Progress = silent) -> Evaluation:
+def evaluate(
+    model: Detector, category: Category, *, compared: int = 0, progress: Progress = silent
+) -> Evaluation:
     """Score every test image of a category and compute the metrics at the crop's resolution.
 
     All masks are read and checked before the first image is scored.
@@ -156,6 +166,9 @@ def evaluate(model: Detector, category: Category, *, progress: Progress = silent
         A fitted detector (`PNI`).
     category
         The test images and their masks, from `open_category`.
+    compared
+        How many images a model with context is asked about again, for what it held them against: those it
+        gets wrong, then those it calls defective.
     progress
         Told the model's stages, then ``metrics``.
 
@@ -191,7 +204,26 @@ def evaluate(model: Detector, category: Category, *, progress: Progress = silent
     progress("metrics", 1, 1)
     low, high = model.normalization_
     notes = [*metrics.notes, *_crop_notes(results), *_unclaimed_notes(category)]
-    return Evaluation(category.name, metrics, results, notes, (float(low), float(high)), model.summary())
+    asked = _noticed(results, metrics.image_threshold)[:compared]
+    alike = compare(model, [Source(one.name, one.sample.path) for one in asked], category) if asked else {}
+    return Evaluation(
+        category.name, metrics, results, notes, (float(low), float(high)), model.summary(), alike
+    )
+
+
+def _noticed(results: list[Result], threshold: float | None) -> list[Result]:
+    """Return mistakes at the threshold, the clearest first, then what is rightly called defective.
+
+    Without a threshold all come, the highest score first.
+    """
+    if threshold is None:
+        return sorted(results, key=lambda one: -one.score)
+    wrong = [one for one in results if (one.score >= threshold) is not one.defective]
+    found = [one for one in results if one.score >= threshold and one.defective]
+    return [
+        *sorted(wrong, key=lambda one: -abs(one.score - threshold)),
+        *sorted(found, key=lambda one: one.score),
+    ]
 
 
 def write_metrics(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:

@@ -24,6 +24,7 @@ from pni_fast.scoring.image_maps import stream_maps
 
 from . import file as model_file
 from . import fit as fitting
+from .alike import alike_images
 from .attributes import FittedAttributes
 from .ensemble import FittedModel
 from .prediction import Prediction, image_score
@@ -287,6 +288,13 @@ class PNI(FittedAttributes):
     def score_samples(self, images: ImagesLike) -> NDArray[np.float32]:
         """Return the anomaly scores of the images, float32 (n,); higher is more anomalous."""
         return np.array([result.score for result in self.predict(images)], dtype=np.float32)
+
+    def alike(self, images: ImagesLike) -> list[tuple[str, ...]]:
+        """Return for every image the names of the training images that context holds it against.
+
+        The most alike come first; empty for a model without context. Each image goes through the backbone.
+        """
+        return list(alike_images(self.fitted, prediction_sources(images), self.run))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the whole model, backbone included, as one ``.safetensors`` file, by rename.

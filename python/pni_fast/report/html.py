@@ -15,6 +15,7 @@ from pni_fast.evaluation.metrics import counted
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.files import atomic_path
 
+from .conditions import choices, trials_section
 from .heatmap import scale_css
 from .histogram import histogram_svg
 from .ranking import Verdict, by_kind, display_range, rank, score_format
@@ -84,6 +85,7 @@ def _page(evaluation: Evaluation, max_images: int, progress: Progress) -> Iterat
         f'<section class="panel"><h3>Kinds of image</h3>{_kinds(verdicts)}'
         f"<h3>Model</h3>{_table(_facts(evaluation.model))}</section></div>\n"
     )
+    yield trials_section(evaluation.model)
     yield from _gallery(evaluation, verdicts, max_images, progress)
     yield (
         f"<details><summary>All settings of the model</summary>{_table(_flat(evaluation.model))}</details>\n"
@@ -183,7 +185,7 @@ def _gallery(
     form = score_format(verdicts)
     yield '<div class="cards">\n'
     for done, verdict in enumerate(shown, start=1):
-        yield card(verdict, colours, ends, form) + "\n"
+        yield card(verdict, colours, ends, form, evaluation.compared.get(verdict.result.name)) + "\n"
         progress("report", done, len(shown))
     yield "</div></section>\n"
 
@@ -242,8 +244,10 @@ def _facts(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Preset", str(model["preset"])
     if "parts" in model:
         yield "Conditions", " and ".join(model["parts"]) or "none (PatchCore)"
+    for words in choices(model):
+        yield "Choice", words
     for member in model.get("members", [model]):
-        if "position" in member:
+        if "position" in member and member.get("conditions") is None:
             yield "Position", str(member["position"])
     if "n_images" in model:
         yield "Learnt from", f"{counted(model['n_images'], 'good image')}"
@@ -254,6 +258,8 @@ def _facts(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in values.items():
+        if key == "trials":  # a table of its own
+            continue
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
         elif isinstance(value, (list, tuple)) and any(isinstance(item, dict) for item in value):

@@ -9,6 +9,8 @@ from html import escape
 import numpy as np
 from PIL import Image
 
+from pni_fast.evaluation.compared import Compared
+
 from .heatmap import overlay
 from .ranking import Verdict
 
@@ -27,7 +29,13 @@ def data_uri(picture: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def card(verdict: Verdict, colours: tuple[float, float], scores: tuple[float, float], form: str) -> str:
+def card(
+    verdict: Verdict,
+    colours: tuple[float, float],
+    scores: tuple[float, float],
+    form: str,
+    compared: Compared | None = None,
+) -> str:
     """Return the HTML of one image.
 
     Parameters
@@ -40,6 +48,8 @@ def card(verdict: Verdict, colours: tuple[float, float], scores: tuple[float, fl
         Lowest and highest image score of the test set, the ends of the score bar.
     form
         Format of a score.
+    compared
+        Normal images it was held against.
 
     Returns
     -------
@@ -66,8 +76,23 @@ def card(verdict: Verdict, colours: tuple[float, float], scores: tuple[float, fl
         f'<div class="caption"><span class="name" title="{name}">{name}</span>{_badge(verdict)}</div>'
         f'<div class="caption sub"><span><i class="swatch"></i>{kind} {unmarked}</span>'
         f'<span class="score">{result.score:{form}}</span></div>'
-        f"{_score_bar(verdict, scores, form)}"
+        f"{_score_bar(verdict, scores, form)}{'' if compared is None else _alike(compared)}"
         "</article>"
+    )
+
+
+def _alike(compared: Compared) -> str:
+    """Return the normal images an image was held against: the first as pictures, all by name."""
+    pictures = "".join(
+        f'<img src="{data_uri(Image.fromarray(picture))}" alt="Normal image {escape(name)}" '
+        f'title="{escape(name)}" width="{picture.shape[1]}" height="{picture.shape[0]}">'
+        for name, picture in compared.pictures.items()
+    )
+    names, count = escape(", ".join(compared.names)), len(compared.names)
+    most = f"the {count} most alike normal images" if count > 1 else "the most alike normal image"
+    return (
+        f'<div class="alike">{pictures}</div>'
+        f'<details class="alike-names"><summary>Compared with {most}</summary>{names}</details>'
     )
 
 
