@@ -15,6 +15,7 @@ from pni_fast.config import Geometry
 from pni_fast.data import Category, Source
 from pni_fast.data.cropping import crop_image
 from pni_fast.errors import DataError
+from pni_fast.progress import Progress, silent
 
 PICTURES = 6
 """Normal images shown beside one image, the most alike."""
@@ -53,7 +54,9 @@ class Compared:
     pictures: dict[str, NDArray[np.uint8]]
 
 
-def compare(model: Comparing, sources: Sequence[Source], category: Category) -> dict[str, Compared]:
+def compare(
+    model: Comparing, sources: Sequence[Source], category: Category, progress: Progress = silent
+) -> dict[str, Compared]:
     """Return by name what images were held against; nothing for a model without context.
 
     Parameters
@@ -64,6 +67,8 @@ def compare(model: Comparing, sources: Sequence[Source], category: Category) -> 
         The images.
     category
         Its training images are looked up by the names the model knows.
+    progress
+        Told the stage ``compare`` in images, where there is something to compare with.
     """
     known: dict[str, list[Path]] = {}
     for path in category.train:
@@ -78,8 +83,9 @@ def compare(model: Comparing, sources: Sequence[Source], category: Category) -> 
         return shown[name]
 
     found: dict[str, Compared] = {}
-    for source, names in zip(sources, model.alike(sources), strict=True):
+    for done, (source, names) in enumerate(zip(sources, model.alike(sources), strict=True), 1):
         if names:
+            progress("compare", done, len(sources))
             pictures = {name: image for name in names[:PICTURES] if (image := picture(name)) is not None}
             found[source.name] = Compared(names, pictures)
     return found

@@ -170,7 +170,7 @@ def evaluate(
         How many images a model with context is asked about again, for what it held them against: those it
         gets wrong, then those it calls defective.
     progress
-        Told the model's stages, then ``metrics``.
+        Told the model's stages, then ``metrics`` and, with `compared`, ``compare``.
 
     Returns
     -------
@@ -204,8 +204,9 @@ def evaluate(
     progress("metrics", 1, 1)
     low, high = model.normalization_
     notes = [*metrics.notes, *_crop_notes(results), *_unclaimed_notes(category)]
-    asked = _noticed(results, metrics.image_threshold)[:compared]
-    alike = compare(model, [Source(one.name, one.sample.path) for one in asked], category) if asked else {}
+    noticed = _noticed(results, metrics.image_threshold)[:compared]
+    asked = [Source(one.name, one.sample.path) for one in noticed]
+    alike = compare(model, asked, category, progress) if noticed else {}
     return Evaluation(
         category.name, metrics, results, notes, (float(low), float(high)), model.summary(), alike
     )

@@ -289,12 +289,12 @@ class PNI(FittedAttributes):
         """Return the anomaly scores of the images, float32 (n,); higher is more anomalous."""
         return np.array([result.score for result in self.predict(images)], dtype=np.float32)
 
-    def alike(self, images: ImagesLike) -> list[tuple[str, ...]]:
-        """Return for every image the names of the training images that context holds it against.
+    def alike(self, images: ImagesLike) -> Iterator[tuple[str, ...]]:
+        """Yield for every image the names of the training images that context holds it against.
 
         The most alike come first; empty for a model without context. Each image goes through the backbone.
         """
-        return list(alike_images(self.fitted, prediction_sources(images), self.run))
+        return alike_images(self.fitted, prediction_sources(images), self.run)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the whole model, backbone included, as one ``.safetensors`` file, by rename.
