@@ -88,7 +88,9 @@ def test_fit_and_load_inside_inference_mode():
 
 def test_one_patch_in_all_is_one_line():
     with pytest.raises(PniError, match=r"batches of at least 2 patches, got 1 from 1 image\(s\) of 1 x 1"):
-        PNI(device="cpu", num_threads=2, coreset_ratio=1.0, resize=8, crop=8).fit(FRAMES[:1])
+        PNI(device="cpu", num_threads=2, coreset_ratio=1.0, resize=8, crop=8, neighborhood=True).fit(
+            FRAMES[:1]
+        )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")

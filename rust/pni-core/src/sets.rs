@@ -65,7 +65,7 @@ pub fn position_sets(
         }
     }
     let bytes = classes.div_ceil(8);
-    let Some(size) = area.checked_mul(bytes).filter(|size| *size <= isize::MAX as usize) else {
+    let Some(size) = area.checked_mul(bytes).filter(|size| isize::try_from(*size).is_ok()) else {
         return Err(Error::invalid(
             "n_classes",
             "so few that the bits can be addressed",
