@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from adeval.au_pro import calculate_au_pro
-from pni_fast.evaluation import metrics
+from pni_fast.kernels import ranking
 from pni_fast.metrics import compute_metrics
 from sklearn.metrics import precision_recall_curve, roc_auc_score
 
@@ -107,7 +107,7 @@ def test_aurocs_and_f1_equal_scikit_learn(seed, levels):
 def test_few_pixels_at_a_time_give_the_same(monkeypatch):
     case = random_set(5, levels=2)
     whole = compute_metrics(*case)
-    monkeypatch.setattr(metrics, "_CHUNK", 7)
+    monkeypatch.setattr(ranking, "CHUNK", 7)
     parts = compute_metrics(*case)
     assert parts.pixel_threshold == whole.pixel_threshold
     for name in ("pixel_auroc", "pixel_f1_max", "aupro"):

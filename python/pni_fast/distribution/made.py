@@ -15,40 +15,26 @@ it, by kind: what takes the backbone."""
 ATTEMPTS = 20
 
 
-def swapped(
-    own: NDArray[np.float32], other: NDArray[np.float32], shape: tuple[int, int], rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the features of an image with a window of another's at the same place, and the window's mask.
-
-    The swap test: each part is right by itself, and they do not belong together.
-
-    Parameters
-    ----------
-    own, other
-        Φ, float32 (h·w, d).
-    shape
-        (h, w).
-    rng
-        The only source of chance.
-    """
-    mask = np.zeros(shape, dtype=bool)
-    mask[_window(shape, rng)] = True
-    return np.where(mask.reshape(-1, 1), other, own), mask
-
-
-def moved(
-    own: NDArray[np.float32], shape: tuple[int, int], rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the features of an image with a window of its own from elsewhere, and the window's mask.
+def moved(shape: tuple[int, int], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return where every patch comes from once a window of the image lies elsewhere, and the window's mask.
 
     The move test: a part in the wrong place. The windows overlap by less than half, where there is room.
 
     Parameters
     ----------
-    own, shape, rng
-        As for :func:`swapped`.
+    shape
+        (h, w).
+    rng
+        The only source of chance.
+
+    Returns
+    -------
+    source
+        (h·w,) int64: the patch that each is now.
+    mask
+        (h, w) bool.
     """
-    grid = own.reshape(*shape, -1)
+    grid = np.arange(shape[0] * shape[1]).reshape(shape)
     for _ in range(ATTEMPTS):
         rows, columns = _window(shape, rng)
         height, width = rows.stop - rows.start, columns.stop - columns.start
@@ -59,7 +45,22 @@ def moved(
     changed, mask = grid.copy(), np.zeros(shape, dtype=bool)
     changed[rows, columns] = grid[y : y + height, x : x + width]
     mask[rows, columns] = True
-    return changed.reshape(own.shape), mask
+    return changed.ravel(), mask
+
+
+def swapped(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return the mask (h, w) of a window that another image's window at the same place is put into.
+
+    The swap test: each part is right by itself, and they do not belong together.
+
+    Parameters
+    ----------
+    shape, rng
+        As for :func:`moved`.
+    """
+    mask = np.zeros(shape, dtype=bool)
+    mask[_window(shape, rng)] = True
+    return mask
 
 
 def _window(shape: tuple[int, int], rng: np.random.Generator) -> tuple[slice, slice]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.kernels import nearest
 from pni_fast.kernels.bound import blended, bound_distances
+from pni_fast.kernels.ranking import auroc, f1_max
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import ordered_map
 
@@ -146,23 +147,34 @@ class Trying:
         own, rest = self.bank.of(index), self.bank.without(index)
         sets = self._sets(rest)
         nowhere = np.zeros(self.shape, dtype=bool)
-        good = self._pictured(own, nowhere, rest, sets)
+        found = nearest(own, rest.coreset, num_threads=1)
+        good = self._pictured(own, found, nowhere, rest, sets)
         if index not in places:
             return Tried(good, {})
         rng = np.random.default_rng((self.seed, index))
-        defective = {"move": moved(own, self.shape, rng)}
-        if self.made is not None:
-            defective |= self.made(index, places[index])
-        made = {kind: self._pictured(*changed, rest, sets) for kind, changed in defective.items()}
+        source, mask = moved(self.shape, rng)
+        # The nearest vectors of patches that only change their places are known.
+        here = found[0][source], found[1][source]
+        made = {"move": self._pictured(own[source], here, mask, rest, sets)}
+        drawn = {} if self.made is None else self.made(index, places[index])
+        for kind, (features, mask) in drawn.items():
+            found = nearest(features, rest.coreset, num_threads=1)
+            made[kind] = self._pictured(features, found, mask, rest, sets)
         others = np.setdiff1d(np.arange(self.bank.count), index)
         other = int(rng.choice(others))
         if not self.bank.can_lose(index, other):
             return Tried(good, made)
         rest = self.bank.without(index, other)
         sets = self._sets(rest)
-        swap = swapped(own, self.bank.of(other), self.shape, rng)
-        made["swap"] = self._pictured(*swap, rest, sets)
-        return Tried(good, made, self._pictured(own, nowhere, rest, sets))
+        found = nearest(own, rest.coreset, num_threads=1)
+        alone = self._pictured(own, found, nowhere, rest, sets)
+        mask = swapped(self.shape, rng)
+        window = mask.ravel()
+        features, here = own.copy(), (found[0].copy(), found[1].copy())
+        features[window] = self.bank.of(other)[window]
+        here[0][window], here[1][window] = nearest(features[window], rest.coreset, num_threads=1)
+        made["swap"] = self._pictured(features, here, mask, rest, sets)
+        return Tried(good, made, alone)
 
     def _sets(self, rest: Rest) -> dict[str, NDArray[np.uint8] | Context]:
         """Return what each condition allows without some images; context depends on the image at hand."""
@@ -183,12 +195,13 @@ class Trying:
     def _pictured(
         self,
         rows: NDArray[np.float32],
+        nearest_of: tuple[NDArray[np.int64], NDArray[np.float32]],
         mask: NDArray[np.bool_],
         rest: Rest,
         sets: dict[str, NDArray[np.uint8] | Context],
     ) -> Picture:
-        """Return an image of features (h·w, d) under every row of the plan."""
-        found, free = nearest(rows, rest.coreset, num_threads=1)
+        """Return an image of features (h·w, d), and of what `nearest` says of them, under the whole plan."""
+        found, free = nearest_of
         maps = {"none": self.to_map(free.reshape(self.shape))}
         for name, allowed in sets.items():
             bits = allowed.allowed(rows, 1) if isinstance(allowed, Context) else allowed
@@ -230,16 +243,10 @@ def told_apart(
     step
         Every how many places of a map count.
     """
-    from sklearn.metrics import precision_recall_curve, roc_auc_score
-
-    untouched, changed = list(good), list(defective)
-    pictures = untouched + changed
-    truth = np.arange(len(pictures)) >= len(untouched)
-    auroc = float(roc_auc_score(truth, [one.scores[row] for one in pictures]))
+    groups = [list(good), list(defective)]
+    normal, changed = (np.sort([one.scores[row] for one in pictures]) for pictures in groups)
+    pictures = groups[0] + groups[1]
     masks = np.concatenate([one.mask[::step, ::step].ravel() for one in pictures])
     values = np.concatenate([one.maps[row, ::step, ::step].ravel() for one in pictures])
-    if not masks.any():
-        return auroc, 0.0
-    precision, recall, _ = precision_recall_curve(masks, values)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return auroc, float(f1.max())
+    sound, marked = np.sort(values[~masks]), np.sort(values[masks])
+    return auroc(normal, changed), f1_max(sound, marked)[0] if len(marked) else 0.0

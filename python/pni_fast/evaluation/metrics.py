@@ -7,17 +7,17 @@ and 0.6 GB, where scikit-learn's curves, which give the same numbers, need 37 s 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pni_fast.kernels.ranking import f1_max, ranks
+
 FPR_LIMIT = 0.3
 """Largest false positive rate up to which AUPRO integrates (MVTec AD's choice)."""
-
-_CHUNK = 1 << 20  # defective pixels ranked at a time: bounds memory, not the result
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def compute_metrics(
         lacking = "defective" if len(defective) == 0 else "normal"
         notes.append(f"No pixel metrics: the masks mark no {lacking} pixel.")
         return Metrics(image_auroc, image_f1, None, None, None, image_threshold, None, tuple(notes))
-    pixel_f1, pixel_threshold = _f1_max(normal, defective)
+    pixel_f1, pixel_threshold = f1_max(normal, defective)
     equal = np.full(len(defective), 1.0 / len(defective))
     return Metrics(
         image_auroc=image_auroc,
@@ -120,7 +120,7 @@ def _image_level(
         return None, None, None
     from sklearn.metrics import roc_auc_score
 
-    f1, threshold = _f1_max(np.sort(scores[~truth]), np.sort(scores[truth]))
+    f1, threshold = f1_max(np.sort(scores[~truth]), np.sort(scores[truth]))
     return float(roc_auc_score(truth, scores)), f1, threshold
 
 
@@ -159,30 +159,6 @@ def _split_pixels(
     return normal, defective[order], weights[order]
 
 
-def _ranks(
-    normal: NDArray[np.floating[Any]], defective: NDArray[np.floating[Any]]
-) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.int64]]]:
-    """Count, for each defective score, the normal scores above it, and at or above it. Both inputs sorted."""
-    for start in range(0, len(defective), _CHUNK):
-        part = slice(start, min(start + _CHUNK, len(defective)))
-        above = len(normal) - np.searchsorted(normal, defective[part], side="right")
-        at_or_above = len(normal) - np.searchsorted(normal, defective[part], side="left")
-        yield part, above, at_or_above
-
-
-def _f1_max(normal: NDArray[np.floating[Any]], defective: NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """Largest F1 and its threshold; only a defective's score can be the best one. Both inputs sorted."""
-    best, threshold = -1.0, 0.0
-    for part, _, false_positives in _ranks(normal, defective):
-        # Of equal scores the first counts all of them as found; the others understate and so never win.
-        found = len(defective) - np.arange(part.start, part.stop)
-        f1 = 2.0 * found / (found + false_positives + len(defective))
-        top = len(f1) - 1 - int(np.argmax(f1[::-1]))
-        if f1[top] >= best:
-            best, threshold = float(f1[top]), float(defective[part.start + top])
-    return best, threshold
-
-
 def _area(
     normal: NDArray[np.floating[Any]],
     defective: NDArray[np.floating[Any]],
@@ -195,7 +171,7 @@ def _area(
     its share rises linearly over the rates they span (the trapezoidal rule at every distinct threshold).
     """
     area = 0.0
-    for part, above, at_or_above in _ranks(normal, defective):
+    for part, above, at_or_above in ranks(normal, defective):
         start, stop = above / len(normal), at_or_above / len(normal)
         inside = np.clip(limit - start, 0.0, stop - start)
         ramp = np.divide(inside**2, 2.0 * (stop - start), out=np.zeros_like(start), where=stop > start)

@@ -12,12 +12,13 @@ from pni_fast.config import Config
 from pni_fast.data import Source
 from pni_fast.data.cropping import crop_image
 from pni_fast.distribution.made import MadeDefects
+from pni_fast.distribution.trying import MOST_TRIED
 from pni_fast.features.extractor import FeatureExtractor
 from pni_fast.runtime.copies import to_host
 from pni_fast.runtime.run import Run
 from pni_fast.synthetic.defects import KINDS, SMALLEST_SIDE, synthesize
 
-PICTURES = 32
+PICTURES = 16
 """Defective pictures, about, that go through the backbone, the four kinds in equal parts."""
 
 
@@ -39,12 +40,16 @@ def defects_in(
     """
     if config.crop < SMALLEST_SIDE:
         return None
+    # Few images have several kinds each, of many every second or so has one.
     each = min(len(KINDS), -(-PICTURES // len(sources)))
+    step = max(1, min(len(sources), MOST_TRIED) // PICTURES)
 
     def made(index: int, place: int) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+        if place % step:
+            return {}
         crop = crop_image(sources[index].read(config.geometry.depth), config.geometry)
         found: dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]] = {}
-        for kind in (KINDS[(place + number) % len(KINDS)] for number in range(each)):
+        for kind in (KINDS[(place // step + number) % len(KINDS)] for number in range(each)):
             rng = np.random.default_rng((config.seed, index, KINDS.index(kind)))
             image, mask = synthesize(crop, kind, rng)
             with torch.inference_mode(), run.precision.in_backbone():
