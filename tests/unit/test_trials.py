@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from pictures import texture
-from pni_fast import PNI, PniError
+from pni_fast import PNI, PniError, nearest
 from pni_fast.distribution.bank import Bank
 from pni_fast.distribution.context import describe
 from pni_fast.distribution.made import moved, swapped
 from pni_fast.distribution.trials import LIMIT, Trial, Trials
-from pni_fast.distribution.trying import Picture, Trying, told_apart
+from pni_fast.distribution.trying import Picture, Trying, told_apart, without_image
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.anomaly_map import Upsampler
 from scenes import SIDE, WINDOW, parts, scene
@@ -97,6 +97,15 @@ def test_told_apart_is_auroc_and_the_best_f1():
     assert auroc == 0.75
     assert f1 == pytest.approx(8 / 9), "at 2: four of four found, one of five wrong"
     assert told_apart(untouched, changed, 0)[0] == 0.5
+
+
+def test_one_image_less_is_a_search_without_it():
+    features = scene(6, shift=True)
+    bank = Bank(features, *parts(features), WINDOW)
+    rest, both = bank.without(2), bank.without(2, 4)
+    found = without_image(bank.of(2), nearest(bank.of(2), rest.coreset), rest, 4)
+    for one, other in zip(found, nearest(bank.of(2), both.coreset), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_moved_and_swapped_windows_are_what_their_masks_say():

@@ -30,12 +30,15 @@ class Rest:
         (n', h, w) C_dist index of every patch of the other images.
     kept
         (n',) int64: their numbers.
+    owner
+        The image that each row of `coreset` is of.
     """
 
     coreset: NDArray[np.float32]
     groups: NDArray[np.int64]
     labels: NDArray[np.int64]
     kept: NDArray[np.int64]
+    owner: NDArray[np.int64]
 
 
 class Bank:
@@ -93,7 +96,7 @@ class Bank:
         orphans = np.flatnonzero(lost[groups] & stays)
         if len(orphans):
             groups[orphans] = left[nearest(self.coreset[orphans], self.coreset[left], num_threads=1)[0]]
-        return Rest(self.coreset[stays], groups[stays], classes, kept)
+        return Rest(self.coreset[stays], groups[stays], classes, kept, self.owner[stays])
 
     def position_sets(self, rest: Rest) -> NDArray[np.uint8]:
         """Return what the threshold on p(c|x) of the other images allows, packed bits (h·w, ceil(K / 8))."""

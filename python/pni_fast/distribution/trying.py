@@ -26,7 +26,7 @@ from .trials import CONDITIONS, WEIGHTS, Trial, Trials
 MOST_SCORED = 200
 """Images left out whose scores say what a condition risks."""
 
-MOST_TRIED = 32
+MOST_TRIED = 24
 """Of them, images that defects are made in."""
 
 PLACES = 1000
@@ -158,15 +158,15 @@ class Trying:
         made = {"move": self._pictured(own[source], here, mask, rest, sets)}
         drawn = {} if self.made is None else self.made(index, places[index])
         for kind, (features, mask) in drawn.items():
-            found = nearest(features, rest.coreset, num_threads=1)
-            made[kind] = self._pictured(features, found, mask, rest, sets)
+            here = nearest(features, rest.coreset, num_threads=1)
+            made[kind] = self._pictured(features, here, mask, rest, sets)
         others = np.setdiff1d(np.arange(self.bank.count), index)
         other = int(rng.choice(others))
         if not self.bank.can_lose(index, other):
             return Tried(good, made)
+        found = without_image(own, found, rest, other)
         rest = self.bank.without(index, other)
         sets = self._sets(rest)
-        found = nearest(own, rest.coreset, num_threads=1)
         alone = self._pictured(own, found, nowhere, rest, sets)
         mask = swapped(self.shape, rng)
         window = mask.ravel()
@@ -227,6 +227,30 @@ class Trying:
             )
             for kind in sorted(kinds)
         }
+
+
+def without_image(
+    rows: NDArray[np.float32], found: tuple[NDArray[np.int64], NDArray[np.float32]], rest: Rest, image: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return what `nearest` says without one image more: only rows nearest to its vectors are searched again.
+
+    Parameters
+    ----------
+    rows
+        Features (n, d).
+    found
+        What `nearest` says of them and `rest.coreset`.
+    rest
+        What is left so far.
+    image
+        The image to leave out too, of which something is in `rest`.
+    """
+    stays = rest.owner != image
+    indices, distances = (np.cumsum(stays) - 1)[found[0]], found[1].copy()
+    lost = np.flatnonzero(~stays[found[0]])
+    if len(lost):
+        indices[lost], distances[lost] = nearest(rows[lost], rest.coreset[stays], num_threads=1)
+    return indices, distances
 
 
 def told_apart(

@@ -18,7 +18,7 @@ from pni_fast.runtime.copies import to_host
 from pni_fast.runtime.run import Run
 from pni_fast.synthetic.defects import KINDS, SMALLEST_SIDE, synthesize
 
-PICTURES = 16
+PICTURES = 12
 """Defective pictures, about, that go through the backbone, the four kinds in equal parts."""
 
 
