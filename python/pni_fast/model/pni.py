@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,17 @@ from numpy.typing import NDArray
 from pni_fast.config import Config, Geometry, WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
-from pni_fast.data.depth import Brightness
-from pni_fast.data.sources import keeps_its_items
 from pni_fast.errors import PniError
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.precision import Precision
 from pni_fast.runtime.run import Run
-from pni_fast.scoring.image_maps import stream_maps
 
 from . import file as model_file
 from . import fit as fitting
 from .alike import alike_images
 from .attributes import FittedAttributes
 from .ensemble import FittedModel
-from .prediction import Prediction, image_score
+from .prediction import Prediction, predictions
 
 
 class PNI(FittedAttributes):
@@ -260,30 +257,10 @@ class PNI(FittedAttributes):
         PniError
             The model is not fitted, or an image cannot be read.
         """
-        scorer, share = self.fitted.scorer(self.run), self.config.image_score
-        self.skipped_ = []
-        sources = prediction_sources(images)
-        if keeps_its_items(images):
-            sources = iter(known := list(sources))
-            total, ahead = len(known), True
-        else:
-            ahead = isinstance(images, Sized)
-            total = len(images) if isinstance(images, Sized) else 0
-        results = stream_maps(
-            scorer,
-            sources,
-            self.geometry,
-            self.run,
-            on_broken=self._skip if skip_broken else None,
-            ahead=ahead,
+        fitted, self.skipped_ = self.fitted, []
+        yield from predictions(
+            fitted, images, self.run, self.skipped_, skip_broken=skip_broken, progress=progress
         )
-        brightness = Brightness()
-        for done, item in enumerate(results, 1):
-            brightness.add(item.image)
-            score = image_score(item.result, share)
-            yield Prediction(item.source.name, item.source.path, score, item.result, item.image)
-            progress("score", done + len(self.skipped_), total)
-        brightness.check(self.geometry.depth)
 
     def score_samples(self, images: ImagesLike) -> NDArray[np.float32]:
         """Return the anomaly scores of the images, float32 (n,); higher is more anomalous."""

@@ -1,13 +1,23 @@
-"""What a model says of one image."""
+"""What a model says of images."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pni_fast.data import ImagesLike, prediction_sources
+from pni_fast.data.depth import Brightness
+from pni_fast.data.sources import keeps_its_items
+from pni_fast.progress import Progress
+from pni_fast.runtime.run import Run
+from pni_fast.scoring.image_maps import stream_maps
+
+from .ensemble import FittedModel
 
 
 @dataclass(frozen=True)
@@ -53,3 +63,46 @@ def image_score(anomaly_map: NDArray[np.float32], share: float) -> float:
     largest = np.partition(anomaly_map, -count, axis=None)[-count:]
     # Exact, since the order that a partition leaves is not the same on every machine.
     return math.fsum(largest.tolist()) / count
+
+
+def predictions(
+    fitted: FittedModel,
+    images: ImagesLike,
+    run: Run,
+    skipped: list[tuple[str, str]],
+    *,
+    skip_broken: bool,
+    progress: Progress,
+) -> Iterator[Prediction]:
+    """Yield a prediction for every image, in order, reading as it goes.
+
+    Parameters
+    ----------
+    fitted, run
+        The model, and how it computes.
+    images, skip_broken, progress
+        As for :meth:`pni_fast.PNI.predict`.
+    skipped
+        Images left out, and why, are added here.
+    """
+    scorer, config = fitted.scorer(run), fitted.config
+    sources = prediction_sources(images)
+    if keeps_its_items(images):
+        sources = iter(known := list(sources))
+        total, ahead = len(known), True
+    else:
+        ahead = isinstance(images, Sized)
+        total = len(images) if isinstance(images, Sized) else 0
+
+    def skip(name: str, reason: str) -> None:
+        skipped.append((name, reason))
+
+    on_broken = skip if skip_broken else None
+    brightness = Brightness()
+    results = stream_maps(scorer, sources, config.geometry, run, on_broken=on_broken, ahead=ahead)
+    for done, item in enumerate(results, 1):
+        brightness.add(item.image)
+        score = image_score(item.result, config.image_score)
+        yield Prediction(item.source.name, item.source.path, score, item.result, item.image)
+        progress("score", done + len(skipped), total)
+    brightness.check(config.geometry.depth)
