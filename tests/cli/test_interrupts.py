@@ -88,10 +88,13 @@ def interrupt_at(starter, arguments, marker, delay=0.0):
         hung.cancel()
 
 
-@pytest.mark.parametrize(("stage", "ratio"), [("features", 0.01), ("coreset", 0.5), ("neighborhood", 0.01)])
+@pytest.mark.parametrize(
+    ("stage", "ratio"), [("features", 0.01), ("coreset", 0.5), ("conditions", 0.01), ("neighborhood", 0.01)]
+)
 def test_ctrl_c_in_each_stage_of_fit(starter, category, tmp_path, entries, stage, ratio):
     before = entries(tmp_path)
     arguments = ("fit", category, "-o", tmp_path / "model", "--device", "cpu", "--coreset-ratio", ratio)
+    arguments += ("--set", "neighborhood=yes")
     assert_aborted(*interrupt_at(starter, arguments, stage))
     assert entries(tmp_path) == before
 
