@@ -1,1 +1,1 @@
-"""What normal features are, given where they are and what surrounds them (paper section 3.2)."""
+"""What normal features are, given where they are, what surrounds them and which image is like theirs."""

@@ -1,4 +1,4 @@
-"""The fitted distribution: coreset, position histogram, neighborhood MLP."""
+"""The fitted distribution: coreset, position, context and neighborhood."""
 
 from __future__ import annotations
 
