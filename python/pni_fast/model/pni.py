@@ -48,7 +48,7 @@ class PNI(FittedAttributes):
     coreset_ratio
         |C_emb| as a share of all features, in (0, 1].
     position, neighborhood, refinement
-        Switch parts on or off; with neither of the first two the model is PatchCore.
+        Switch parts on or off; ``context=False`` does it for context. With none of them the model is PatchCore.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
     precision
@@ -80,7 +80,7 @@ class PNI(FittedAttributes):
         Images fitted on.
     normalization_ : tuple of float
         Lowest and highest value of maps of normal images, seen at fit time; (0, 1) for an ensemble.
-    coreset_*, groups_*, position_*, neighborhood_*, scale_*, gate_*
+    coreset_*, groups_*, position_*, context_*, weight_*, trials_*, neighborhood_*, scale_*, gate_*
         The distribution: :class:`pni_fast.model.attributes.FittedAttributes` has their types and shapes.
     extractor_*, grid_*, weights_source_*
         The backbone with its patch aggregation, the size of its maps, and where its weights came from.
