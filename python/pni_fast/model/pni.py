@@ -48,7 +48,7 @@ class PNI(FittedAttributes):
     coreset_ratio
         |C_emb| as a share of all features, in (0, 1].
     position, neighborhood, refinement
-        Switch parts on or off; ``context=False`` does it for context. With none of them the model is PatchCore.
+        Switch parts on or off, as ``context=False`` does with context; with none the model is PatchCore.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
     precision
