@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_files import rewrite
@@ -200,3 +201,29 @@ def test_every_member_of_an_ensemble_keeps_its_own(good, resnet_weights, tmp_pat
     assert [one.context_.descriptors.shape for one in loaded.members_] == [(4, 152), (4, 384)]
     test = texture(51, defect=True)
     assert loaded.score_samples(test).tobytes() == model.score_samples(test).tobytes()
+
+
+@pytest.mark.parametrize("tensor", ["labels", "descriptors", "center", "spread"])
+def test_a_file_that_lost_what_was_chosen_is_refused_and_not_scored_without_it(model, tmp_path, tensor):
+    def lose(_, tensors):
+        for name in ("labels", "descriptors", "center", "spread"):
+            tensors.pop(f"context.{name}")
+        if tensor != "labels":
+            tensors[f"context.{tensor}"] = torch.ones(3)
+
+    assert "context.labels" in damaged(model, tmp_path, lose)
+
+
+def test_position_that_was_chosen_must_be_there(good, tmp_path):
+    placed = PNI("lite", **FORCED, context=False).fit(good[:3])
+    assert "position" in damaged(placed, tmp_path, lambda _, tensors: tensors.pop("position"))
+
+
+def test_trials_cannot_have_chosen_what_is_switched_off(good, tmp_path):
+    def claim(header, _):
+        row = {"weight": 0.5, "risk": 0.0, "seen": {}}
+        rows = [{"condition": "none", **row}, {"condition": "position", **row}]
+        header.update(trials={"rows": rows, "chosen": 1})
+
+    context = PNI("lite", **FORCED, position=False).fit(good[:3])
+    assert "trials chose position, which is switched off" in damaged(context, tmp_path, claim)

@@ -18,7 +18,7 @@ from .context import Context, covering, describe
 from .distribution import Distribution
 from .left_out import ToMap
 from .made import MadeDefects
-from .trials import WEIGHTS, Trial
+from .trials import CONDITIONS, WEIGHTS, Trial, Trials
 from .trying import Trying
 
 
@@ -45,7 +45,7 @@ def with_conditions(
     bank, config, run, to_map, names, made, settled
         As for :func:`.fit.fit_distribution`.
     """
-    conditions = [name for name, on in (("position", config.position), ("context", config.has_context)) if on]
+    conditions = possible(config)
     kept: NDArray[np.int64] = np.arange(0)
     descriptors: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
     if "context" in conditions:
@@ -53,17 +53,13 @@ def with_conditions(
         descriptors = np.stack(list(ordered_map(lambda image: describe(bank.of(image)), images, run.threads)))
         kept = covering(descriptors, bank.area, config.context.most, run.threads)
     trials = None
-    if settled is not None:
-        condition, weight = settled.condition, settled.weight
-    elif not conditions:
-        condition, weight = "none", 0.0
-    elif not config.position_gate:
-        condition, weight = conditions[-1], WEIGHTS[-1]
-    else:
+    if settled is None and conditions and config.position_gate:
         trying = Trying(bank, conditions, descriptors, kept, config.context.images, to_map, made, config.seed)
         trials = trying.trials(run)
-        choice = Trial("none", 0.0) if trials is None else trials.choice
-        condition, weight = choice.condition, choice.weight
+    choice = chosen(config, trials)
+    condition, weight = choice.condition, choice.weight
+    if settled is not None:
+        condition, weight = settled.condition, settled.weight
     if condition == "none" and config.neighborhood:
         weight = WEIGHTS[-1]  # of neighborhood, which is not tried
     if condition == "position":
@@ -83,3 +79,25 @@ def with_conditions(
         )
         return replace(fitted, context=context, weight=weight, trials=trials)
     return replace(fitted, weight=weight, trials=trials)
+
+
+def possible(config: Config) -> list[str]:
+    """Return the conditions that are switched on, beside none, from the weakest to the strongest."""
+    switched = {"position": config.position, "context": config.has_context}
+    return [name for name in CONDITIONS if switched.get(name)]
+
+
+def chosen(config: Config, trials: Trials | None) -> Trial:
+    """Return the condition and the weight of a model: what its trials chose, or what its settings ask for.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    trials
+        None where nothing was tried: good images have no say, or there was only one.
+    """
+    if trials is not None:
+        return trials.choice
+    names = possible(config)
+    return Trial("none", 0.0) if config.position_gate or not names else Trial(names[-1], WEIGHTS[-1])

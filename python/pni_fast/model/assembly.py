@@ -10,6 +10,7 @@ from torch import nn
 
 from pni_fast.config import RULES, Config
 from pni_fast.config.mlp import HIGHEST, LOWEST_TEMPERATURE
+from pni_fast.distribution.conditions import chosen, possible
 from pni_fast.distribution.context import Context
 from pni_fast.distribution.distribution import Distribution, distribution_size
 from pni_fast.distribution.neighborhood import NeighborhoodMLP
@@ -78,9 +79,10 @@ class Outline:
         if RULES[config.rule].tried:
             self.weight = _number("weight", values.get("weight"))
             self.trials = read_trials(values.get("trials"))
-            # What was chosen is what is there; each may be there only where it is switched on.
-            self.context = config.has_context and "context.labels" in places
-            self.position = config.position and not self.context and "position" in places
+            condition = chosen(config, self.trials).condition
+            if condition not in ("none", *possible(config)):
+                raise PniError(f"trials chose {condition}, which is switched off")
+            self.context, self.position = condition == "context", condition == "position"
 
         tables = {
             "coreset": Place(torch.float32, (rows, self.extractor.dimension), 0, 0),
