@@ -3,18 +3,46 @@
 use crate::labels::check_below;
 use crate::threads::Team;
 use crate::{Context, Error, Result, memory};
+use std::ops::Range;
 
 /// Class labels of a stack of images, in C order.
 #[derive(Debug, Clone, Copy)]
-pub struct Labels<'a> {
+pub struct Labels<'a, T = i64> {
     /// `images`·`height`·`width` labels.
-    pub values: &'a [i64],
+    pub values: &'a [T],
     /// Images in the stack.
     pub images: usize,
     /// Rows of an image.
     pub height: usize,
     /// Columns of an image.
     pub width: usize,
+}
+
+impl<T> Labels<'_, T> {
+    /// Refuses an empty stack, values of another number than its sides say, and a window without a middle.
+    pub(crate) fn check(&self, patch: usize) -> Result<()> {
+        let Self {
+            images, height, width, ..
+        } = *self;
+        if self.values.is_empty() || self.values.len() != images * height * width {
+            let shape = format!("({images}, {height}, {width})");
+            return Err(Error::invalid(
+                "labels",
+                "an array (images, height, width) with no empty side",
+                shape,
+            ));
+        }
+        if patch.is_multiple_of(2) {
+            return Err(Error::invalid("patch", "an odd integer of at least 1", patch));
+        }
+        Ok(())
+    }
+}
+
+/// The places of a line of `end` within the window of side `patch` around place `i`.
+pub(crate) fn window(i: usize, patch: usize, end: usize) -> Range<usize> {
+    let radius = patch / 2;
+    i.saturating_sub(radius)..(i.saturating_add(radius + 1)).min(end)
 }
 
 /// For every position the share of each of `classes` among the labels of all images within the `patch`×`patch`
@@ -31,17 +59,7 @@ pub fn position_histogram(
         height,
         width,
     } = *labels;
-    let shape = format!("({images}, {height}, {width})");
-    if values.is_empty() || values.len() != images * height * width {
-        return Err(Error::invalid(
-            "labels",
-            "an array (images, height, width) with no empty side",
-            shape,
-        ));
-    }
-    if patch.is_multiple_of(2) {
-        return Err(Error::invalid("patch", "an odd integer of at least 1", patch));
-    }
+    labels.check(patch)?;
     let size = height
         .checked_mul(width)
         .and_then(|positions| positions.checked_mul(classes));
@@ -49,8 +67,7 @@ pub fn position_histogram(
         let allowed = format!("so few that {height} x {width} x n_classes float32 values can be addressed");
         return Err(Error::invalid("n_classes", allowed, classes));
     };
-    let radius = patch / 2;
-    let window = |i: usize, end: usize| i.saturating_sub(radius)..(i.saturating_add(radius + 1)).min(end);
+    let window = |i, end| window(i, patch, end);
     memory::guarded(|| {
         Team::with(context, |team| {
             check_below("labels", "labels", values, classes, team)?;

@@ -1,47 +1,25 @@
 //! Which classes occur near each position of some of the images: where p(c|x, these images) is not zero.
 
+use crate::histogram::{Labels, window};
 use crate::threads::Team;
 use crate::{Context, Error, Result, memory};
-
-/// Class labels of a stack of images, in C order, as a model keeps them.
-#[derive(Debug, Clone, Copy)]
-pub struct Stack<'a> {
-    /// `images`·`height`·`width` labels.
-    pub values: &'a [u16],
-    /// Images in the stack.
-    pub images: usize,
-    /// Rows of an image.
-    pub height: usize,
-    /// Columns of an image.
-    pub width: usize,
-}
 
 /// For every position the classes that one of the `chosen` images has within the `patch`×`patch` window around it,
 /// clipped at the border, as bits: `height`·`width` rows of ⌈`classes`/8⌉ bytes, lowest bit first.
 pub fn position_sets(
-    labels: &Stack<'_>,
+    labels: &Labels<'_, u16>,
     chosen: &[i64],
     classes: usize,
     patch: usize,
     context: &Context<'_>,
 ) -> Result<Vec<u8>> {
-    let Stack {
+    labels.check(patch)?;
+    let Labels {
         values,
         images,
         height,
         width,
     } = *labels;
-    if values.is_empty() || values.len() != images * height * width {
-        let shape = format!("({images}, {height}, {width})");
-        return Err(Error::invalid(
-            "labels",
-            "an array (images, height, width) with no empty side",
-            shape,
-        ));
-    }
-    if patch.is_multiple_of(2) {
-        return Err(Error::invalid("patch", "an odd integer of at least 1", patch));
-    }
     let outside = |image: &&i64| usize::try_from(**image).map_or(true, |image| image >= images);
     if let Some(image) = chosen.iter().find(outside) {
         return Err(Error::invalid(
@@ -72,8 +50,7 @@ pub fn position_sets(
             classes,
         ));
     };
-    let radius = patch / 2;
-    let window = |i: usize, end: usize| i.saturating_sub(radius)..(i.saturating_add(radius + 1)).min(end);
+    let window = |i, end| window(i, patch, end);
     memory::guarded(|| {
         Team::with(context, |team| {
             let mut sets: Vec<u8> = memory::zeros(size);

@@ -8,7 +8,7 @@ use pni_core::coreset::{Request, full_scan, greedy, lazy};
 use pni_core::histogram::{Labels, position_histogram};
 use pni_core::likelihood::{Allowed, max_likelihood_with};
 use pni_core::nearest::{Few, nearest_with};
-use pni_core::sets::{Stack, position_sets};
+use pni_core::sets::position_sets;
 use pni_core::{Context, Control, Matrix, Simd};
 use proptest::prelude::*;
 
@@ -152,7 +152,7 @@ proptest! {
         let values: Vec<u16> = (0..images * height * width)
             .map(|i| (seed.rotate_left(13 * i as u32) % classes as u64) as u16)
             .collect();
-        let labels = Stack { values: &values, images, height, width };
+        let labels = Labels { values: &values, images, height, width };
         let chosen: Vec<i64> = picks.iter().map(|pick| (pick % images) as i64).collect();
         let control = Control::default();
         let context = Context { simd: Simd::best(), threads, control: &control };

@@ -3,7 +3,7 @@
 use crate::arrays::values;
 use crate::leave::leave;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray3, PyUntypedArrayMethods};
-use pni_core::sets::Stack;
+use pni_core::histogram::Labels;
 use pyo3::prelude::*;
 
 /// Classes near each position of the chosen images: packed bits, uint8 (height·width, ⌈`n_classes`/8⌉).
@@ -19,7 +19,7 @@ pub fn position_sets<'py>(
     num_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyArray2<u8>>> {
     let [count, height, width] = [labels.shape()[0], labels.shape()[1], labels.shape()[2]];
-    let stack = Stack {
+    let stack = Labels {
         values: values(&labels)?,
         images: count,
         height,

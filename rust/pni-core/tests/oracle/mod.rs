@@ -1,7 +1,6 @@
 //! The kernels as one would first write them: every pair looked at, nothing bounded, one thread, no SIMD.
 
 use pni_core::histogram::Labels;
-use pni_core::sets::Stack;
 
 /// The canonical squared distance: sixteen float64 lanes, folded in halves.
 #[must_use]
@@ -84,7 +83,7 @@ pub fn plain_histogram(labels: &Labels<'_>, classes: usize, patch: usize) -> Vec
 
 /// The classes of the chosen images in the clipped window around each position, packed, label by label.
 #[must_use]
-pub fn plain_sets(labels: &Stack<'_>, chosen: &[i64], classes: usize, patch: usize) -> Vec<u8> {
+pub fn plain_sets(labels: &Labels<'_, u16>, chosen: &[i64], classes: usize, patch: usize) -> Vec<u8> {
     let (height, width, bytes) = (labels.height, labels.width, classes.div_ceil(8));
     let mut sets = vec![0u8; height * width * bytes];
     for (position, set) in sets.chunks_exact_mut(bytes).enumerate() {
