@@ -155,7 +155,9 @@ def edited_values(_: Header, tensors: Tensors, rng: Random) -> None:
     names = sorted(tensors)
     short = [name for name in names if "backbone." not in name]
     name = picked(rng, short if rng.random() < 0.5 else names)
-    tensor = tensors[name].clone()
+    # Few operations take uint16.
+    narrow = tensors[name].dtype == torch.uint16
+    tensor = tensors[name].to(torch.int32) if narrow else tensors[name].clone()
     what = rng.random()
     if what < 0.7:
         flat = tensor.reshape(-1)
@@ -163,7 +165,7 @@ def edited_values(_: Header, tensors: Tensors, rng: Random) -> None:
         places = torch.from_numpy(rng.integers(0, len(flat), count))
         value = picked(rng, VALUES)
         whole = int(value) if math.isfinite(value) and abs(value) < 2**62 else -(2**62)
-        flat[places] = value if tensor.is_floating_point() else whole
+        flat[places] = value if tensor.is_floating_point() else whole % 2**16 if narrow else whole
     elif what < 0.8:
         tensor = (
             tensor.T.contiguous() if tensor.ndim == 2 else tensor.flip(0) if tensor.ndim else tensor[None]
@@ -172,7 +174,8 @@ def edited_values(_: Header, tensors: Tensors, rng: Random) -> None:
         tensor = tensor.to(picked(rng, (torch.float16, torch.float64, torch.int32, torch.bool)))
     else:
         tensor = tensor[:0] if tensor.ndim else tensor[None]
-    tensors[name] = tensor
+    retyped = 0.8 <= what < 0.9
+    tensors[name] = tensor.to(torch.uint16) if narrow and not retyped else tensor
 
 
 def assembled(
@@ -195,7 +198,7 @@ def assembled(
         text = json.dumps(header)
     kinds = {
         **{torch.float32: "F32", torch.float64: "F64", torch.float16: "F16"},
-        **{torch.int64: "I64", torch.int32: "I32", torch.bool: "BOOL"},
+        **{torch.int64: "I64", torch.int32: "I32", torch.uint16: "U16", torch.bool: "BOOL"},
     }
     table: dict[str, Any] = {"__metadata__": {KEY: text}}
     data = b""
