@@ -130,7 +130,7 @@ settings = click.option(
     f"rule={'|'.join(RULES)}, neighborhood=yes|no, position_gate=yes|no (let images left out of "
     "the fit decide which condition acts), context.images=30 (alike images that count), "
     "image_score=0.005 (mean of that share of the map's largest values; 0: its maximum), "
-    "likelihood_lambda, mlp.dropout, "
+    "likelihood_lambda, mlp.center=yes|no, mlp.dropout, "
     "mlp.validation, mlp.fit_temperature, "
     "mlp.temperature, mlp.layers, mlp.width, mlp.epochs. A wrong name lists all.",
 )

@@ -71,6 +71,21 @@ def test_the_centre_does_not_reach_its_own_prediction():
     assert not torch.allclose(before[0, centre - 1], after[0, centre - 1])
 
 
+def test_with_the_centre_in_every_patch_of_the_window_is_seen():
+    features, labels = problem()
+    model = trained(features, labels, replace(SMALL, center=True))
+    assert model.first.in_features == 9 * 4
+    changed = features.copy()
+    changed[0, 3, 2] += 100
+    before, after = (model.probabilities(torch.from_numpy(maps)) for maps in (features, changed))
+    assert not torch.allclose(before[0, 3 * 5 + 2], after[0, 3 * 5 + 2])
+    rows = torch.from_numpy(features).reshape(-1, 4)
+    logits = model(gather(rows, torch.arange(len(rows)), model.offsets, 7, 5))
+    torch.testing.assert_close(
+        before, torch.softmax(logits / 2.0, dim=1).view(6, 35, -1), rtol=1e-4, atol=1e-6
+    )
+
+
 def test_it_learns_what_the_surroundings_tell():
     random = np.random.default_rng(1)
     kinds = random.integers(0, 3, 40)

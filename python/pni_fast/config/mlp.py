@@ -36,6 +36,8 @@ class MLPConfig:
         Equal parts a batch is cut into, each with batch-norm statistics of its own; they may run at once.
     temperature
         T of the softmax when scoring.
+    center
+        Let the MLP see the patch itself beside its neighbours, as the authors' code does.
     dropout
         Share of each hidden layer's outputs dropped in training; the authors' code has 0.5.
     validation
@@ -62,6 +64,7 @@ class MLPConfig:
     positions: int = 0
     shards: int = 1
     temperature: float = 2.0
+    center: bool = False
     dropout: float = 0.0
     validation: float = 0.0
     fit_temperature: bool = False

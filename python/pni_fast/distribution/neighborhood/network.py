@@ -34,7 +34,9 @@ class SeededDropout(nn.Module):
 
 
 class NeighborhoodMLP(nn.Module):
-    """Predict the class of a patch from its p·p − 1 neighbours, the centre left out, zeros outside the map.
+    """Predict the class of a patch from its p·p − 1 neighbours, zeros outside the map.
+
+    The centre is left out, unless the configuration has it in.
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ class NeighborhoodMLP(nn.Module):
     size
         p, odd.
     config
-        Layers, width and the number of principal components used.
+        Layers, width, the number of principal components used, and whether the centre is seen.
 
     Raises
     ------
@@ -65,10 +67,9 @@ class NeighborhoodMLP(nn.Module):
         if size < 3 or size % 2 == 0:
             raise PniError(f"neighborhood_size must be odd and at least 3 for a neighborhood MLP, got {size}")
         half = size // 2
-        # (dy, dx) of N_p(x) in the order of the first layer's inputs: rows, then columns, centre skipped.
-        offsets = [
-            (dy, dx) for dy in range(-half, half + 1) for dx in range(-half, half + 1) if (dy, dx) != (0, 0)
-        ]
+        # (dy, dx) of N_p(x) in the order of the first layer's inputs: rows, then columns.
+        window = range(-half, half + 1)
+        offsets = [(dy, dx) for dy in window for dx in window if config.center or (dy, dx) != (0, 0)]
         # What no file holds has its values at once, even where the layers are built as shapes alone ("meta").
         # Kept on the device: copying it there for every batch would stall the GPU.
         self.register_buffer("offsets", torch.tensor(offsets, device="cpu"), persistent=False)
@@ -123,11 +124,12 @@ class NeighborhoodMLP(nn.Module):
         return logits
 
     def kernel(self) -> Tensor:
-        """Return the first layer as a convolution kernel, (width, r, p, p), zero at the centre."""
+        """Return the first layer as a convolution kernel, (width, r, p, p), zero where nothing is seen."""
         width = self.first.weight.shape[0]
-        flat = self.first.weight.view(width, len(self.offsets), self.inputs)
-        middle = len(self.offsets) // 2
-        full = torch.cat([flat[:, :middle], torch.zeros_like(flat[:, :1]), flat[:, middle:]], dim=1)
+        full = self.first.weight.view(width, len(self.offsets), self.inputs)
+        if len(self.offsets) < self.size**2:
+            middle = len(self.offsets) // 2
+            full = torch.cat([full[:, :middle], torch.zeros_like(full[:, :1]), full[:, middle:]], dim=1)
         return full.transpose(1, 2).reshape(width, self.inputs, self.size, self.size)
 
     @torch.inference_mode()
@@ -166,7 +168,7 @@ class NeighborhoodMLP(nn.Module):
 def gather(
     rows: Tensor, positions: Tensor, offsets: Tensor, height: int, width: int, out: Tensor | None = None
 ) -> Tensor:
-    """Return the concatenated neighbours, (b, (p·p − 1)·r), of positions in a stack of maps.
+    """Return the concatenated neighbours, (b, offsets·r), of positions in a stack of maps.
 
     Parameters
     ----------
