@@ -188,3 +188,22 @@ def test_the_half_of_a_refiner_has_the_condition_of_the_whole(good, monkeypatch)
     assert (half.condition, half.weight, half.trials) == ("context", 0.5, None)
     assert len(half.context.labels) == 3
     assert model.context_ is not None
+
+
+def test_a_condition_that_loses_drawn_defects_is_not_used_however_well_it_sees_its_own():
+    rows = [
+        Trial("none", 0.0, 0.0, {"move": (0.5, 0.1), "draem": (1.0, 0.80), "drawing": (1.0, 0.60)}),
+        Trial("position", 0.25, 0.0, {"move": (0.6, 0.2), "draem": (1.0, 0.81), "drawing": (1.0, 0.59)}),
+        Trial("position", 0.5, 0.0, {"move": (0.9, 0.9), "draem": (1.0, 0.85), "drawing": (1.0, 0.54)}),
+    ]
+    found = Trials.decided(rows)
+    assert found.choice is rows[1], "what is lost on one kind and gained on another is no loss"
+    refused = Trials.decided([rows[0], rows[2]])
+    assert refused.choice is rows[0]
+    assert "position with weight 0.5 sees most, but of drawn defects less" in refused.words
+    assert "0.848 of 0.850" in refused.words
+
+
+def test_the_words_of_a_risk_too_high_name_it():
+    rows = [Trial("none", 0.0), Trial("context", 0.5, LIMIT + 0.01, {"move": (0.9, 0.9)})]
+    assert "puts 0.160 of image AUROC at risk (at most 0.15 is allowed)" in Trials.decided(rows).words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,10 @@ see, not how seldom a part of such a kind is wrong, so it has no more say than t
 
 LIMIT = 0.15
 """Most image AUROC that a condition may put at risk (:func:`.gate.risk_of`)."""
+
+OWN_KINDS = ("move", "swap")
+"""Kinds of made defects that conditions were thought of for: parts that are right by themselves and in the
+wrong place or company. Every other kind is drawn in the picture."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,17 @@ class Trial:
     @property
     def sees(self) -> float:
         """The mean of all figures, each kind counting the same."""
-        return sum(sum(pair) for pair in self.seen.values()) / max(2 * len(self.seen), 1)
+        return _mean(self.seen.values())
+
+    @property
+    def drawn(self) -> float:
+        """The mean of the figures of the kinds that are drawn in the picture; 0 where none was."""
+        return _mean(pair for kind, pair in self.seen.items() if kind not in OWN_KINDS)
+
+
+def _mean(pairs: Iterable[tuple[float, float]]) -> float:
+    figures = [figure for pair in pairs for figure in pair]
+    return sum(figures) / max(len(figures), 1)
 
 
 @dataclass(frozen=True)
@@ -97,8 +111,14 @@ class Trials:
 
     @classmethod
     def decided(cls, rows: Sequence[Trial]) -> Trials:
-        """Choose what sees most of what may be used; of equals the first, which is the weakest."""
-        usable = [number for number, row in enumerate(rows) if row.risk <= LIMIT]
+        """Choose what sees most of what may be used; of equals the first, which is the weakest.
+
+        A condition may be used that puts little at risk and holds its own on drawn defects. Move and swap are
+        made for it to see: they say which condition sees most, but not that it may lose what the features
+        alone see of everything else.
+        """
+        least = rows[0].drawn
+        usable = [number for number, row in enumerate(rows) if row.risk <= LIMIT and row.drawn >= least]
         return cls(tuple(rows), max(usable, key=lambda number: (rows[number].sees, -number)))
 
     @property
@@ -127,8 +147,19 @@ class Trials:
         """The choice for a reader."""
         first, choice = self.rows[0], self.choice
         if choice.condition == "none":
-            return f"neither position nor context: none sees more than the features alone ({first.sees:.3f})"
+            return self._refused
         return (
             f"{choice.condition} with weight {choice.weight:g}: of made defects it sees {choice.sees:.3f}, "
             f"the features alone {first.sees:.3f}; it puts at most {choice.risk:.3f} of image AUROC at risk"
         )
+
+    @property
+    def _refused(self) -> str:
+        """Why there is no condition, of those that see more than the features alone the one that sees most."""
+        first, best = self.rows[0], max(self.rows, key=lambda row: row.sees)
+        if best is first:
+            return f"neither position nor context: none sees more than the features alone ({first.sees:.3f})"
+        said = f"neither position nor context: {best.condition} with weight {best.weight:g} sees most, but "
+        if best.risk > LIMIT:
+            return said + f"puts {best.risk:.3f} of image AUROC at risk (at most {LIMIT:g} is allowed)"
+        return said + f"of drawn defects less than the features alone ({best.drawn:.3f} of {first.drawn:.3f})"
