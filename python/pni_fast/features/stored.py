@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -26,6 +27,25 @@ Many threads call it at once; on a CPU it computes on the calling thread alone.
 WITHOUT_GRAPH = "scoring with a model that holds no graph of its extractor, as older versions wrote them,"
 
 
+@dataclass(frozen=True, eq=False)
+class StoredGraph:
+    """An extractor as an ONNX graph without weights; it asks for them by their names in a model file.
+
+    Parameters
+    ----------
+    content
+        uint8 (bytes,).
+    crop
+        Side of the crops it takes.
+    grid
+        (h, w) of the features it gives.
+    """
+
+    content: NDArray[np.uint8]
+    crop: int
+    grid: tuple[int, int]
+
+
 class StoredExtractor(StoredNetwork["FeatureExtractor"]):
     """Backbone and patch aggregation of a model.
 
@@ -42,7 +62,7 @@ class StoredExtractor(StoredNetwork["FeatureExtractor"]):
     tensors
         Of the backbone.
     graph
-        The whole extractor as an ONNX graph without weights, uint8 (bytes,); None: the model has none.
+        What an engine runs; None: the model has none.
     """
 
     def __init__(
@@ -52,15 +72,13 @@ class StoredExtractor(StoredNetwork["FeatureExtractor"]):
         dimension: int,
         build: Callable[[dict[str, Tensor]], FeatureExtractor],
         tensors: Mapping[str, NDArray[Any]],
-        graph: NDArray[np.uint8] | None = None,
+        graph: StoredGraph | None = None,
     ) -> None:
         super().__init__(build, tensors, WITHOUT_GRAPH)
         self.name, self.patch, self.dimension, self.graph = name, patch, dimension, graph
 
     @classmethod
-    def of(
-        cls, extractor: FeatureExtractor, name: str, graph: NDArray[np.uint8] | None = None
-    ) -> StoredExtractor:
+    def of(cls, extractor: FeatureExtractor, name: str, graph: StoredGraph | None = None) -> StoredExtractor:
         """Return an extractor that is there, with its weights, as one that a model holds."""
         stored = cls(name, extractor.patch, extractor.dimension, lambda _: extractor, {}, graph)
         stored._take(extractor)
@@ -122,7 +140,22 @@ def engine_of(extractor: StoredExtractor, run: Run) -> Extract | None:
     return None
 
 
-def graph_tensors(graph: NDArray[np.uint8]) -> dict[str, tuple[tuple[int, ...], str]] | None:
-    """Return shape and type of each backbone tensor that a graph takes from its file; None: not known."""
-    del graph
+def asked_by(graph: StoredGraph, dimension: int, shapes: Mapping[str, tuple[int, ...]]) -> set[str] | None:
+    """Return the names of the weights that a graph asks for, None where nothing here can read it.
+
+    Parameters
+    ----------
+    graph
+        Of anybody.
+    dimension
+        d of the features it must give.
+    shapes
+        Of the float32 tensors of the backbone in the file, by their names there.
+
+    Raises
+    ------
+    PniError
+        The graph is none, or asks for what is not there.
+    """
+    del graph, dimension, shapes
     return None

@@ -14,7 +14,7 @@ from pni_fast.distribution.conditions import chosen, possible
 from pni_fast.distribution.context import Context
 from pni_fast.distribution.distribution import Distribution, distribution_size
 from pni_fast.errors import PniError
-from pni_fast.features.stored import StoredExtractor
+from pni_fast.features.stored import StoredExtractor, StoredGraph
 from pni_fast.runtime.networks import StoredNetwork
 from pni_fast.runtime.tensor_file import Place, not_finite
 
@@ -49,7 +49,7 @@ class Outline:
     places
         The table's tensors of this member, without its prefix.
     graph
-        The extractor's graph, None where the file has none.
+        Bytes of the extractor's graph, None where the file has none.
 
     Attributes
     ----------
@@ -73,11 +73,13 @@ class Outline:
         self.config = config
         self.n_images = n_images
         self.values = values
-        self.graph = graph
         rows, columns = _shape(places, "coreset", 2)
         self.n_classes = distribution_size(rows, config.distribution_size)
         self.grid = tuple(_numbers(values, "grid", int))
-        networks = expected_networks(config, columns, self.n_classes, graph)
+        self.graph = None
+        if graph is not None:
+            self.graph = StoredGraph(graph, config.crop, (self.grid[0], self.grid[1]))
+        networks = expected_networks(config, columns, self.n_classes, self.graph, places)
         self.dimension = columns if networks.dimension is None else networks.dimension
         networks.check_grid(self.grid)
         self.networks = networks

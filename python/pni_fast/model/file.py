@@ -11,6 +11,7 @@ digest shows damage. It proves no origin: whoever makes a file makes its digest.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -97,7 +98,7 @@ def _tensors(fitted: Fitted) -> Tensors:
         **_prefixed("backbone.", fitted.extractor.tensors()),
     }
     if fitted.extractor.graph is not None:
-        tensors[GRAPH] = fitted.extractor.graph
+        tensors[GRAPH] = fitted.extractor.graph.content
     if parts.position is not None:
         tensors["position"] = parts.position
     if parts.context is not None:
@@ -107,6 +108,23 @@ def _tensors(fitted: Fitted) -> Tensors:
     if fitted.refiner is not None:
         tensors |= _prefixed("refiner.", fitted.refiner.tensors())
     return tensors
+
+
+def identity(path: str | os.PathLike[str]) -> str:
+    """Return a digest of a model file: its own, which loading it holds it to; of older ones one of its bytes.
+
+    Raises
+    ------
+    ModelFileError
+        It cannot be read.
+    """
+    file = Path(path)
+    try:
+        with TensorFile(file) as opened:
+            said = read_header(file, opened.metadata).get(DIGEST)
+        return said if isinstance(said, str) else hashlib.sha256(file.read_bytes()).hexdigest()
+    except (OSError, TensorFileError) as error:
+        raise ModelFileError(f"{file}: cannot be read: {one_line(error)}") from error
 
 
 def load(path: str | os.PathLike[str]) -> FittedModel:

@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pni_fast.config import Config
 from pni_fast.config.checks import check_network_name
 from pni_fast.errors import PniError, is_there
-from pni_fast.features.stored import graph_tensors
+from pni_fast.features.stored import StoredGraph, asked_by
 from pni_fast.runtime.tensor_file import Place, place_of
 
 if TYPE_CHECKING:
@@ -30,6 +27,9 @@ Network = TypeVar("Network", bound="nn.Module")
 
 STRIDE = 8
 """From pixels to positions of a grid, by every backbone that pads."""
+
+
+COUNTED = ".num_batches_tracked"
 
 
 class Networks:
@@ -152,23 +152,40 @@ class BuiltNetworks(Networks):
 class GraphNetworks(Networks):
     """Networks whose backbone's tensors its graph tells, without torch where there is no other network."""
 
-    def __init__(self, config: Config, columns: int, n_classes: int, graph: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, config: Config, columns: int, n_classes: int, graph: StoredGraph, places: Mapping[str, Place]
+    ) -> None:
         super().__init__(config, columns, n_classes)
         (name,) = config.backbones
         check_network_name(name, "backbone")
-        told = graph_tensors(graph)
-        if told is not None:
-            self.tensors["backbone"] = {
-                f"backbone.{tensor}": Place(dtype, shape) for tensor, (shape, dtype) in told.items()
+        there = {name: place for name, place in places.items() if name.startswith("backbone.")}
+        shapes = {name: place.shape for name, place in there.items() if place.dtype == "float32"}
+        asked = asked_by(graph, columns, shapes)
+        if asked is not None:
+            # Batch norms count their batches in training: torch keeps that, and no graph asks for it.
+            counts = {
+                name
+                for name, place in there.items()
+                if name.endswith(COUNTED) and (place.dtype, place.shape) == ("int64", ())
             }
+            self.tensors["backbone"] = {name: there[name] for name in sorted(asked | counts)}
         if is_there("torch") and (config.neighborhood or config.refinement):
             self.tensors |= self._beside_the_extractor()
 
 
 def expected_networks(
-    config: Config, columns: int, n_classes: int, graph: NDArray[np.uint8] | None
+    config: Config, columns: int, n_classes: int, graph: StoredGraph | None, places: Mapping[str, Place]
 ) -> Networks:
-    """Return the networks of a member; arguments as for :class:`Networks`, and the extractor's graph.
+    """Return the networks of a member.
+
+    Parameters
+    ----------
+    config, columns, n_classes
+        As for :class:`Networks`.
+    graph
+        Of the extractor, None where the file has none.
+    places
+        The file's tensors of the member.
 
     Raises
     ------
@@ -176,7 +193,7 @@ def expected_networks(
         A network is not known, or the graph is none.
     """
     if graph is not None:
-        return GraphNetworks(config, columns, n_classes, graph)
+        return GraphNetworks(config, columns, n_classes, graph, places)
     if is_there("torch"):
         return BuiltNetworks(config, columns, n_classes)
     return Networks(config, columns, n_classes)
