@@ -18,6 +18,7 @@ from pni_fast.runtime.files import PREFIX, atomic_path, in_use, locked, remove_l
 from pni_fast.runtime.targets import put_in_place, reason, special_kind, sync_file, sync_folder, writing
 
 from .interrupts import held_back
+from .resume import OWN
 
 RECORD = ".pni-fast-files"
 """In a folder of results: which files the last run wrote in folders inside, under the name of its table."""
@@ -31,7 +32,12 @@ _OLD, _CLEARED = "run", "cleared"
 
 @contextlib.contextmanager
 def staged_folder(
-    output: Path, table: str | None = None, parts: Iterable[str] = (), earlier: Iterable[str] = ()
+    output: Path,
+    table: str | None = None,
+    parts: Iterable[str] = (),
+    earlier: Iterable[str] = (),
+    *,
+    left: Callable[[Path], Path | None] | None = None,
 ) -> Iterator[Path]:
     """Yield a hidden folder inside `output`; put its files in place on success, remove it on any failure.
 
@@ -50,6 +56,9 @@ def staged_folder(
         Names in `output`, beside the table's, that a run may replace.
     earlier
         Files of the run before, where no record names them; relative, with forward slashes.
+    left
+        Finds in `output` the hidden folder of a run that was ended early, to go on in it. Given that, the
+        folder stays on any failure.
 
     Raises
     ------
@@ -70,9 +79,12 @@ def staged_folder(
         cleaning.enter_context(locked(folder))
         with held_back(), writing(output):
             _recover(folder)
-            remove_leftovers(folder, PREFIX)
-            staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
-            cleaning.callback(_held, shutil.rmtree, staging, ignore_errors=True)
+            staging = None if left is None else left(folder)
+            if staging is None:
+                remove_leftovers(folder, PREFIX)
+                staging = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+            if left is None:
+                cleaning.callback(_held, shutil.rmtree, staging, ignore_errors=True)
         with in_use(staging):
             yield staging
             with held_back(), writing(output):
@@ -83,6 +95,7 @@ def staged_folder(
                     if not (folder / RECORD).exists() and not (folder / RESULTS_MARK).exists():
                         old += _names(folder, list(earlier))
                     _replace_run(staging, folder, table, old)
+        _held(shutil.rmtree, staging, ignore_errors=True)
 
 
 def is_ours(output: Path) -> bool:
@@ -101,7 +114,9 @@ def _held(work: Callable[..., object], *arguments: object, **options: object) ->
 
 def _staged(staging: Path) -> list[str]:
     files = (Path(folder) / name for folder, _, names in os.walk(staging) for name in names)
-    return sorted(file.relative_to(staging).as_posix() for file in files)
+    return sorted(
+        name for name in (file.relative_to(staging).as_posix() for file in files) if name not in OWN
+    )
 
 
 def _move_each(staging: Path, folder: Path) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
+import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 from pni_fast.config.choices import RESULTS_MARK
 from pni_fast.errors import PniError
 from pni_fast.runtime.files import mark_results
 from pni_fast.runtime.targets import save_array, writing
+
+from .resume import SKIPPED, Outcome, outcomes
 
 if TYPE_CHECKING:
     from pni_fast.model.prediction import Prediction
@@ -25,6 +30,9 @@ KINDS = {"maps": ".npy", "overlays": ".png"}
 
 LONGEST = 255
 """Bytes a file name may have on every common file system."""
+
+_PNG_END = b"IEND\xaeB`\x82"
+"""Of every PNG: the name and the checksum of its last, empty part."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
@@ -98,6 +106,42 @@ def earlier_files(output: Path) -> Iterator[str]:
                     yield f"{kind}/{result_name(name, suffix, keep_suffix=keep_suffix)}"
 
 
+def score_text(score: float) -> str:
+    """Return a score as the table has it: nine digits hold a float32 exactly."""
+    return f"{score:.9g}"
+
+
+def begun(path: Path, content: str) -> TextIO:
+    """Return a file that holds `content`, open to go on; of one that begins so only the rest is cut off."""
+    # Names that are not UTF-8 on disk come back byte for byte.
+    data = content.encode("utf-8", errors="surrogateescape")
+    if path.exists() and path.read_bytes().startswith(data):
+        os.truncate(path, len(data))
+    else:
+        path.write_bytes(data)
+    return path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def whole_file(path: Path) -> bool:
+    """Whether a map or an overlay was written to its end."""
+    try:
+        with path.open("rb") as file:
+            if path.suffix == ".png":
+                file.seek(-len(_PNG_END), os.SEEK_END)
+                return file.read() == _PNG_END
+            from numpy.lib import format as npy
+
+            npy.read_magic(file)
+            shape, _, dtype = npy.read_array_header_1_0(file)
+            return file.tell() + math.prod(shape) * dtype.itemsize == path.stat().st_size
+    except (OSError, ValueError):
+        return False
+
+
+def _key(kind: str, relative: str) -> str:
+    return f"{kind}/{relative}".casefold()
+
+
 class ScoreWriter:
     """Write predictions as they come: ``scores.csv``, and on request maps and overlays.
 
@@ -113,6 +157,15 @@ class ScoreWriter:
         Map values ``(low, high)`` that the overlays' colours span, see `pni_fast.report.colour_scale`.
     output
         The folder that messages name; `folder` by default.
+    resume
+        Go on after what is there of a run that was ended early.
+
+    Attributes
+    ----------
+    done : list of Outcome
+        What came of the first images in the run that is gone on with.
+    files_of_done : list of dict
+        The relative names of their files, by kind, for each that has a score.
     """
 
     def __init__(
@@ -124,6 +177,7 @@ class ScoreWriter:
         names: Iterable[str] = (),
         value_range: tuple[float, float] = (0.0, 1.0),
         output: Path | None = None,
+        resume: bool = False,
     ) -> None:
         self.folder = folder
         self.kinds = [kind for kind, wanted in (("maps", maps), ("overlays", overlays)) if wanted]
@@ -133,14 +187,29 @@ class ScoreWriter:
         self.value_range = value_range
         self.output = folder if output is None else output
         self._taken: set[str] = set()
+        self._has_room = False
         for kind in self.kinds:
             with writing(self.output / kind):
-                (folder / kind).mkdir()
+                (folder / kind).mkdir(exist_ok=resume)
             mark_results(folder / kind, self.output / kind)
-        # Names that are not UTF-8 on disk come back byte for byte.
-        self._table = (folder / TABLE).open("w", encoding="utf-8", errors="surrogateescape", newline="")
-        self._rows = csv.writer(self._table, lineterminator="\n")
+        self.files_of_done: list[dict[str, str]] = []
+        self.done: list[Outcome] = []
+        if resume:
+            cells = [cell(name) for name in names]
+            self.done = outcomes(folder, TABLE, cells, lambda number: self._whole(names[number]))
+        self.expected -= len(self.done)
+        rows, notes = io.StringIO(newline=""), io.StringIO(newline="")
+        self._rows, self._notes = csv.writer(rows, lineterminator="\n"), cast("TextIO", notes)
         self._rows.writerow(("image", "score"))
+        for number, (name, outcome) in enumerate(zip(names, self.done, strict=False)):
+            if outcome.reason is None:
+                self._rows.writerow((cell(name), outcome.score))
+            else:
+                self._note(number, outcome.reason)
+        with writing(self.output / TABLE):
+            self._table = begun(folder / TABLE, rows.getvalue())
+            self._notes = begun(folder / SKIPPED, notes.getvalue())
+        self._rows = csv.writer(self._table, lineterminator="\n")
 
     def __enter__(self) -> ScoreWriter:
         return self
@@ -149,27 +218,59 @@ class ScoreWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with writing(self.output / TABLE):
+            self._notes.close()
             self._table.close()
 
-    def write(self, name: str, prediction: Prediction) -> None:
-        """Add one image under its relative name; nine digits hold a float32 exactly.
+    def skip(self, number: int, reason: str) -> None:
+        """Note that an image was left out, by its number among all."""
+        with writing(self.output / TABLE):
+            self._note(number, reason)
+        self.expected -= 1
+
+    def _note(self, number: int, reason: str) -> None:
+        self._notes.write(json.dumps([number, reason]) + "\n")
+        self._notes.flush()
+
+    def write(self, name: str, prediction: Prediction) -> dict[str, str]:
+        """Add one image under its relative name, its row last: what the table has is there.
+
+        Returns
+        -------
+        dict of str to str
+            The relative names of its files, by kind.
 
         Raises
         ------
         PniError
             A file cannot be written, or the maps that are to come have no room.
         """
-        with writing(self.output / TABLE):
-            self._rows.writerow((cell(name), f"{prediction.score:.9g}"))
-        for kind in self.kinds:
-            relative = self._name(kind, name)
+        files = self.files(name)
+        for kind, relative in files.items():
             with writing(self.output / kind / relative):
                 target = self.folder / kind / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._save(kind, target, prediction)
-        if len(self._taken) == len(self.kinds) and "maps" in self.kinds:
+        with writing(self.output / TABLE):
+            self._rows.writerow((cell(name), score_text(prediction.score)))
+            self._table.flush()
+        if "maps" in self.kinds and not self._has_room:
             self._look_for_room(prediction.anomaly_map.size * 4)
         self.expected -= 1
+        return files
+
+    def files(self, name: str) -> dict[str, str]:
+        """Return the relative names of the next image's files, by kind; to be asked once for each image."""
+        return {kind: self._name(kind, name) for kind in self.kinds}
+
+    def _whole(self, name: str) -> bool:
+        """Whether the files of an image are there, to their ends; if not, their names are free again."""
+        files = self.files(name)
+        whole = all(whole_file(self.folder / kind / relative) for kind, relative in files.items())
+        if whole:
+            self.files_of_done.append(files)
+        else:
+            self._taken -= {_key(kind, relative) for kind, relative in files.items()}
+        return whole
 
     def _save(self, kind: str, target: Path, prediction: Prediction) -> None:
         if kind == "maps":
@@ -183,16 +284,17 @@ class ScoreWriter:
         """Return a name no other image of the run has; two can meet only once their folders are cut off."""
         suffix = KINDS[kind]
         relative = result_name(name, suffix, keep_suffix=self.keep_suffix)
-        key = f"{kind}/{relative}".casefold()
+        key = _key(kind, relative)
         if key in self._taken or relative == RESULTS_MARK:
             digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
             relative = f"{relative.removesuffix(suffix)[:100]}~{digest}{suffix}"
-            key = f"{kind}/{relative}".casefold()
+            key = _key(kind, relative)
         self._taken.add(key)
         return relative
 
     def _look_for_room(self, size: int) -> None:
         """Refuse at the first map what would fail at a later one."""
+        self._has_room = True
         needed, free = size * (self.expected - 1), shutil.disk_usage(self.folder).free
         if needed > free:
             raise PniError(

@@ -22,6 +22,11 @@ def print_json(result: Mapping[str, Any]) -> None:
     click.echo(json.dumps(_finite(result), indent=2, default=str, allow_nan=False))
 
 
+def print_line(result: Mapping[str, Any]) -> None:
+    """Print `result` as one JSON object on a line of its own, at once."""
+    click.echo(json.dumps(_finite(result), default=str, allow_nan=False))
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}

@@ -186,7 +186,7 @@ def assembled(
         written.write(content)
         written.flush()
         with TensorFile(written.name) as file:
-            header, tensors = json.loads(file.metadata[KEY]), file.read()
+            header, tensors = json.loads(file.metadata[KEY]), file.read_torch()
     header.pop(DIGEST)
     change(header, tensors, rng)
     text = json.dumps(header, sort_keys=True)

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "_scan_coreset",
+    "enlarge",
     "greedy_coreset",
     "max_likelihood",
     "nearest",
@@ -39,6 +40,7 @@ def nearest(
 def position_histogram(
     labels: NDArray[np.int64], n_classes: int, patch: int = 9, num_threads: int | None = None
 ) -> NDArray[np.float32]: ...
+def enlarge(grid: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float32]: ...
 def position_sets(
     labels: NDArray[np.uint16],
     images: NDArray[np.int64],

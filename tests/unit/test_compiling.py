@@ -12,6 +12,7 @@ from pni_fast.errors import PniError
 from pni_fast.presets import MLPConfig
 from pni_fast.runtime import compiling
 from pni_fast.runtime.compiling import LONG, Compiled, compiles
+from pni_fast.runtime.device import Device
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.rules import BothRule
 from pni_fast.scoring.scorer import Scorer
@@ -136,11 +137,14 @@ def test_compiled_scoring_allows_the_same_classes(problem, monkeypatch):
     model = NeighborhoodMLP(4, 6, 3, TINY).eval().requires_grad_(False)
     position = np.random.default_rng(1).dirichlet(np.full(6, 0.2), 35).astype(np.float32)
     coreset = np.zeros((7, 1), np.float32)  # so that τ is 1/14
-    distribution = Distribution(coreset, np.arange(7) % 6, 6, position.reshape(7, 5, 6), model)
+    distribution = Distribution(coreset, np.arange(7) % 6, 6, position.reshape(7, 5, 6), None)
     maps = torch.from_numpy(features)
 
+    # Rules work on tensors where a GPU has them.
+    monkeypatch.setattr("pni_fast.scoring.rules.both.on_device", lambda array, _: torch.from_numpy(array))
+
     def allowed():
-        scorer = Scorer(None, model, BothRule(distribution, CPU), None)
+        scorer = Scorer(None, model, BothRule(distribution, Device("cuda")), None)
         return [part.numpy() for part in scorer.conditions(maps)]
 
     plain = allowed()

@@ -103,7 +103,7 @@ def test_a_forked_worker_scores_with_the_model_of_its_parent(starter):
         torch.set_num_threads(4)
         model = PNI.load({str(MODEL)!r}, device="cpu", num_threads=2)
         # A first layer as wide as a real one, whose kernel is made by torch's own threads.
-        mlp = model.fitted.distribution.neighborhood
+        mlp = model.fitted.distribution.neighborhood.module()
         mlp.first = torch.nn.Linear(mlp.first.in_features, 2048, bias=False)
         mlp.rest = torch.nn.Linear(2048, mlp.rest[-1].out_features)
         frame = np.zeros((96, 96, 3), np.uint8)

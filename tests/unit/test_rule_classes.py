@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from pni_fast.config import RULES
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.kernels.packing import pack
+from pni_fast.runtime.copies import to_host
+from pni_fast.runtime.device import Device
 from pni_fast.scoring.packing import pack_on, shifted
 from pni_fast.scoring.rules import RULE_CLASSES
 
-CPU = torch.device("cpu")
+CPU = Device()
 THRESHOLDED = ["average", "both", "scores"]
 
 
@@ -30,8 +32,7 @@ def rule(name, position, *, rows=50, classes=13, weight=0.25):
 
 def allowed(of, neighborhood):
     """Return what one map is allowed, as arrays."""
-    given = None if neighborhood is None else torch.from_numpy(neighborhood)
-    return [part.numpy() for part in of.evidence(given)]
+    return of.evidence(neighborhood)
 
 
 def unpack(bits, classes):
@@ -127,11 +128,26 @@ def test_a_batch_is_its_maps(name):
     random = np.random.default_rng(0)
     position, *maps = random.dirichlet(np.full(13, 0.1), (4, 50)).astype(np.float32)
     one_rule = rule(name, position)
-    batch = [part.numpy() for part in one_rule.evidence(torch.from_numpy(np.stack(maps)))]
+    batch = one_rule.evidence(np.stack(maps))
     for index, one in enumerate(maps):
         for together, alone in zip(batch, allowed(one_rule, one), strict=True):
             # Under "scores" position decides by itself, alike for every map.
             np.testing.assert_array_equal(together if together.ndim == 2 else together[index], alone)
+
+
+@pytest.mark.parametrize("name", THRESHOLDED)
+def test_tensors_on_a_gpu_allow_what_arrays_do(name, monkeypatch):
+    """The path of a GPU, here on the CPU: position goes there once, the networks' output is there."""
+    position, *maps = np.random.default_rng(0).dirichlet(np.full(13, 0.1), (4, 50)).astype(np.float32)
+    expected = rule(name, position).evidence(np.stack(maps))
+    for module in ("both", "average"):
+        monkeypatch.setattr(
+            f"pni_fast.scoring.rules.{module}.on_device", lambda array, _: torch.from_numpy(array)
+        )
+    for together, one in zip(
+        rule(name, position).evidence(torch.from_numpy(np.stack(maps))), expected, strict=True
+    ):
+        np.testing.assert_array_equal(to_host(together)[0], one)
 
 
 @pytest.mark.parametrize("name", THRESHOLDED)
@@ -163,7 +179,7 @@ def test_scores_are_those_of_a_plain_search(probabilities, name):
     random = np.random.default_rng(1)
     rows = random.uniform(-5, 60, (50, 1)).astype(np.float32)
     one = rule(name, position)
-    evidence = [part.numpy() for part in one.evidence(torch.from_numpy(neighborhood))]
+    evidence = one.evidence(neighborhood)
     found = one.scores(rows, evidence, threads=2)
     distances = np.abs(rows.astype(np.float64) - one.coreset[:, 0])
     tau = np.float32(0.01)

@@ -42,8 +42,8 @@ def turn(name, *axes):
         (turn("position", 2, 0, 1), "must have shape"),
         (turn("neighborhood.first.weight", 1, 0), "must have shape"),
         (turn("backbone.conv_stem.weight", 1, 0, 2, 3), "must have shape"),
-        (lambda _, tensors: tensors.update(coreset=tensors["coreset"].double()), "of torch.float32"),
-        (lambda _, tensors: tensors.update(groups=tensors["groups"].float()), "of torch.int64"),
+        (lambda _, tensors: tensors.update(coreset=tensors["coreset"].double()), "of float32"),
+        (lambda _, tensors: tensors.update(groups=tensors["groups"].float()), "of int64"),
         (lambda _, tensors: tensors.update(coreset=tensors["coreset"][:0]), "none of them empty"),
         (lambda _, tensors: tensors.update(groups=tensors["groups"][1:]), "must have shape"),
         (lambda _, tensors: tensors.update(extra=torch.zeros(3)), "'extra' belongs to nothing"),
@@ -97,7 +97,7 @@ def test_a_loaded_model_does_not_depend_on_its_file(tmp_path, after):
 
 def test_networks_that_hold_more_than_a_file_are_built():
     """Some make tables from their shape that no file has: they must not be left without memory."""
-    from pni_fast.model.assembly import _filled
+    from pni_fast.model.shapes import filled as filled_with
 
     class WithTable(torch.nn.Module):
         def __init__(self):
@@ -107,7 +107,7 @@ def test_networks_that_hold_more_than_a_file_are_built():
 
     with torch.device("meta"):
         network = WithTable()
-    filled = _filled(network, WithTable, {"weight": torch.ones(2)})
+    filled = filled_with(network, WithTable, {"weight": torch.ones(2)})
     assert filled.table.tolist() == [0, 1, 2]
     assert filled.weight.tolist() == [1, 1]
     assert not filled.training

@@ -17,7 +17,7 @@ GEOMETRY = Geometry(80, 64)
 
 
 def mean_of_each(crops):
-    return [float(crop.float().mean()) for crop in crops]
+    return [float(crop.mean()) for crop in crops]
 
 
 def test_batches_give_what_single_images_give():

@@ -30,10 +30,19 @@ def test_every_kind_of_tensor_comes_back(tmp_path):
     safetensors.torch.save_file(tensors, tmp_path / "t.safetensors", metadata={"a": "b"})
     with TensorFile(tmp_path / "t.safetensors") as file:
         assert file.metadata == {"a": "b"}
-        read = file.read()
+        read = file.read_torch()
+        arrays = file.read(set(tensors) - {"torch.bfloat16"})
+        with pytest.raises(TensorFileError, match=r"'torch\.bfloat16' is of type bfloat16"):
+            file.read()
     assert set(read) == set(tensors)
     assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
     assert digest({}, read) == digest({}, tensors)
+    assert set(arrays) == set(tensors) - {"torch.bfloat16"}
+    assert all(torch.equal(torch.from_numpy(array), tensors[name]) for name, array in arrays.items())
+    assert digest({}, arrays) == digest({}, {name: tensors[name] for name in arrays})
+    write_tensors(tmp_path / "arrays", arrays, {"a": "b"})
+    write_tensors(tmp_path / "tensors", {name: tensors[name] for name in arrays}, {"a": "b"})
+    assert (tmp_path / "arrays").read_bytes() == (tmp_path / "tensors").read_bytes()
 
 
 def test_what_is_written_is_what_the_library_writes(tmp_path, entries):
@@ -51,7 +60,7 @@ def test_what_is_written_is_what_the_library_writes(tmp_path, entries):
     assert (tmp_path / "t").read_bytes() == safetensors.torch.save(tensors, {"text": 'a "b" ü'})
     write_tensors(tmp_path / "t", {"turned": tensors["b"].T}, {})
     with TensorFile(tmp_path / "t") as file:
-        assert torch.equal(file.read()["turned"], tensors["b"].T)
+        assert torch.equal(file.read_torch()["turned"], tensors["b"].T)
     assert entries(tmp_path) == ["t"]
 
 
@@ -64,8 +73,8 @@ def test_tensors_may_lie_anywhere(tmp_path, pad):
     (tmp_path / "t.safetensors").write_bytes(framed(json.dumps(table).encode() + b" " * pad, data))
     with TensorFile(tmp_path / "t.safetensors") as file:
         read = file.read()
-    assert np.array_equal(read["b"].numpy(), values)
-    assert bytes(read["a"].numpy()) == b"xyz"
+    assert np.array_equal(read["b"], values)
+    assert bytes(read["a"]) == b"xyz"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +124,7 @@ def test_a_digest_tells_values_names_shapes_types_and_what_is_said():
         digest({"a": 1}, {"t": torch.tensor([0.0, 1, 2, -3])}),
     ]
     assert len({base, *others}) == 7
-    assert base == digest({"a": 1}, {"t": tensor.clone()})
+    assert base == digest({"a": 1}, {"t": tensor.clone()}) == digest({"a": 1}, {"t": tensor.numpy()})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -125,6 +134,8 @@ def test_what_is_not_finite_is_found(value, dtype):
     assert not_finite({"t": tensor, "i": torch.tensor([2**62]), "e": torch.zeros(0)}) is None
     tensor[777] = value
     assert not_finite({"a": torch.ones(1), "t": tensor}) == "t"
+    if dtype != torch.bfloat16:
+        assert not_finite({"a": np.ones(1), "b": np.zeros(2, bool), "t": tensor.numpy()}) == "t"
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])

@@ -15,19 +15,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
 from pni_fast.config.overrides import with_settings
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.distribution.trials import WEIGHTS, Trial, Trials
-from pni_fast.features.extractor import FeatureExtractor
+from pni_fast.features.stored import Extract, StoredExtractor
 from pni_fast.model.ensemble import combine
 from pni_fast.model.fit import RANGE_IMAGES
 from pni_fast.model.fitted import Fitted
 from pni_fast.model.pni import PNI
 from pni_fast.progress import Progress, silent
+from pni_fast.runtime.copies import Values, on_device, to_host
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.map_range import map_range
 
@@ -114,7 +116,7 @@ REMEMBERED = 4 << 30
 """Bytes of features that the extractors of a model keep between them."""
 
 
-class RememberingExtractor(FeatureExtractor):
+class RememberingExtractor(StoredExtractor):
     """An extractor that knows the images it has seen: variants of one fit share their features.
 
     Parameters
@@ -125,32 +127,41 @@ class RememberingExtractor(FeatureExtractor):
         Bytes of features kept; images beyond it are extracted each time.
     """
 
-    def __init__(self, extractor: FeatureExtractor, capacity: int) -> None:
+    def __init__(self, extractor: StoredExtractor, capacity: int) -> None:
         super().__init__(
-            extractor.backbone,
-            tuple(extractor.mean.flatten().tolist()),
-            tuple(extractor.std.flatten().tolist()),
+            extractor.name,
             extractor.patch,
             extractor.dimension,
+            lambda _: extractor.module(),
+            {},
+            extractor.graph,
         )
+        self._inner = extractor
         self._left = capacity
-        self._seen: dict[bytes, torch.Tensor] = {}
-        self._lock = threading.Lock()
+        self._seen: dict[bytes, NDArray[np.float32]] = {}
+        self._memory = threading.Lock()
 
-    @torch.inference_mode()
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return Φ, float32 (B, h, w, d), of uint8 RGB crops (B, H, W, 3)."""
-        keys = [hashlib.blake2b(image.tobytes()).digest() for image in images.cpu().numpy()]
-        if all(key in self._seen for key in keys):
-            return torch.stack([self._seen[key] for key in keys]).to(images.device)
-        features: torch.Tensor = super().forward(images)
-        with self._lock:
-            for key, row in zip(keys, features.cpu(), strict=True):
-                size = row.numel() * row.element_size()
-                if key not in self._seen and size <= self._left:
-                    self._seen[key] = row
-                    self._left -= size
-        return features
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return those of the extractor it stands for."""
+        return self._inner.tensors()
+
+    def extraction(self, run: Run) -> Extract:
+        """Return what runs it, or remembers what came of it."""
+        extract = self._inner.extraction(run)
+
+        def remembered(crops: Values) -> Values:
+            keys = [hashlib.blake2b(image.tobytes()).digest() for image in to_host(crops)[0]]
+            if all(key in self._seen for key in keys):
+                return on_device(np.stack([self._seen[key] for key in keys]), run.device)
+            features = extract(crops)
+            with self._memory:
+                for key, row in zip(keys, to_host(features)[0], strict=True):
+                    if key not in self._seen and row.nbytes <= self._left:
+                        self._seen[key] = row
+                        self._left -= row.nbytes
+            return features
+
+        return remembered
 
 
 def share_extraction(model: PNI) -> PNI:

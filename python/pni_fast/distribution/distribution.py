@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,13 @@ from pni_fast.errors import PniError
 
 from .context import Context
 from .gate import Gate
-from .neighborhood import NeighborhoodMLP
 from .threshold import threshold
 from .trials import Trials
+
+if TYPE_CHECKING:
+    from pni_fast.runtime.networks import StoredNetwork
+
+    from .neighborhood import NeighborhoodMLP
 
 SCALES = (1e-18, 1e18)
 """Of λ: its product with a distance must have a float32."""
@@ -62,7 +67,7 @@ class Distribution:
     groups: NDArray[np.int64]
     n_classes: int
     position: NDArray[np.float32] | None
-    neighborhood: NeighborhoodMLP | None
+    neighborhood: StoredNetwork[NeighborhoodMLP] | None
     scale: float = 1.0
     gate: Gate | None = None
     context: Context | None = None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pni_fast.config import RULES, Config
 from pni_fast.kernels import greedy_coreset, nearest, position_histogram
 from pni_fast.runtime.feature_store import in_one_piece
+from pni_fast.runtime.networks import TrainedNetwork
 from pni_fast.runtime.run import Run
 
 from .bank import Bank
@@ -80,7 +81,7 @@ def fit_distribution(
     mlp = train_neighborhood(
         features, labels, n_classes, config.neighborhood_size, config.mlp, run, seed=config.seed
     )
-    return replace(fitted, neighborhood=mlp)
+    return replace(fitted, neighborhood=TrainedNetwork(mlp))
 
 
 def _with_position(

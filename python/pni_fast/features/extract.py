@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pni_fast.config import Geometry
 from pni_fast.data import Source
 from pni_fast.data.depth import Brightness
 from pni_fast.errors import DataError
-from pni_fast.runtime.copies import to_host
+from pni_fast.runtime.copies import Values, to_host
 from pni_fast.runtime.feature_store import allocate_features
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import OnBroken, stream
 
-from .extractor import FeatureExtractor
+from .stored import Extract
 
 
 def extract_features(
-    extractor: FeatureExtractor,
+    extract: Extract,
     sources: Sequence[Source],
     geometry: Geometry,
     run: Run,
@@ -31,8 +30,8 @@ def extract_features(
 
     Parameters
     ----------
-    extractor
-        On `run.device`.
+    extract
+        Takes crops on `run.device`.
     sources, geometry, on_broken
         As for :func:`pni_fast.runtime.stream.stream`.
     run
@@ -44,9 +43,8 @@ def extract_features(
         An image cannot be read and `on_broken` is None, or none can.
     """
 
-    def extracted(crops: torch.Tensor) -> list[NDArray[np.float32]]:
-        with run.precision.in_backbone():
-            return list(to_host(extractor(crops))[0])
+    def extracted(crops: Values) -> list[NDArray[np.float32]]:
+        return list(to_host(extract(crops))[0])
 
     brightness = Brightness()
     store: NDArray[np.float32] | None = None

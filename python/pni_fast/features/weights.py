@@ -48,7 +48,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             with TensorFile(path) as file:
-                return file.read()
+                return file.read_torch()
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file") from None

@@ -116,3 +116,16 @@ def _root(squared: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return float32 distances; one beyond float32 (values near its limit) is infinity."""
     with np.errstate(over="ignore"):
         return np.sqrt(squared).astype(np.float32)
+
+
+def enlarge(
+    grid: NDArray[np.float32], rows: NDArray[np.float32], columns: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return ``rows @ grid @ columns`` in float32, each sum from its first term to its last."""
+    lines = np.zeros((len(rows), grid.shape[1]), dtype=np.float32)
+    for index, line in enumerate(grid):
+        lines += rows[:, index, None] * line
+    total = np.zeros((len(rows), columns.shape[1]), dtype=np.float32)
+    for index, line in enumerate(columns):
+        total += lines[:, index, None] * line
+    return total

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import torch
-
 from pni_fast.data import Source
-from pni_fast.runtime.copies import to_host
+from pni_fast.runtime.copies import Values, to_host
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import stream
 
@@ -35,9 +33,8 @@ def alike_images(fitted: FittedModel, sources: Iterable[Source], run: Run) -> It
         return
     scorer = members[0].likelihood_scorer(run)
 
-    def alike(crops: torch.Tensor) -> list[tuple[str, ...]]:
-        with torch.inference_mode():
-            (grids,) = to_host(scorer.features(crops))
+    def alike(crops: Values) -> list[tuple[str, ...]]:
+        (grids,) = to_host(scorer.features(crops))
         rows = (grid.reshape(-1, grid.shape[-1]) for grid in grids)
         return [tuple(context.names[number] for number in context.alike(one)) for one in rows]
 

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
+import numpy as np
+from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
 from pni_fast.config.mlp import HIGHEST, LOWEST_TEMPERATURE
 from pni_fast.distribution.conditions import chosen, possible
 from pni_fast.distribution.context import Context
 from pni_fast.distribution.distribution import Distribution, distribution_size
-from pni_fast.distribution.neighborhood import NeighborhoodMLP
 from pni_fast.errors import PniError
-from pni_fast.features.backbones import STRIDES, build_backbone, build_extractor, shapes_alone
-from pni_fast.refinement import RefinementNetwork
+from pni_fast.features.stored import StoredExtractor, StoredGraph
+from pni_fast.runtime.networks import StoredNetwork
 from pni_fast.runtime.tensor_file import Place, not_finite
 
 from .fitted import Fitted
 from .header import short
 from .recorded import read_gate, read_trials
+from .shapes import expected_networks
+
+if TYPE_CHECKING:
+    from pni_fast.distribution.neighborhood import NeighborhoodMLP
+    from pni_fast.refinement import RefinementNetwork
 
 CONTEXT_TENSORS = ("labels", "descriptors", "center", "spread")
 """Fields of a :class:`Context` that are tensors of a model file, each with the prefix ``context.``."""
 
-Network = TypeVar("Network", bound=nn.Module)
+GRAPH = "engine.graph"
+"""The extractor as an ONNX graph without weights, in files that have one."""
 
 
 class Outline:
     """One member of a model file before its tensors are read.
 
-    Its networks are built on the device ``"meta"``, which has names and shapes and no memory, and everything
-    is compared with what the file's table has: a file can have no more memory taken than it brings bytes.
+    Everything is compared with what the file's table has: a file can have no more memory taken than it brings
+    bytes.
 
     Parameters
     ----------
@@ -43,6 +48,8 @@ class Outline:
         What the file says of the fit and of this member.
     places
         The table's tensors of this member, without its prefix.
+    graph
+        Bytes of the extractor's graph, None where the file has none.
 
     Attributes
     ----------
@@ -56,20 +63,26 @@ class Outline:
     """
 
     def __init__(
-        self, config: Config, n_images: Any, values: Mapping[str, Any], places: Mapping[str, Place]
+        self,
+        config: Config,
+        n_images: Any,
+        values: Mapping[str, Any],
+        places: Mapping[str, Place],
+        graph: NDArray[np.uint8] | None = None,
     ) -> None:
         self.config = config
         self.n_images = n_images
         self.values = values
-        (backbone,) = config.backbones
         rows, columns = _shape(places, "coreset", 2)
         self.n_classes = distribution_size(rows, config.distribution_size)
         self.grid = tuple(_numbers(values, "grid", int))
-        self.extractor = build_extractor(backbone, config.patch, config.dimension, outline=True)
-        self._check_grid()
-        with shapes_alone():
-            self.neighborhood = self._build_neighborhood(columns) if config.neighborhood else None
-            self.refiner = self._build_refiner() if config.refinement else None
+        self.graph = None
+        if graph is not None:
+            self.graph = StoredGraph(graph, config.crop, (self.grid[0], self.grid[1]))
+        networks = expected_networks(config, columns, self.n_classes, self.graph, places)
+        self.dimension = columns if networks.dimension is None else networks.dimension
+        networks.check_grid(self.grid)
+        self.networks = networks
         self.gate = read_gate(values.get("gate"))
         # Files older than the gate's record: a histogram that the penalty rule lacks was dropped.
         unrecorded = "gate" not in values and config.position_gate and "position" not in places
@@ -85,57 +98,27 @@ class Outline:
             self.context, self.position = condition == "context", condition == "position"
 
         tables = {
-            "coreset": Place(torch.float32, (rows, self.extractor.dimension), 0, 0),
-            "groups": Place(torch.int64, (rows,), 0, 0),
+            "coreset": Place("float32", (rows, self.dimension)),
+            "groups": Place("int64", (rows,)),
         }
         if self.position:
-            tables["position"] = Place(torch.float32, (*self.grid, self.n_classes), 0, 0)
+            tables["position"] = Place("float32", (*self.grid, self.n_classes))
         if self.context:
-            count, wide = _shape(places, "context.labels", 3)[0], self.extractor.dimension
+            count = _shape(places, "context.labels", 3)[0]
             tables |= {
-                "context.labels": Place(torch.uint16, (count, *self.grid), 0, 0),
-                "context.descriptors": Place(torch.float32, (count, wide), 0, 0),
-                "context.center": Place(torch.float32, (wide,), 0, 0),
-                "context.spread": Place(torch.float32, (wide,), 0, 0),
+                "context.labels": Place("uint16", (count, *self.grid)),
+                "context.descriptors": Place("float32", (count, self.dimension)),
+                "context.center": Place("float32", (self.dimension,)),
+                "context.spread": Place("float32", (self.dimension,)),
             }
+        for part, told in networks.tensors.items():
+            there = {name: place for name, place in places.items() if name.startswith(f"{part}.")}
+            tables |= there if told is None else told
         for name, table in tables.items():
-            _compare(places, name, table.shape, table.dtype)
-        self.names = set(tables)
-        for part, network in self._networks():
-            for name, tensor in network.state_dict().items():
-                _compare(places, f"{part}.{name}", tuple(tensor.shape), tensor.dtype)
-                self.names.add(f"{part}.{name}")
+            _compare(places, name, table)
+        self.names = set(tables) | (set() if graph is None else {GRAPH})
 
-    def _build_neighborhood(self, dimension: int) -> NeighborhoodMLP:
-        config = self.config
-        return NeighborhoodMLP(dimension, self.n_classes, config.neighborhood_size, config.mlp)
-
-    def _build_refiner(self) -> RefinementNetwork:
-        return RefinementNetwork(self.config.refiner)
-
-    def _networks(self) -> list[tuple[str, nn.Module]]:
-        """Return the networks and the prefixes of their tensors."""
-        parts = {
-            "backbone": self.extractor.backbone,
-            "neighborhood": self.neighborhood,
-            "refiner": self.refiner,
-        }
-        return [(name, network) for name, network in parts.items() if network is not None]
-
-    def _check_grid(self) -> None:
-        """Refuse a grid that is not what the backbone makes of a crop."""
-        crop = self.config.crop
-        usual = -(-crop // min(STRIDES))
-        if self.grid == (usual, usual):
-            return
-        # A few networks do not pad: ask this one, by shapes alone.
-        with torch.inference_mode():
-            levels = self.extractor.backbone(torch.empty(1, 3, crop, crop, device="meta"))
-        expected = tuple(max(level.shape[axis] for level in levels) for axis in (2, 3))
-        if self.grid != expected:
-            raise PniError(f"grid must be {expected} at a crop of {crop}, got {self.grid}")
-
-    def filled(self, tensors: Mapping[str, torch.Tensor]) -> Fitted:
+    def filled(self, tensors: Mapping[str, NDArray[Any]]) -> Fitted:
         """Return the member with its tensors, which become parts of it where that is possible.
 
         Raises
@@ -145,29 +128,39 @@ class Outline:
         """
         _check_values({name: tensors[name] for name in self.names})
 
-        def state(part: str) -> dict[str, torch.Tensor]:
-            return {name[len(part) :]: tensor for name, tensor in tensors.items() if name.startswith(part)}
+        def state(part: str) -> dict[str, NDArray[Any]]:
+            prefix = f"{part}."
+            return {name[len(prefix) :]: array for name, array in tensors.items() if name.startswith(prefix)}
 
         (backbone,) = self.config.backbones
-        extractor, neighborhood, refiner = self.extractor, self.neighborhood, self.refiner
-        extractor.backbone = _filled(extractor.backbone, lambda: build_backbone(backbone), state("backbone."))
-        columns = tensors["coreset"].shape[1]
-        if neighborhood is not None:
-            neighborhood = _filled(
-                neighborhood, lambda: self._build_neighborhood(columns), state("neighborhood.")
+        extractor = StoredExtractor(
+            backbone,
+            self.config.patch,
+            self.dimension,
+            self.networks.build_extractor,
+            state("backbone"),
+            self.graph,
+        )
+        neighborhood: StoredNetwork[NeighborhoodMLP] | None = None
+        refiner: StoredNetwork[RefinementNetwork] | None = None
+        if self.config.neighborhood:
+            neighborhood = StoredNetwork(
+                self.networks.build_neighborhood, state("neighborhood"), "a model with a neighborhood MLP"
             )
-        if refiner is not None:
-            refiner = _filled(refiner, self._build_refiner, state("refiner."))
+        if self.config.refinement:
+            refiner = StoredNetwork(
+                self.networks.build_refiner, state("refiner"), "a model with a refinement network"
+            )
         return Fitted(
             config=self.config,
             weights_source=_text(self.values, "weights_source"),
             extractor=extractor,
             grid=(self.grid[0], self.grid[1]),
             distribution=Distribution(
-                coreset=tensors["coreset"].numpy(),
-                groups=tensors["groups"].numpy(),
+                coreset=tensors["coreset"],
+                groups=tensors["groups"],
                 n_classes=self.n_classes,
-                position=tensors["position"].numpy() if self.position else None,
+                position=tensors["position"] if self.position else None,
                 neighborhood=neighborhood,
                 scale=_number("scale", self.values.get("scale", 1.0)),
                 gate=self.gate,
@@ -181,12 +174,12 @@ class Outline:
             refiner_range=_pair(self.values, "refiner_range"),
         )
 
-    def _context(self, tensors: Mapping[str, torch.Tensor]) -> Context:
+    def _context(self, tensors: Mapping[str, NDArray[Any]]) -> Context:
         names = self.values.get("context_names")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise PniError(f"context_names must be names, got {short(names)}")
         return Context(
-            **{name: tensors[f"context.{name}"].numpy() for name in CONTEXT_TENSORS},
+            **{name: tensors[f"context.{name}"] for name in CONTEXT_TENSORS},
             images=self.config.context.images,
             window=self.config.neighborhood_size,
             n_classes=self.n_classes,
@@ -194,39 +187,13 @@ class Outline:
         )
 
 
-def _filled(network: Network, build: Callable[[], Network], state: dict[str, torch.Tensor]) -> Network:
-    """Return a network with its tensors, ready to score.
-
-    One without memory takes the tensors as its own. Where it holds more than a file does (tables made from
-    its shape, not saved), it is built once more.
-    """
-    if _has_more_than(network, state):
-        network = build()
-        network.load_state_dict(state)
-    else:
-        network.load_state_dict(state, assign=True)
-    return network.eval().requires_grad_(False)
-
-
-def _has_more_than(network: nn.Module, state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether a network on the device ``"meta"`` would be left with tensors that have no memory."""
-    beside = [
-        value
-        for module in network.modules()
-        for value in vars(module).values()
-        if isinstance(value, torch.Tensor)
-    ]
-    beside += [buffer for name, buffer in network.named_buffers() if name not in state]
-    return any(value.is_meta for value in beside)
-
-
-def _check_values(tensors: Mapping[str, torch.Tensor]) -> None:
+def _check_values(tensors: Mapping[str, NDArray[Any]]) -> None:
     """Refuse numbers under which a network gives no number."""
     name = not_finite(tensors)
     if name is not None:
         raise PniError(f"tensor {name!r} holds values that are not finite")
     for name, tensor in tensors.items():
-        if name.endswith(".running_var") and tensor.numel() and tensor.min() < 0:
+        if name.endswith(".running_var") and tensor.size and tensor.min() < 0:
             raise PniError(f"tensor {name!r} must hold variances, got {float(tensor.min())}")
         if (
             name == "neighborhood.temperature"
@@ -246,13 +213,14 @@ def _shape(places: Mapping[str, Place], name: str, dimensions: int) -> tuple[int
     return shape
 
 
-def _compare(places: Mapping[str, Place], name: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def _compare(places: Mapping[str, Place], name: str, expected: Place) -> None:
     if name not in places:
         raise PniError(f"tensor {name!r} is missing")
     place = places[name]
-    if place.shape != shape or place.dtype != dtype:
+    if place.shape != expected.shape or place.dtype != expected.dtype:
         raise PniError(
-            f"tensor {name!r} must have shape {shape} of {dtype}, got {place.shape} of {place.dtype}"
+            f"tensor {name!r} must have shape {expected.shape} of {expected.dtype}, "
+            f"got {place.shape} of {place.dtype}"
         )
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.distribution.context import Context
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.distribution.gate import Gate
-from pni_fast.distribution.neighborhood import NeighborhoodMLP
 from pni_fast.distribution.trials import Trials
-from pni_fast.features.extractor import FeatureExtractor
-from pni_fast.refinement import RefinementNetwork
 
 from .ensemble import FittedModel
 from .fitted import Fitted
+
+if TYPE_CHECKING:
+    from pni_fast.distribution.neighborhood import NeighborhoodMLP
+    from pni_fast.features.extractor import FeatureExtractor
+    from pni_fast.refinement import RefinementNetwork
 
 
 class FittedAttributes:
@@ -43,8 +47,11 @@ class FittedAttributes:
 
     @property
     def extractor_(self) -> FeatureExtractor:
-        """Backbone and patch aggregation: uint8 crops (b, crop, crop, 3) to Φ, float32 (b, h, w, d)."""
-        return self._member("extractor_").extractor
+        """Backbone and patch aggregation: uint8 crops (b, crop, crop, 3) to Φ, float32 (b, h, w, d).
+
+        A network of torch, which is imported for it.
+        """
+        return self._member("extractor_").extractor.module()
 
     @property
     def grid_(self) -> tuple[int, int]:
@@ -69,7 +76,8 @@ class FittedAttributes:
     @property
     def neighborhood_(self) -> NeighborhoodMLP | None:
         """The model of p(c_dist | N_p(x)), or None where neighborhood is switched off."""
-        return self._distribution("neighborhood_").neighborhood
+        stored = self._distribution("neighborhood_").neighborhood
+        return None if stored is None else stored.module()
 
     @property
     def scale_(self) -> float:
@@ -99,7 +107,8 @@ class FittedAttributes:
     @property
     def refiner_(self) -> RefinementNetwork | None:
         """The refinement network, or None where refinement is switched off."""
-        return self._member("refiner_").refiner
+        stored = self._member("refiner_").refiner
+        return None if stored is None else stored.module()
 
     @property
     def refiner_range_(self) -> tuple[float, float]:

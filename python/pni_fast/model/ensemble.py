@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pni_fast.config import Config
+from pni_fast.runtime.copies import Values
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.image_maps import Maps
 from pni_fast.scoring.map_range import normalised
@@ -44,7 +44,7 @@ class EnsembleScorer:
         self.scorers = scorers
         self.ranges = ranges
 
-    def maps(self, crops: torch.Tensor, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
+    def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
         """Return the mean maps, float32 (crop, crop) each; arguments as for :meth:`Scorer.maps`."""
         totals: list[NDArray[np.float32]] = []
         for scorer, (low, high) in zip(self.scorers, self.ranges, strict=True):

@@ -11,28 +11,32 @@ digest shows damage. It proves no origin: whoever makes a file makes its digest.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
-from pni_fast.errors import ModelFileError, PniError
+from pni_fast.errors import ModelFileError, NotInstalledError, PniError
 from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
 
-from .assembly import CONTEXT_TENSORS, Outline
+from .assembly import CONTEXT_TENSORS, GRAPH, Outline
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
-from .header import DIGEST, FORMAT, KEY, SINGLE, member_values, one_line, read_header
+from .header import DIGEST, FORMAT, KEY, SINGLE, installed_version, member_values, one_line, read_header
 
-Tensors = dict[str, torch.Tensor]
+Tensors = dict[str, NDArray[Any]]
 Value = TypeVar("Value")
+
+LARGEST_GRAPH = 16 << 20
+"""Bytes of a graph without weights; that of the largest known backbone has a hundredth of it."""
 
 
 def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
@@ -44,7 +48,7 @@ def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
         The file cannot be written.
     """
     header = {
-        "version": version("pni-fast"),
+        "version": installed_version(),
         "config": model.config.as_dict(),
         "n_images": model.n_images,
     }
@@ -56,10 +60,9 @@ def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
         for number, member in enumerate(model.members):
             tensors |= _prefixed(_prefix(number), _tensors(member))
         header |= {"format": FORMAT, "members": [_values(member) for member in model.members]}
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header[DIGEST] = digest(header, contiguous)
+    header[DIGEST] = digest(header, tensors)
     with atomic_path(path) as temporary:
-        write_tensors(temporary, contiguous, {KEY: json.dumps(header, sort_keys=True)})
+        write_tensors(temporary, tensors, {KEY: json.dumps(header, sort_keys=True)})
 
 
 def _prefix(number: int) -> str:
@@ -89,22 +92,39 @@ def _values(fitted: Fitted) -> dict[str, Any]:
 
 def _tensors(fitted: Fitted) -> Tensors:
     parts = fitted.distribution
-    tensors = {
-        "coreset": torch.from_numpy(parts.coreset),
-        "groups": torch.from_numpy(parts.groups),
-        **_prefixed("backbone.", fitted.extractor.backbone.state_dict()),
+    tensors: Tensors = {
+        "coreset": parts.coreset,
+        "groups": parts.groups,
+        **_prefixed("backbone.", fitted.extractor.tensors()),
     }
+    if fitted.extractor.graph is not None:
+        tensors[GRAPH] = fitted.extractor.graph.content
     if parts.position is not None:
-        tensors["position"] = torch.from_numpy(parts.position)
+        tensors["position"] = parts.position
     if parts.context is not None:
-        tensors |= {
-            f"context.{name}": torch.from_numpy(getattr(parts.context, name)) for name in CONTEXT_TENSORS
-        }
+        tensors |= {f"context.{name}": getattr(parts.context, name) for name in CONTEXT_TENSORS}
     if parts.neighborhood is not None:
-        tensors |= _prefixed("neighborhood.", parts.neighborhood.state_dict())
+        tensors |= _prefixed("neighborhood.", parts.neighborhood.tensors())
     if fitted.refiner is not None:
-        tensors |= _prefixed("refiner.", fitted.refiner.state_dict())
+        tensors |= _prefixed("refiner.", fitted.refiner.tensors())
     return tensors
+
+
+def identity(path: str | os.PathLike[str]) -> str:
+    """Return a digest of a model file: its own, which loading it holds it to; of older ones one of its bytes.
+
+    Raises
+    ------
+    ModelFileError
+        It cannot be read.
+    """
+    file = Path(path)
+    try:
+        with TensorFile(file) as opened:
+            said = read_header(file, opened.metadata).get(DIGEST)
+        return said if isinstance(said, str) else hashlib.sha256(file.read_bytes()).hexdigest()
+    except (OSError, TensorFileError) as error:
+        raise ModelFileError(f"{file}: cannot be read: {one_line(error)}") from error
 
 
 def load(path: str | os.PathLike[str]) -> FittedModel:
@@ -115,6 +135,8 @@ def load(path: str | os.PathLike[str]) -> FittedModel:
     ModelFileError
         The file is missing, truncated, foreign, of a newer format, damaged or inconsistent; the message says
         which.
+    NotInstalledError
+        It holds a part that takes something which is not installed.
     """
     file = Path(path)
     if not file.is_file():
@@ -125,6 +147,8 @@ def load(path: str | os.PathLike[str]) -> FittedModel:
             return _read(file, opened)
     except ModelFileError:
         raise
+    except NotInstalledError as error:
+        raise NotInstalledError(f"{file}: {error}") from error
     except OSError as error:
         raise ModelFileError(f"{file}: cannot be read: {error.strerror or error}") from error
     except TensorFileError as error:
@@ -154,7 +178,7 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
     values = member_values(header, len(config.members))
     prefixes = [""] if header["format"] == SINGLE else [_prefix(number) for number in range(len(values))]
     outlines = [
-        Outline(member, header["n_images"], said, _stripped(prefix, opened.places))
+        Outline(member, header["n_images"], said, _stripped(prefix, opened.places), _graph(opened, prefix))
         for member, said, prefix in zip(config.members, values, prefixes, strict=True)
     ]
     expected = {
@@ -173,6 +197,19 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
             for prefix, outline in zip(prefixes, outlines, strict=True)
         ],
     )
+
+
+def _graph(opened: TensorFile, prefix: str) -> NDArray[np.uint8] | None:
+    """Return the graph of a member's extractor, which says of which tensors it is made; None without one."""
+    name = prefix + GRAPH
+    place = opened.places.get(name)
+    if place is None:
+        return None
+    if place.dtype != "uint8" or len(place.shape) != 1 or not 0 < place.shape[0] <= LARGEST_GRAPH:
+        raise PniError(
+            f"tensor {GRAPH!r} must be from 1 to {LARGEST_GRAPH} bytes, got {place.shape} of {place.dtype}"
+        )
+    return opened.read({name})[name]
 
 
 def _prefixed(prefix: str, tensors: Tensors) -> Tensors:

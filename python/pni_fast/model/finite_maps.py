@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pni_fast.errors import PniError
+from pni_fast.runtime.copies import Values
 from pni_fast.scoring.image_maps import Maps
 from pni_fast.scoring.scorer import ForEach
 
@@ -28,7 +28,7 @@ class FiniteMaps:
     def __init__(self, scorer: Maps) -> None:
         self.scorer = scorer
 
-    def maps(self, crops: torch.Tensor, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
+    def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
         """Return the maps, float32 (crop, crop) each; arguments as for :meth:`.Scorer.maps`.
 
         Raises

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pni_fast.config import Config
@@ -19,10 +18,12 @@ from pni_fast.distribution.fit import fit_distribution
 from pni_fast.errors import PniError
 from pni_fast.features.backbones import build_extractor
 from pni_fast.features.extract import extract_features
-from pni_fast.features.extractor import FeatureExtractor
+from pni_fast.features.stored import StoredExtractor
 from pni_fast.features.weights import load_weights
 from pni_fast.refinement import check_encoder
 from pni_fast.refinement.checkpoint import read_header
+from pni_fast.runtime.copies import on_device
+from pni_fast.runtime.device import CPU
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import OnBroken
 from pni_fast.runtime.threads import one_torch_thread, ordered_map
@@ -75,7 +76,7 @@ def fit(
             refiner_weights=refiner_weights,
         )
         on_broken = None  # from the second member on, `sources` are those that could be read
-        fitted.append(one if len(members) == 1 else one.to(torch.device("cpu")))
+        fitted.append(one if len(members) == 1 else one.to(CPU))
     return combine(config, fitted)
 
 
@@ -117,11 +118,11 @@ def _fit_member(
 ) -> tuple[Fitted, list[Source]]:
     """Fit a model with one backbone; return the sources it could read too."""
     extractor, weights_source = _extractor(config, weights)
-    extractor.to(run.device)
-    read, features = extract_features(extractor, sources, config.geometry, run, on_broken)
+    extract = extractor.extraction(run)
+    read, features = extract_features(extract, sources, config.geometry, run, on_broken)
     count, height, width, _ = features.shape
     to_map = Upsampler(height, width, config.crop, config.sigma)
-    made = defects_in(read, extractor, config, run)
+    made = defects_in(read, extract, config, run)
     distribution = fit_distribution(
         features, config, run, to_map, names=[source.name for source in read], made=made
     )
@@ -133,11 +134,12 @@ def _fit_member(
     return fitted, read
 
 
-def _extractor(config: Config, weights: Path | None) -> tuple[FeatureExtractor, str]:
+def _extractor(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     """Return the extractor of a model with one backbone, and where its weights came from."""
     (name,) = config.backbones
     extractor = build_extractor(name, config.patch, config.dimension)
-    return extractor, load_weights(extractor.backbone, name, weights)
+    source = load_weights(extractor.backbone, name, weights)
+    return StoredExtractor.of(extractor, name), source
 
 
 def _normal_range(fitted: Fitted, features: NDArray[np.float32], run: Run) -> tuple[float, float]:
@@ -145,7 +147,7 @@ def _normal_range(fitted: Fitted, features: NDArray[np.float32], run: Run) -> tu
     scorer = fitted.likelihood_scorer(run)
 
     def one_map(index: int) -> NDArray[np.float32]:
-        batch = torch.from_numpy(features[index : index + 1]).to(run.device)
+        batch = on_device(features[index : index + 1], run.device)
         return scorer.feature_maps(batch, threads=1)[0]
 
     return map_range(ordered_map(one_map, evenly_spaced(len(features), RANGE_IMAGES), run.threads))

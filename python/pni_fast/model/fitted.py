@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from pni_fast.config import RULES, Config
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.errors import PniError
-from pni_fast.features.extractor import FeatureExtractor
-from pni_fast.refinement import RefinedScorer, RefinementNetwork
+from pni_fast.features.stored import StoredExtractor
+from pni_fast.runtime.device import Device
+from pni_fast.runtime.networks import StoredNetwork
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.image_maps import Maps
@@ -19,6 +18,9 @@ from pni_fast.scoring.rules import RULE_CLASSES
 from pni_fast.scoring.scorer import Scorer
 
 from .finite_maps import FiniteMaps
+
+if TYPE_CHECKING:
+    from pni_fast.refinement import RefinementNetwork
 
 PARTS = ("position", "context", "neighborhood", "refinement")
 """What a model may have besides PatchCore."""
@@ -62,12 +64,12 @@ class Fitted:
 
     config: Config
     weights_source: str
-    extractor: FeatureExtractor
+    extractor: StoredExtractor
     grid: tuple[int, int]
     distribution: Distribution
     n_images: int
     normalization: tuple[float, float] = (0.0, 1.0)
-    refiner: RefinementNetwork | None = None
+    refiner: StoredNetwork[RefinementNetwork] | None = None
     refiner_range: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -103,8 +105,8 @@ class Fitted:
         """The model itself, alone, where an ensemble has several."""
         return (self,)
 
-    def to(self, device: torch.device) -> Fitted:
-        """Move the networks to `device` and return this model."""
+    def to(self, device: Device) -> Fitted:
+        """Move the networks that were built to `device` and return this model."""
         for network in (self.extractor, self.distribution.neighborhood, self.refiner):
             if network is not None:
                 network.to(device)
@@ -116,17 +118,21 @@ class Fitted:
 
     def likelihood_scorer(self, run: Run) -> Scorer:
         """Return what gives maps before any refinement, its networks on the device of the run."""
-        self.to(run.device)
         rule = RULE_CLASSES[self.config.rule](self.distribution, run.device)
         upsampler = Upsampler(*self.grid, self.config.crop, self.config.sigma)
-        return Scorer(self.extractor, self.distribution.neighborhood, rule, upsampler, run.precision)
+        neighborhood = self.distribution.neighborhood
+        mlp = None if neighborhood is None else neighborhood.on(run.device)
+        return Scorer(self.extractor.extraction(run), mlp, rule, upsampler, run.precision)
 
     def scorer(self, run: Run) -> Maps:
         """Return what gives the final maps, its networks on the device of the run."""
         scorer = self.likelihood_scorer(run)
         if self.refiner is None:
             return FiniteMaps(scorer)
-        return FiniteMaps(RefinedScorer(scorer, self.refiner, self.refiner_range, run.precision))
+        from pni_fast.refinement import RefinedScorer
+
+        refiner = self.refiner.on(run.device)
+        return FiniteMaps(RefinedScorer(scorer, refiner, self.refiner_range, run.precision))
 
     def _position(self) -> str:
         """Return in words whether position is used and why."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,13 @@ VALUES = frozenset(
 """What is said of the whole model and of each member. Any other name would be lost without a word."""
 
 
+def installed_version() -> str:
+    """Return the version of this package."""
+    from importlib.metadata import version  # twenty milliseconds, for a message or a new file
+
+    return version("pni-fast")
+
+
 def read_header(file: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON of a model file, of a format this version reads.
 
@@ -52,7 +58,7 @@ def read_header(file: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     if number > FORMAT:
         raise ModelFileError(
             f"{file}: model format {short(number)} (written by pni-fast {_written(header) or '?'}) is newer "
-            f"than format {FORMAT}, the newest that pni-fast {version('pni-fast')} reads; upgrade pni-fast"
+            f"than format {FORMAT}, the newest that pni-fast {installed_version()} reads; upgrade pni-fast"
         )
     _check_names(file, header)
     return header
@@ -94,7 +100,7 @@ def _check_names(file: Path, header: dict[str, Any]) -> None:
         unknown += sorted(set(values) - VALUES) if isinstance(values, dict) else []
     if not unknown:
         return
-    written, here = _written(header), version("pni-fast")
+    written, here = _written(header), installed_version()
     if _order(written) > _order(here):
         raise ModelFileError(
             f"{file}: written by pni-fast {written}, newer than this one, {here}, which does not know the "

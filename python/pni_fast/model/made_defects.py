@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pni_fast.config import Config
@@ -13,8 +12,8 @@ from pni_fast.data import Source
 from pni_fast.data.cropping import crop_image
 from pni_fast.distribution.made import MadeDefects
 from pni_fast.distribution.trying import MOST_TRIED
-from pni_fast.features.extractor import FeatureExtractor
-from pni_fast.runtime.copies import to_host
+from pni_fast.features.stored import Extract
+from pni_fast.runtime.copies import on_device, to_host
 from pni_fast.runtime.run import Run
 from pni_fast.synthetic.defects import KINDS, SMALLEST_SIDE, synthesize
 
@@ -22,21 +21,19 @@ PICTURES = 12
 """Defective pictures, about, that go through the backbone, the four kinds in equal parts."""
 
 
-def defects_in(
-    sources: Sequence[Source], extractor: FeatureExtractor, config: Config, run: Run
-) -> MadeDefects | None:
+def defects_in(sources: Sequence[Source], extract: Extract, config: Config, run: Run) -> MadeDefects | None:
     """Return what draws defects in the images of a fit and extracts their features; None in tiny crops.
 
     Parameters
     ----------
     sources
         The images of the fit, in order.
-    extractor
-        On `run.device`.
+    extract
+        Takes crops on `run.device`.
     config
         Its crop and seed.
     run
-        Precision of the backbone.
+        Where the networks are.
     """
     if config.crop < SMALLEST_SIDE:
         return None
@@ -52,8 +49,7 @@ def defects_in(
         for kind in (KINDS[(place // step + number) % len(KINDS)] for number in range(each)):
             rng = np.random.default_rng((config.seed, index, KINDS.index(kind)))
             image, mask = synthesize(crop, kind, rng)
-            with torch.inference_mode(), run.precision.in_backbone():
-                (grid,) = to_host(extractor(torch.from_numpy(image)[None].to(run.device)))[0]
+            (grid,) = to_host(extract(on_device(image[None], run.device)))[0]
             found[kind] = grid.reshape(-1, grid.shape[-1]), shrunken(mask, grid.shape[:2])
         return found
 

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pni_fast.config import Config, Geometry, WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
-from pni_fast.errors import PniError
+from pni_fast.errors import PniError, needs
 from pni_fast.progress import Progress, silent
+from pni_fast.runtime.device import Device
 from pni_fast.runtime.precision import Precision
 from pni_fast.runtime.run import Run
 
 from . import file as model_file
-from . import fit as fitting
 from .alike import alike_images
 from .attributes import FittedAttributes
 from .ensemble import FittedModel
@@ -152,7 +151,7 @@ class PNI(FittedAttributes):
         return self._run
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> Device:
         """Where the networks run."""
         return self._run.device
 
@@ -212,7 +211,7 @@ class PNI(FittedAttributes):
         Raises
         ------
         PniError
-            A checkpoint or weights of a refiner are given and refinement is off.
+            A checkpoint or weights of a refiner are given and refinement is off, or torch is not installed.
         ModelFileError
             The checkpoint is broken or of another run.
         DataError
@@ -220,6 +219,11 @@ class PNI(FittedAttributes):
         WeightsError
             The backbone or its weights cannot be found or do not fit.
         """
+        needs("torch", "fit")
+        import torch
+
+        from . import fit as fitting
+
         checkpoint_file = None if checkpoint is None else Path(checkpoint)
         fitting.check_refiner_options(self._config, checkpoint_file, self.refiner_weights)
         sources = training_sources(images)
@@ -300,8 +304,7 @@ class PNI(FittedAttributes):
             The file is missing, truncated, not a model of this package, or of a newer format.
         """
         run = Run.resolve(device, precision, num_threads)
-        with torch.inference_mode(False):  # its tensors are to be used anywhere
-            return cls.from_fitted(model_file.load(path), run)
+        return cls.from_fitted(model_file.load(path), run)
 
     @property
     def members_(self) -> tuple[PNI, ...]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pni_fast.config import Config
@@ -22,6 +21,8 @@ from pni_fast.data.spacing import evenly_spaced
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.distribution.fit import fit_distribution
 from pni_fast.refinement import RefinedScorer, RefinementNetwork, RefinementTask, train_shared_refiner
+from pni_fast.runtime.copies import on_device
+from pni_fast.runtime.networks import TrainedNetwork
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import stream
 from pni_fast.runtime.threads import ordered_map
@@ -86,7 +87,7 @@ def fit_half(fitted: Fitted, sources: Sequence[Source], features: NDArray[np.flo
 
     def anomaly_maps(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         def one_map(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return scorer.maps(torch.from_numpy(crop)[None].to(run.device), threads=1)[0]
+            return scorer.maps(on_device(crop[None], run.device), threads=1)[0]
 
         return normalised(np.stack(list(ordered_map(one_map, crops, run.threads))), low, high)
 
@@ -96,7 +97,8 @@ def fit_half(fitted: Fitted, sources: Sequence[Source], features: NDArray[np.flo
 
 def with_refiner(fitted: Fitted, half: HalfFit, refiner: RefinementNetwork, run: Run) -> Fitted:
     """Return the model with a refiner, and with the range of its final maps of images left out."""
-    refined = replace(fitted, refiner=refiner.requires_grad_(False), refiner_range=half.span)
+    stored = TrainedNetwork(refiner.requires_grad_(False))
+    refined = replace(fitted, refiner=stored, refiner_range=half.span)
     scorer = RefinedScorer(refined.likelihood_scorer(run), refiner, half.span, run.precision)
     final = ordered_map(
         lambda pair: scorer.refine(pair[0][None], [pair[1]])[0],

@@ -199,7 +199,7 @@ def _fit_half(
         broken.append((source, reason))
 
     read, features = extract_features(
-        fitted.extractor.to(run.device),
+        fitted.extractor.extraction(run),
         training_sources(images),
         fitted.config.geometry,
         run,

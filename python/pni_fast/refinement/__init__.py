@@ -1,15 +1,19 @@
-"""Pixelwise refinement of anomaly maps (paper section 3.3)."""
+"""Pixelwise refinement of anomaly maps (paper section 3.3); most names bring torch, when first used."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from pni_fast.config import REFINERS, RefinerConfig
 
-from .examples import RefinementTask
 from .fusion import fuse
-from .loss import gradient_loss, refinement_loss, regression_loss
-from .network import RefinementNetwork
-from .refined import RefinedScorer
-from .train import check_encoder, train_refiner, train_shared_refiner
+
+if TYPE_CHECKING:
+    from .examples import RefinementTask
+    from .loss import gradient_loss, refinement_loss, regression_loss
+    from .network import RefinementNetwork
+    from .refined import RefinedScorer
+    from .train import check_encoder, train_refiner, train_shared_refiner
 
 __all__ = [
     "REFINERS",
@@ -25,3 +29,23 @@ __all__ = [
     "train_refiner",
     "train_shared_refiner",
 ]
+
+_LAZY = {
+    "RefinedScorer": ".refined",
+    "RefinementNetwork": ".network",
+    "RefinementTask": ".examples",
+    "check_encoder": ".train",
+    "gradient_loss": ".loss",
+    "refinement_loss": ".loss",
+    "regression_loss": ".loss",
+    "train_refiner": ".train",
+    "train_shared_refiner": ".train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(_LAZY[name], __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,15 @@ from pni_fast.config import RefinerConfig
 from pni_fast.errors import ModelFileError
 from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.precision import Precision
-from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, not_finite, write_tensors
+from pni_fast.runtime.tensor_file import (
+    Place,
+    TensorFile,
+    TensorFileError,
+    digest,
+    not_finite,
+    place_of,
+    write_tensors,
+)
 
 from .examples import RefinementTask
 from .network import RefinementNetwork
@@ -122,14 +130,14 @@ def load_checkpoint(path: Path, run: str, network: RefinementNetwork, optimizer:
                 "pni-fast differ); remove it or name another file"
             )
         expected = _state(network)
-        found = {name: (place.shape, place.dtype) for name, place in file.places.items()}
+        found = {name: _kind(place) for name, place in file.places.items()}
         wrong = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
         if wrong:
             raise ModelFileError(
                 f"{path}: damaged checkpoint: tensor {ascii(wrong[0])[:100]} must be "
                 f"{expected.get(wrong[0], 'away')}, got {found.get(wrong[0], 'none')}"
             )
-        tensors = file.read()
+        tensors = file.read_torch()
     iteration = _finished(path, file.metadata, network.config.iterations, tensors)
     device = network.mean.device
     network.load_state_dict(
@@ -147,16 +155,18 @@ def load_checkpoint(path: Path, run: str, network: RefinementNetwork, optimizer:
     return iteration
 
 
-def _state(network: RefinementNetwork) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+def _state(network: RefinementNetwork) -> dict[str, tuple[tuple[int, ...], str]]:
     """Return shape and type of every tensor that a run's state consists of."""
-    state = {
-        f"network.{name}": (tuple(value.shape), value.dtype) for name, value in network.state_dict().items()
-    }
+    state = {f"network.{name}": _kind(place_of(value)) for name, value in network.state_dict().items()}
     for name, parameter in network.named_parameters():
         for part in ADAM:
             shape = () if part == "step" else tuple(parameter.shape)
-            state[f"adam.{part}.{name}"] = (shape, parameter.dtype)
+            state[f"adam.{part}.{name}"] = (shape, place_of(parameter).dtype)
     return state
+
+
+def _kind(place: Place) -> tuple[tuple[int, ...], str]:
+    return place.shape, place.dtype
 
 
 def _finished(path: Path, metadata: Mapping[str, str], most: int, tensors: Mapping[str, Tensor]) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pni_fast.runtime.copies import to_host
+from pni_fast.runtime.copies import Values, to_host
 from pni_fast.runtime.precision import FLOAT32, Precision
 from pni_fast.scoring.map_range import normalised
 from pni_fast.scoring.scorer import ForEach, Scorer
 
-from .network import RefinementNetwork
+if TYPE_CHECKING:
+    from .network import RefinementNetwork
 
 
 class RefinedScorer:
@@ -41,7 +43,7 @@ class RefinedScorer:
         self.span = span
         self.precision = precision
 
-    def maps(self, crops: torch.Tensor, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
+    def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
         """Return the final maps, float32 (crop, crop) each; arguments as for :meth:`Scorer.maps`."""
         return self.refine(to_host(crops)[0], self.scorer.maps(crops, threads, for_each))
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pni_fast.config import REFINERS, RefinerConfig
 from pni_fast.progress import Progress, silent
+from pni_fast.runtime.device import Device
 from pni_fast.runtime.precision import FLOAT32, Precision
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import resolve_threads, thread_pool
@@ -85,7 +86,7 @@ def train_refiner(
     return train_shared_refiner(
         [RefinementTask(images, anomaly_map)],
         config,
-        Run(torch.device(device), FLOAT32, resolve_threads(num_threads), progress),
+        Run(Device.named(str(device)), FLOAT32, resolve_threads(num_threads), progress),
         seed=seed,
         weights=weights,
         checkpoint=checkpoint,
@@ -118,7 +119,7 @@ def train_shared_refiner(
     shape: tuple[int, ...] | None = None
     for task in tasks:
         shape = check_images(task.images, shape)
-    network = _start(config, seed, weights).to(run.device)
+    network = _start(config, seed, weights).to(run.device.torch)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, eps=ADAM_EPSILON)
     identity = fingerprint(config, seed, tasks, run.precision, weights) if checkpoint else ""
     first = 0

@@ -13,12 +13,15 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from pni_fast.config.choices import PRECISIONS
 from pni_fast.errors import PniError
+
+from .device import Device
+
+if TYPE_CHECKING:
+    import torch
 
 BF16_CAPABILITY = (8, 0)
 """CUDA compute capability from which on a GPU has bfloat16 units."""
@@ -32,11 +35,11 @@ class Precision:
     ----------
     name
         What was asked for, one of :data:`pni_fast.config.choices.PRECISIONS`.
-    backbone
-        Type of the backbone's layers.
-    networks
-        Type of the layers of the neighborhood MLP and of the refiner, and of the features the MLP's training
-        keeps.
+    low_backbone
+        Whether the backbone's layers compute in bfloat16.
+    low_networks
+        Whether the layers of the neighborhood MLP and of the refiner do, and the features that the MLP's
+        training keeps are of it.
     device_type
         ``"cpu"`` or ``"cuda"``.
     tf32
@@ -44,32 +47,44 @@ class Precision:
     """
 
     name: str = "fp32"
-    backbone: torch.dtype = torch.float32
-    networks: torch.dtype = torch.float32
+    low_backbone: bool = False
+    low_networks: bool = False
     device_type: str = "cpu"
     tf32: bool = False
 
     @property
     def arithmetic(self) -> str:
         """What is computed in, in words: two precisions that say the same give the same results."""
-        names = {torch.float32: "TF32" if self.tf32 else "float32", torch.bfloat16: "bfloat16"}
-        return f"backbone {names[self.backbone]}, networks {names[self.networks]}"
+        full = "TF32" if self.tf32 else "float32"
+        backbone, networks = ("bfloat16" if low else full for low in (self.low_backbone, self.low_networks))
+        return f"backbone {backbone}, networks {networks}"
+
+    @property
+    def backbone(self) -> torch.dtype:
+        """Type of the backbone's layers, as torch has it."""
+        return _dtype(self.low_backbone)
+
+    @property
+    def networks(self) -> torch.dtype:
+        """Type of the layers of the other networks, as torch has it."""
+        return _dtype(self.low_networks)
 
     @contextlib.contextmanager
     def in_backbone(self) -> Iterator[None]:
         """Run a backbone: autocast for this thread, TF32 as allowed."""
-        with self._computing(self.backbone):
+        with self._computing(self.low_backbone):
             yield
 
     @contextlib.contextmanager
     def in_networks(self) -> Iterator[None]:
         """Run the MLP or the refiner: autocast for this thread, TF32 as allowed."""
-        with self._computing(self.networks):
+        with self._computing(self.low_networks):
             yield
 
     @contextlib.contextmanager
-    def _computing(self, dtype: torch.dtype) -> Iterator[None]:
-        low = dtype != torch.float32
+    def _computing(self, low: bool) -> Iterator[None]:
+        import torch
+
         with (
             _TF32.allowed(self.tf32) if self.device_type == "cuda" else contextlib.nullcontext(),
             torch.autocast(self.device_type, dtype=torch.bfloat16, enabled=low),
@@ -77,11 +92,17 @@ class Precision:
             yield
 
 
+def _dtype(low: bool) -> torch.dtype:
+    import torch
+
+    return torch.bfloat16 if low else torch.float32
+
+
 FLOAT32 = Precision()
 """Everything in float32 on a CPU; on a GPU, TF32 as the process has it."""
 
 
-def resolve_precision(name: str, device: torch.device) -> Precision:
+def resolve_precision(name: str, device: Device) -> Precision:
     """Return the precision for ``auto``, ``fp32`` or ``bf16`` on a device.
 
     ``auto``
@@ -104,16 +125,21 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
     on_gpu = device.type == "cuda"
     if name == "fp32" or (name == "auto" and not on_gpu):
         return Precision(name, device_type=device.type)
-    able = not on_gpu or torch.cuda.get_device_capability(device) >= BF16_CAPABILITY
+    able = not on_gpu or _capability(device) >= BF16_CAPABILITY
     if name == "bf16":
         if not able:
             raise PniError(
                 "precision 'bf16' asked for, but the GPU has no bfloat16 units (compute capability 8.0); "
                 "use --precision auto or fp32"
             )
-        return Precision(name, torch.bfloat16, torch.bfloat16, device.type, tf32=on_gpu)
-    networks = torch.bfloat16 if able else torch.float32
-    return Precision(name, torch.float32, networks, device.type, tf32=True)
+        return Precision(name, low_backbone=True, low_networks=True, device_type=device.type, tf32=on_gpu)
+    return Precision(name, low_networks=able, device_type=device.type, tf32=True)
+
+
+def _capability(device: Device) -> tuple[int, int]:
+    import torch
+
+    return torch.cuda.get_device_capability(str(device))
 
 
 class _Flags:
@@ -150,6 +176,8 @@ class _Flags:
 
 def _switches() -> list[tuple[Any, str, Any, Any]]:
     """Return where torch keeps each switch, and its two values; the names changed in torch 2.9."""
+    import torch
+
     matmul: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
     if hasattr(matmul, "fp32_precision"):

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
-
-from pni_fast.config.choices import DEVICES
-from pni_fast.errors import PniError
 from pni_fast.progress import Progress, silent
 
+from .device import CPU, Device, resolve_device
 from .precision import FLOAT32, Precision, resolve_precision
 from .threads import resolve_threads
-
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class Run:
         Called with (stage, done, total).
     """
 
-    device: torch.device = CPU
+    device: Device = CPU
     precision: Precision = FLOAT32
     threads: int = 1
     progress: Progress = silent
@@ -50,7 +45,7 @@ class Run:
         Parameters
         ----------
         device
-            As for :func:`resolve_device`.
+            As for :func:`pni_fast.runtime.device.resolve_device`.
         precision
             As for :func:`pni_fast.runtime.precision.resolve_precision`.
         num_threads
@@ -83,25 +78,3 @@ class Run:
     def with_threads(self, threads: int) -> Run:
         """Return this run with another number of threads."""
         return replace(self, threads=threads)
-
-
-def resolve_device(name: str) -> torch.device:
-    """Return the torch device for ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-
-    Raises
-    ------
-    PniError
-        The name is unknown or the device is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    words = f"device must be {', '.join(DEVICES[:-1])} or {DEVICES[-1]}, got {name!r}"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise PniError(words) from None
-    if device.type not in DEVICES:
-        raise PniError(words)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise PniError(f"device {name!r} asked for, but torch sees no CUDA GPU; use --device cpu or auto")
-    return device

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pni_fast.config import Geometry
@@ -16,7 +15,8 @@ from pni_fast.data import Source
 from pni_fast.data.cropping import crop_image
 from pni_fast.errors import DataError
 
-from .copies import to_device
+from .copies import Values, to_device
+from .device import Device
 from .run import Run
 from .threads import ordered_map
 
@@ -44,7 +44,7 @@ class Streamed(Generic[R]):
 def stream(
     sources: Iterable[Source],
     geometry: Geometry,
-    compute: Callable[[torch.Tensor], list[R]],
+    compute: Callable[[Values], list[R]],
     run: Run,
     *,
     on_broken: OnBroken | None = None,
@@ -61,8 +61,9 @@ def stream(
     geometry
         How they are cropped.
     compute
-        Takes uint8 crops (b, crop, crop, 3) on `run.device` and returns b results. On a CPU it is called
-        from the reading threads with b = 1, which makes results independent of the number of threads.
+        Takes uint8 crops (b, crop, crop, 3), an array or on a GPU a tensor there, and returns b results. On
+        a CPU it is called from the reading threads with b = 1, which makes results independent of the number
+        of threads.
     run
         Where the networks run; the number of threads. Nothing is reported.
     on_broken
@@ -87,7 +88,7 @@ def stream(
             image = crop_image(source.read(geometry.depth), geometry)
         except DataError as error:
             return source, error, []
-        return source, image, compute(torch.from_numpy(image)[None]) if one_by_one else []
+        return source, image, compute(image[None]) if one_by_one else []
 
     def loaded() -> Iterator[tuple[Source, NDArray[np.uint8], list[R]]]:
         for source, image, results in ordered_map(load, sources, run.threads, pool, ahead=ahead):
@@ -109,8 +110,8 @@ def stream(
 
 def in_batches(
     crops: Iterable[tuple[Source, NDArray[np.uint8]]],
-    compute: Callable[[torch.Tensor], list[R]],
-    device: torch.device,
+    compute: Callable[[Values], list[R]],
+    device: Device,
     size: int = GPU_BATCH,
     *,
     ahead: bool = True,

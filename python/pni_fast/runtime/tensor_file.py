@@ -3,7 +3,11 @@
 The format: eight bytes with the length of a JSON table, the table (names to dtype, shape and place; metadata
 under ``__metadata__``), then the tensors' bytes without gaps. Everything the table says is checked against
 the size of the file before a tensor is read. Tensors are read into memory of their own: a mapped file would
-stay tied to what others do to it, and the format asks for no alignment, which torch needs.
+stay tied to what others do to it, and the format asks for no alignment, which processors like.
+
+Tensors come as arrays. Three types of the format NumPy does not have (bfloat16 and two of 8 bits); only files
+of weights hold them, and only torch reads those: :meth:`TensorFile.read_torch`. What is written, digested or
+looked through may be either, and torch is not imported for arrays.
 """
 
 from __future__ import annotations
@@ -13,15 +17,19 @@ import json
 import os
 import struct
 import types
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
+
+from .copies import Values
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LARGEST_TABLE = 10 * 2**20
 """Bytes of JSON, which may take twenty times as much in memory; a model's table has less than a megabyte."""
@@ -29,21 +37,23 @@ LARGEST_TABLE = 10 * 2**20
 MOST_DIMENSIONS = 8
 
 _KINDS = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "U16": torch.uint16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
+    "F64": ("float64", 8),
+    "F32": ("float32", 4),
+    "F16": ("float16", 2),
+    "BF16": ("bfloat16", 2),
+    "F8_E4M3": ("float8_e4m3fn", 1),
+    "F8_E5M2": ("float8_e5m2", 1),
+    "I64": ("int64", 8),
+    "I32": ("int32", 4),
+    "I16": ("int16", 2),
+    "U16": ("uint16", 2),
+    "I8": ("int8", 1),
+    "U8": ("uint8", 1),
+    "BOOL": ("bool", 1),
 }
-_NAMES = {dtype: name for name, dtype in _KINDS.items()}
+"""Types of the format: what torch and, where it has them, NumPy call them, and bytes of a value."""
+
+_NAMES = {dtype: name for name, (dtype, _) in _KINDS.items()}
 
 
 class TensorFileError(ValueError):
@@ -52,12 +62,15 @@ class TensorFileError(ValueError):
 
 @dataclass(frozen=True)
 class Place:
-    """What the table says of a tensor: its type, its shape and its bytes, counted from the first tensor's."""
+    """What the table says of a tensor: its type, its shape and its bytes, counted from the first tensor's.
 
-    dtype: torch.dtype
+    The type is named as in NumPy and torch: ``"float32"``.
+    """
+
+    dtype: str
     shape: tuple[int, ...]
-    start: int
-    end: int
+    start: int = 0
+    end: int = 0
 
 
 class TensorFile:
@@ -103,26 +116,59 @@ class TensorFile:
     ) -> None:
         self._file.close()
 
-    def read(self) -> dict[str, Tensor]:
-        """Return every tensor, each in memory of its own.
+    def read(self, only: Container[str] | None = None) -> dict[str, NDArray[Any]]:
+        """Return tensors as arrays, each in memory of its own.
+
+        Parameters
+        ----------
+        only
+            The names of those wanted; None: all.
+
+        Raises
+        ------
+        TensorFileError
+            The file became shorter, or a tensor is of a type that NumPy does not have.
+        """
+        found = {}
+        for name, place in self.places.items():
+            if only is not None and name not in only:
+                continue
+            try:
+                dtype = np.dtype(place.dtype)
+            except TypeError:
+                raise TensorFileError(f"tensor {name!r} is of type {place.dtype}") from None
+            found[name] = self._bytes(name, place).view(dtype).reshape(place.shape)
+        return found
+
+    def read_torch(self) -> dict[str, Tensor]:
+        """Return every tensor as one of torch, of whatever type, each in memory of its own.
 
         Raises
         ------
         TensorFileError
             The file became shorter.
         """
-        self._file.seek(self._begin)
-        return {name: self._tensor(name, place) for name, place in self.places.items()}
+        import torch
 
-    def _tensor(self, name: str, place: Place) -> Tensor:
-        tensor = torch.empty(place.shape, dtype=place.dtype)
-        left = memoryview(as_bytes(tensor))
+        return {
+            name: torch.from_numpy(self._bytes(name, place))
+            .view(getattr(torch, place.dtype))
+            .reshape(place.shape)
+            for name, place in self.places.items()
+        }
+
+    def _bytes(self, name: str, place: Place) -> NDArray[np.uint8]:
+        # Asked for as the widest type, so that it lies as any type must.
+        count = place.end - place.start
+        content = np.empty(-(-count // 8), dtype=np.float64).view(np.uint8)[:count]
+        self._file.seek(self._begin + place.start)
+        left = memoryview(content.data)
         while left:
-            count = self._file.readinto(left)  # type: ignore[attr-defined]
-            if not count:
+            got = self._file.readinto(left)  # type: ignore[attr-defined]
+            if not got:
                 raise TensorFileError(f"it ends within tensor {name!r}")
-            left = left[count:]
-        return tensor
+            left = left[got:]
+        return content
 
 
 def _table(file: BinaryIO, size: int) -> tuple[dict[str, str], dict[str, Place], int]:
@@ -160,11 +206,11 @@ def _place(name: str, entry: Any) -> Place:
         raise TensorFileError(f"the header lacks dtype, shape or place of tensor {name!r}") from None
     if not isinstance(kind, str) or kind not in _KINDS:
         raise TensorFileError(f"tensor {name!r} is of an unknown type")
-    dtype = _KINDS[kind]
+    dtype, width = _KINDS[kind]
     whole = isinstance(shape, list) and all(
         type(number) is int and number >= 0 for number in [*shape, start, end]
     )
-    if not whole or len(shape) > MOST_DIMENSIONS or start + prod(shape) * dtype.itemsize != end:
+    if not whole or len(shape) > MOST_DIMENSIONS or start + prod(shape) * width != end:
         raise TensorFileError(f"shape and place of tensor {name!r} do not fit each other")
     return Place(dtype, tuple(shape), start, end)
 
@@ -198,7 +244,7 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, Values], metadata: Mapping[str, str]) -> None:
     """Write a file, tensor by tensor; what the system says against it is an OSError.
 
     It is written in place, for `atomic_path`: the library's own writer makes a file beside `path` and renames
@@ -209,31 +255,44 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     path
         The file; overwritten.
     tensors
-        By name, on any device.
+        By name.
     metadata
         The file's own text.
     """
-    ordered = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    places = {name: place_of(value) for name, value in tensors.items()}
+    ordered = sorted(tensors, key=lambda name: (-_KINDS[_NAMES[places[name].dtype]][1], name))
     table: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
     for name in ordered:
-        start, end = end, end + tensors[name].numel() * tensors[name].element_size()
-        kind, shape = _NAMES[tensors[name].dtype], list(tensors[name].shape)
-        table[name] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+        place = places[name]
+        start, end = end, end + place.end
+        kind = _NAMES[place.dtype]
+        table[name] = {"dtype": kind, "shape": list(place.shape), "data_offsets": [start, end]}
     text = json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name in ordered:
-            file.write(as_bytes(tensors[name].detach().cpu().contiguous()))
+            file.write(as_bytes(tensors[name]).data)
 
 
-def as_bytes(tensor: Tensor) -> Any:
-    """Return the bytes of a contiguous tensor on the CPU, as a NumPy array without a copy."""
-    return tensor.detach().reshape(-1).view(torch.uint8).numpy()
+def place_of(value: Values) -> Place:
+    """Return what a table would say of an array or a tensor, alone in its file."""
+    dtype = str(value.dtype).removeprefix("torch.")
+    return Place(dtype, tuple(value.shape), 0, prod(value.shape) * _KINDS[_NAMES[dtype]][1])
 
 
-def digest(header: Any, tensors: Mapping[str, Tensor]) -> str:
+def as_bytes(value: Values) -> NDArray[np.uint8]:
+    """Return the bytes of an array or a tensor in C order; without a copy where it lies so, on the CPU."""
+    if isinstance(value, np.ndarray):
+        content: NDArray[np.uint8] = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        return content
+    import torch
+
+    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+
+
+def digest(header: Any, tensors: Mapping[str, Values]) -> str:
     """Return a digest of tensors and of what is said of them, which shows damage; it proves no origin.
 
     Parameters
@@ -241,25 +300,30 @@ def digest(header: Any, tensors: Mapping[str, Tensor]) -> str:
     header
         Anything JSON can hold. What reads as the same values has the same digest.
     tensors
-        By name, contiguous, on the CPU. Their order in a file does not matter.
+        By name. Their order in a file does not matter.
     """
     # The fastest of hashlib that is still sound wherever processors have instructions for it.
     total = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
-        tensor = tensors[name]
-        total.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        total.update(as_bytes(tensor))
+        place = place_of(tensors[name])
+        # The first version wrote types as torch prints them.
+        total.update(json.dumps([name, f"torch.{place.dtype}", list(place.shape)]).encode())
+        total.update(as_bytes(tensors[name]).data)
     return f"sha256:{total.hexdigest()}"
 
 
-def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+def not_finite(tensors: Mapping[str, Values]) -> str | None:
     """Return the name of the first tensor that holds NaN or an infinity, None where there is none."""
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and tensor.numel():
-            small = tensor.element_size() < 4
-            values = (tensor.float() if small else tensor).detach().cpu().numpy()  # waits for no threads
-            with np.errstate(invalid="ignore"):
-                # Both are NaN where one value is.
-                if not np.isfinite((values.min(), values.max())).all():
-                    return name
+        place = place_of(tensor)
+        if "float" not in place.dtype or not place.end:
+            continue
+        if isinstance(tensor, np.ndarray):
+            values = tensor
+        else:
+            values = (tensor.float() if place.dtype != "float64" else tensor).detach().cpu().numpy()
+        with np.errstate(invalid="ignore"):
+            # Both are NaN where one value is; it waits for no threads.
+            if not np.isfinite((values.min(), values.max())).all():
+                return name
     return None

@@ -2,10 +2,12 @@
 
 Torch's own threads cut some reductions differently for each thread count, which changes the last bit of a
 sum. Work on a CPU is therefore shared out by image (or by part of a batch), every part computed by a single
-thread.
+thread. Where nothing has imported torch there is nothing to set, and nothing here imports it; whoever builds
+a network for such threads builds it before they start.
 
 Torch's threads do not outlive a fork, and a child that asks for them waits for ever. A child forked from a
-process that has imported this therefore computes on the calling thread alone, as the kernels do there.
+process that has imported this and torch therefore computes on the calling thread alone, as the kernels do
+there.
 """
 
 from __future__ import annotations
@@ -13,12 +15,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
-
-import torch
 
 from pni_fast import _core
 from pni_fast.errors import PniError
@@ -27,8 +28,22 @@ from pni_fast.kernels.arguments import as_threads
 T = TypeVar("T")
 R = TypeVar("R")
 
+
+def torch_threads() -> int | None:
+    """Return the threads that torch's CPU operators take in the calling thread; None without torch."""
+    count = getattr(sys.modules.get("torch"), "get_num_threads", None)
+    return None if count is None else int(count())
+
+
+def set_torch_threads(count: int | None) -> None:
+    """Set :func:`torch_threads`, where torch has been imported and there is a number to set."""
+    change = getattr(sys.modules.get("torch"), "set_num_threads", None)
+    if change is not None and count is not None:
+        change(count)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+    os.register_at_fork(after_in_child=lambda: set_torch_threads(1))
 
 
 def resolve_threads(count: int | None) -> int:
@@ -54,12 +69,12 @@ def one_torch_thread() -> Iterator[None]:
     Besides giving the same bits for any number of threads, this keeps torch's own threads from spinning
     beside ours while they wait for the next operator.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    before = torch_threads()
+    set_torch_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        set_torch_threads(before)
 
 
 @contextlib.contextmanager
@@ -68,16 +83,16 @@ def thread_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
 
     On leaving, what has not started is dropped and what runs is waited for.
     """
-    before = torch.get_num_threads()
+    before = torch_threads()
     pool = ThreadPoolExecutor(
-        threads, thread_name_prefix="pni-fast", initializer=torch.set_num_threads, initargs=(1,)
+        threads, thread_name_prefix="pni-fast", initializer=set_torch_threads, initargs=(1,)
     )
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         # The setting is kept per thread, but threads that torch has not met yet start from the last one made.
-        torch.set_num_threads(before)
+        set_torch_threads(before)
 
 
 def ordered_map(

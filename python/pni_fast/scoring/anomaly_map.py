@@ -3,28 +3,55 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
+
+from pni_fast.kernels.maps import enlarge
 
 TRUNCATE = 4.0
 """The Gaussian is cut off at this many standard deviations, as in scipy.ndimage."""
 
 
-def _gaussian(size: int, sigma: float) -> NDArray[np.float64]:
-    """Return the (size, size) matrix that smooths a signal of `size` samples, mirrored at its ends."""
-    from scipy.ndimage import gaussian_filter1d
+def gaussian(size: int, sigma: float) -> NDArray[np.float64]:
+    """Return the (size, size) matrix that smooths a signal of `size` samples, mirrored at its ends.
 
-    smooth: NDArray[np.float64] = gaussian_filter1d(
-        np.eye(size), sigma, axis=0, mode="reflect", truncate=TRUNCATE
-    )
+    It is that of ``scipy.ndimage.gaussian_filter1d`` in its mode "reflect": d c b a | a b c d | d c b a.
+    """
+    radius = int(TRUNCATE * sigma + 0.5)
+    steps = np.arange(-radius, radius + 1)
+    weights = np.exp(-0.5 / (sigma * sigma) * steps.astype(np.float64) ** 2)
+    weights /= weights.sum()
+    to = np.arange(size)
+    smooth = np.zeros((size, size))
+    for step, weight in zip(steps, weights, strict=True):
+        place = (to + step) % (2 * size)
+        smooth[to, np.minimum(place, 2 * size - 1 - place)] += weight
     return smooth
 
 
-def _bilinear(source: int, target: int) -> NDArray[np.float64]:
-    """Return the (target, source) matrix of bilinear interpolation with half-pixel centres."""
-    eye = torch.eye(source, dtype=torch.float64)[None]
-    return F.interpolate(eye, size=target, mode="linear", align_corners=False)[0].T.numpy()
+def bilinear(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return bilinear interpolation with half-pixel centres of `source` samples to `target`.
+
+    Returns
+    -------
+    first, second
+        (target,) the two samples that each result lies between.
+    share
+        (target,) how much of the second is in it.
+    """
+    place = np.maximum((np.arange(target) + 0.5) * (source / target) - 0.5, 0.0)
+    first = np.minimum(place.astype(np.int64), source - 1)
+    return first, np.minimum(first + 1, source - 1), place - first
+
+
+def enlarging(source: int, target: int, sigma: float) -> NDArray[np.float32]:
+    """Return the (target, source) matrix of bilinear interpolation, then smoothing where there is a sigma."""
+    smooth = gaussian(target, sigma) if sigma > 0 else np.eye(target)
+    columns = np.zeros((source, target))
+    # Term by term: a library's product of matrices has another last bit on another processor.
+    for middle, first, second, share in zip(smooth.T, *bilinear(source, target), strict=True):
+        columns[first] += (1.0 - share) * middle
+        columns[second] += share * middle
+    return np.ascontiguousarray(columns.T, dtype=np.float32)
 
 
 class Upsampler:
@@ -45,10 +72,9 @@ class Upsampler:
     """
 
     def __init__(self, height: int, width: int, size: int, sigma: float) -> None:
-        smooth = _gaussian(size, sigma) if sigma > 0 else np.eye(size)
-        self._rows = torch.from_numpy(smooth @ _bilinear(height, size)).float()
-        self._columns = torch.from_numpy(_bilinear(width, size).T @ smooth.T).float()
+        self._rows = enlarging(height, size, sigma)
+        self._columns = np.ascontiguousarray(enlarging(width, size, sigma).T)
 
     def __call__(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the float32 map (size, size) of a float32 grid (h, w)."""
-        return (self._rows @ torch.from_numpy(scores) @ self._columns).numpy()
+        return enlarge(np.ascontiguousarray(scores), self._rows, self._columns)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pni_fast.config import Geometry
 from pni_fast.data import Source
+from pni_fast.runtime.copies import Values
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import GPU_BATCH, OnBroken, Streamed, stream
 from pni_fast.runtime.threads import thread_pool
@@ -21,7 +21,7 @@ from .scorer import ForEach
 class Maps(Protocol):
     """What gives maps of crops: a :class:`.scorer.Scorer`, a refined one, or an ensemble of them."""
 
-    def maps(self, crops: torch.Tensor, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
+    def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
         """Return the map of each crop."""
         ...
 
@@ -67,7 +67,7 @@ def stream_maps(
     images, each = shares(run.threads)
     with thread_pool(images) as pool:
 
-        def maps(crops: torch.Tensor) -> list[NDArray[np.float32]]:
+        def maps(crops: Values) -> list[NDArray[np.float32]]:
             # The few images of a last, small batch share the cores of a whole one.
             return scorer.maps(crops, max(each, run.threads // len(crops)), pool.map)
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pni_fast.distribution.neighborhood import NeighborhoodMLP
-from pni_fast.features.extractor import FeatureExtractor
-from pni_fast.runtime.compiling import Compiled, compiles
-from pni_fast.runtime.copies import to_host
+from pni_fast.features.stored import Extract
+from pni_fast.runtime.copies import Values, to_host
 from pni_fast.runtime.precision import FLOAT32, Precision
 
 from .anomaly_map import Upsampler
 from .rules import Rule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pni_fast.distribution.neighborhood import NeighborhoodMLP
 
 ForEach: TypeAlias = Callable[
     [Callable[..., NDArray[np.float32]], Iterable["Evidence"]], Iterable[NDArray[np.float32]]
@@ -46,53 +48,67 @@ class Scorer:
 
     Parameters
     ----------
-    extractor
+    extract
         Backbone and patch aggregation.
     neighborhood
-        The MLP, or None where it is switched off.
+        The MLP, on the device of the rule, or None where it is switched off.
     rule
         What the conditions do to the search.
     upsampler
         From the grid of scores to the map.
     precision
-        Of the networks.
+        Of the MLP.
     """
 
     def __init__(
         self,
-        extractor: FeatureExtractor,
+        extract: Extract,
         neighborhood: NeighborhoodMLP | None,
         rule: Rule,
         upsampler: Upsampler,
         precision: Precision = FLOAT32,
     ) -> None:
-        self.extractor = extractor
+        self.extract = extract
         self.neighborhood = neighborhood
         self.rule = rule
         self.upsampler = upsampler
         self.precision = precision
         self._conditions = None if neighborhood is None else self._with_neighborhood(neighborhood)
 
-    def _with_neighborhood(
-        self, neighborhood: NeighborhoodMLP
-    ) -> Callable[[torch.Tensor], list[torch.Tensor | None]]:
-        """Return what goes from the MLP's inputs to the rule's evidence."""
+    def _with_neighborhood(self, neighborhood: NeighborhoodMLP) -> Callable[[Values], list[Values | None]]:
+        """Return what goes from features to the rule's evidence: arrays on a CPU, tensors on a GPU."""
+        import torch
+
+        from pni_fast.runtime.compiling import Compiled, compiles
+
         kernel = neighborhood.scoring_kernel(self.precision)
+        on_cpu = self.rule.device.type == "cpu"
 
-        def conditions(inputs: torch.Tensor) -> list[torch.Tensor | None]:
-            return self.rule.evidence(neighborhood.classes(inputs, kernel))
+        def found(inputs: Tensor) -> Any:
+            classes = neighborhood.classes(inputs, kernel)
+            return classes if on_cpu else self.rule.evidence(classes)
 
+        networks: Callable[[Tensor], Any] = found
         if compiles(neighborhood.offsets.device):
-            return Compiled(lambda inner, inputs: inner(inputs), conditions)
+            networks = Compiled(lambda inner, inputs: inner(inputs), found)
+
+        @torch.inference_mode()
+        def conditions(features: Values) -> list[Values | None]:
+            given = torch.from_numpy(features) if isinstance(features, np.ndarray) else features
+            inputs = neighborhood.reduce(given)
+            with self.precision.in_networks():
+                result = networks(inputs)
+            return self.rule.evidence(result.numpy()) if on_cpu else result
+
         return conditions
 
-    def maps(self, crops: torch.Tensor, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
+    def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
         """Return the anomaly maps, float32 (crop, crop) each, of uint8 crops (b, crop, crop, 3).
 
         Parameters
         ----------
         crops
-            On the device of the networks.
+            On the device of the networks: an array on a CPU.
         threads
             Threads for the search of one image.
         for_each
@@ -100,21 +116,18 @@ class Scorer:
         """
         return self.feature_maps(self.features(crops), threads, for_each)
 
-    def features(self, crops: torch.Tensor) -> torch.Tensor:
+    def features(self, crops: Values) -> Values:
         """Return Φ, float32 (b, h, w, d), of uint8 crops (b, crop, crop, 3)."""
-        with self.precision.in_backbone():
-            features: torch.Tensor = self.extractor(crops)
-        return features
+        return self.extract(crops)
 
     def feature_maps(
-        self, features: torch.Tensor, threads: int, for_each: ForEach = map
+        self, features: Values, threads: int, for_each: ForEach = map
     ) -> list[NDArray[np.float32]]:
         """Return the maps of patch features (b, h, w, d) on any device; arguments as for :meth:`maps`."""
         evidence = self.evidence(features)
         return list(for_each(lambda one: self.anomaly_map(one, threads), evidence))
 
-    @torch.inference_mode()
-    def evidence(self, features: torch.Tensor) -> list[Evidence]:
+    def evidence(self, features: Values) -> list[Evidence]:
         """Return what the search needs of features (b, h, w, d), by image: all the networks' work."""
         parts = self.conditions(features)
         grids, *found = to_host(features, *(part for part in parts if part is not None))
@@ -126,14 +139,9 @@ class Scorer:
             for index, grid in enumerate(grids)
         ]
 
-    @torch.inference_mode()
-    def conditions(self, features: torch.Tensor) -> list[torch.Tensor | None]:
+    def conditions(self, features: Values) -> list[Values | None]:
         """Return the rule's evidence of patch features (b, h, w, d), where the networks are."""
-        if self.neighborhood is None or self._conditions is None:
-            return self.rule.evidence(None)
-        inputs = self.neighborhood.reduce(features)
-        with self.precision.in_networks():
-            return self._conditions(inputs)
+        return self.rule.evidence(None) if self._conditions is None else self._conditions(features)
 
     def anomaly_map(self, evidence: Evidence, threads: int) -> NDArray[np.float32]:
         """Return the map of one image: all the search's work."""

@@ -12,6 +12,7 @@ pub mod error;
 pub mod histogram;
 mod labels;
 pub mod likelihood;
+pub mod maps;
 pub mod matrix;
 mod memory;
 pub mod nearest;

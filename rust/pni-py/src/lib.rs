@@ -8,6 +8,7 @@ mod histogram;
 mod info;
 mod leave;
 mod likelihood;
+mod maps;
 mod nearest;
 mod sets;
 
@@ -24,6 +25,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(coreset::_scan_coreset, module)?)?;
     module.add_function(wrap_pyfunction!(nearest::nearest, module)?)?;
     module.add_function(wrap_pyfunction!(histogram::position_histogram, module)?)?;
+    module.add_function(wrap_pyfunction!(maps::enlarge, module)?)?;
     module.add_function(wrap_pyfunction!(sets::position_sets, module)?)?;
     module.add_function(wrap_pyfunction!(likelihood::max_likelihood, module)?)
 }

@@ -76,7 +76,7 @@ def train_neighborhood(
         The validation share leaves no image to train on, or a batch would hold a single patch.
     """
     count, height, width, dimension = features.shape
-    device, precision = run.device, run.precision
+    device, precision = run.device.torch, run.precision
     validating = np.repeat(validation_images(count, config.validation), height * width)
     train = np.flatnonzero(~validating)
     random = np.random.default_rng(seed)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from pni_fast.distribution.distribution import Distribution
+from pni_fast.runtime.copies import Values, on_device
+from pni_fast.runtime.device import Device
 
 from .thresholds import ThresholdRule
 
@@ -14,13 +12,11 @@ from .thresholds import ThresholdRule
 class AverageRule(ThresholdRule):
     """(p(c|N_p(x)) + p(c|x)) / 2 against τ: equation (6)."""
 
-    def __init__(self, distribution: Distribution, device: torch.device) -> None:
+    def __init__(self, distribution: Distribution, device: Device) -> None:
         super().__init__(distribution, device)
-        self._device_position: Tensor | None = None
-        if self.position is not None:
-            self._device_position = torch.from_numpy(np.ascontiguousarray(self.position)).to(device)
+        self._position = None if self.position is None else on_device(self.position, device)
 
-    def combined(self, neighborhood: Tensor) -> list[Tensor | None]:
+    def combined(self, neighborhood: Values) -> list[Values | None]:
         """Return the classes whose mean probability exceeds τ."""
-        assert self._device_position is not None
-        return [self.above((neighborhood + self._device_position) * 0.5)]
+        total: Values = neighborhood + self._position  # type: ignore[operator]  # both of one kind
+        return [self.above(total * 0.5)]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.kernels import nearest
 from pni_fast.kernels.bound import blended, bound_distances
+from pni_fast.runtime.copies import Values
+from pni_fast.runtime.device import Device
 
 from .both import BothRule
 
@@ -24,11 +24,11 @@ class BlendRule(BothRule):
     on, must allow too, as in :class:`.both.BothRule`.
     """
 
-    def __init__(self, distribution: Distribution, device: torch.device) -> None:
+    def __init__(self, distribution: Distribution, device: Device) -> None:
         super().__init__(distribution, device)
         self.context, self.weight = distribution.context, distribution.weight
 
-    def evidence(self, neighborhood: Tensor | None) -> list[Tensor | None]:
+    def evidence(self, neighborhood: Values | None) -> list[Values | None]:
         """Return packed allowed classes, as any rule with a threshold; nothing where none has a say."""
         return super().evidence(neighborhood) if self.weight else [None]
 

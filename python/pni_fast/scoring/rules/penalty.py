@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.kernels.penalty import nearest_with_penalty
+from pni_fast.runtime.copies import Values
+from pni_fast.runtime.device import Device
 
 from .rule import Rule
 
@@ -26,7 +26,7 @@ class PenaltyRule(Rule):
     neighborhood; position stays on the host.
     """
 
-    def __init__(self, distribution: Distribution, device: torch.device) -> None:
+    def __init__(self, distribution: Distribution, device: Device) -> None:
         super().__init__(distribution, device)
         self._position: NDArray[np.float32] | None = None
         self._position_penalty: NDArray[np.float32] | None = None
@@ -34,7 +34,7 @@ class PenaltyRule(Rule):
             self._position = distribution.position.reshape(-1, distribution.n_classes)
             self._position_penalty = surprise(self._position)
 
-    def evidence(self, neighborhood: Tensor | None) -> list[Tensor | None]:
+    def evidence(self, neighborhood: Values | None) -> list[Values | None]:
         """Return p(c | N_p(x)), float32 (b, h·w, K), or None where neighborhood is switched off."""
         return [neighborhood]
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.kernels import max_likelihood, nearest
+from pni_fast.runtime.copies import Values
+from pni_fast.runtime.device import Device
 
 
 class Rule(ABC):
@@ -20,7 +20,8 @@ class Rule(ABC):
 
     A rule says what the search needs of the networks' output (:meth:`evidence`, on their device, one bit a
     class where that is enough), keeps there what position decides alone, and turns evidence into scores
-    (:meth:`scores`, on the host).
+    (:meth:`scores`, on the host). On a CPU all of it is arrays; on a GPU the networks' output and its
+    evidence are tensors there.
 
     Parameters
     ----------
@@ -30,13 +31,13 @@ class Rule(ABC):
         Where :meth:`evidence` works.
     """
 
-    def __init__(self, distribution: Distribution, device: torch.device) -> None:
+    def __init__(self, distribution: Distribution, device: Device) -> None:
         self.device = device
         self.coreset, self.groups = distribution.coreset, distribution.groups
         self.scale = np.float32(distribution.scale)
 
     @abstractmethod
-    def evidence(self, neighborhood: Tensor | None) -> list[Tensor | None]:
+    def evidence(self, neighborhood: Values | None) -> list[Values | None]:
         """Return what :meth:`scores` needs of a batch of maps; None holds nothing against any class.
 
         What has no dimension for the image, (h·w, …), is the same for every map.

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+from pni_fast.runtime.copies import Values
 
 from .thresholds import ThresholdRule
 
@@ -15,7 +16,7 @@ from .thresholds import ThresholdRule
 class ScoresRule(ThresholdRule):
     """Each condition against τ by itself, and the mean of the two scores."""
 
-    def combined(self, neighborhood: Tensor) -> list[Tensor | None]:
+    def combined(self, neighborhood: Values) -> list[Values | None]:
         """Return what position allows, on the host, and what neighborhood allows, on the device."""
         return [self.host_bits, self.above(neighborhood)]
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.kernels.packing import pack
+from pni_fast.runtime.copies import Values
+from pni_fast.runtime.device import Device
 from pni_fast.scoring.packing import pack_on
 
 from .rule import Rule
@@ -27,16 +27,16 @@ class ThresholdRule(Rule):
         As for :class:`.rule.Rule`.
     """
 
-    def __init__(self, distribution: Distribution, device: torch.device) -> None:
+    def __init__(self, distribution: Distribution, device: Device) -> None:
         super().__init__(distribution, device)
         self.tau = float(distribution.tau)
         self.position: NDArray[np.float32] | None = None
-        self.host_bits: Tensor | None = None
+        self.host_bits: NDArray[np.uint8] | None = None
         if distribution.position is not None:
             self.position = distribution.position.reshape(-1, distribution.n_classes)
-            self.host_bits = torch.from_numpy(pack(self.position > self.tau))
+            self.host_bits = pack(self.position > self.tau)
 
-    def evidence(self, neighborhood: Tensor | None) -> list[Tensor | None]:
+    def evidence(self, neighborhood: Values | None) -> list[Values | None]:
         """Return packed allowed classes: on the host where position decides alone, else on the device."""
         if neighborhood is None:
             return [self.host_bits]
@@ -45,10 +45,10 @@ class ThresholdRule(Rule):
         return self.combined(neighborhood)
 
     @abstractmethod
-    def combined(self, neighborhood: Tensor) -> list[Tensor | None]:
+    def combined(self, neighborhood: Values) -> list[Values | None]:
         """Return :meth:`evidence` where there are both conditions."""
 
-    def above(self, probability: Tensor) -> Tensor:
+    def above(self, probability: Values) -> Values:
         """Return the packed classes whose probability exceeds τ."""
         return pack_on(probability > self.tau)
 

@@ -1,0 +1,239 @@
+"""Of which tensors the networks of a model file are made, and the networks built of them.
+
+A file with a graph of its extractor says that in the graph. Otherwise the network is built by torch on the
+device ``"meta"``, which has names and shapes and no memory. Where torch is not installed, what the file has
+is taken as it is, and is compared when a network is built from it: without torch none ever is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from pni_fast.config import Config
+from pni_fast.config.checks import check_network_name
+from pni_fast.errors import PniError, is_there
+from pni_fast.features.stored import StoredGraph, asked_by
+from pni_fast.runtime.tensor_file import Place, place_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pni_fast.distribution.neighborhood import NeighborhoodMLP
+    from pni_fast.features.extractor import FeatureExtractor
+    from pni_fast.refinement import RefinementNetwork
+
+Network = TypeVar("Network", bound="nn.Module")
+
+STRIDE = 8
+"""From pixels to positions of a grid, by every backbone that pads."""
+
+
+COUNTED = ".num_batches_tracked"
+
+
+class Networks:
+    """The networks of a member of a model file: what they are made of, and how.
+
+    Parameters
+    ----------
+    config
+        The member's settings.
+    columns
+        Of its coreset.
+    n_classes
+        |C_dist|.
+
+    Attributes
+    ----------
+    tensors : dict of str to (dict of str to Place, or None)
+        By part, the tensors it is made of with the part before their names; None: those the file has.
+    dimension : int or None
+        d of the extractor; None where only the coreset tells it.
+    """
+
+    def __init__(self, config: Config, columns: int, n_classes: int) -> None:
+        self.config = config
+        self.columns, self.n_classes = columns, n_classes
+        self.tensors: dict[str, dict[str, Place] | None] = {"backbone": None}
+        if config.neighborhood:
+            self.tensors["neighborhood"] = None
+        if config.refinement:
+            self.tensors["refiner"] = None
+        self.dimension: int | None = None
+
+    def check_grid(self, grid: tuple[int, ...]) -> None:
+        """Refuse a grid that is not what the backbone makes of a crop, where that is known.
+
+        Raises
+        ------
+        PniError
+            It is another.
+        """
+
+    def build_extractor(self, state: dict[str, Tensor]) -> FeatureExtractor:
+        """Return the extractor with the tensors of its backbone."""
+        from pni_fast.features.backbones import build_backbone, build_extractor
+
+        (name,) = self.config.backbones
+        extractor = build_extractor(name, self.config.patch, self.config.dimension, outline=True)
+        extractor.backbone = filled(extractor.backbone, lambda: build_backbone(name), state)
+        return extractor
+
+    def build_neighborhood(self, state: dict[str, Tensor]) -> NeighborhoodMLP:
+        """Return the MLP with its tensors."""
+        return _built(self._new_neighborhood, state)
+
+    def build_refiner(self, state: dict[str, Tensor]) -> RefinementNetwork:
+        """Return the refiner with its tensors."""
+        return _built(self._new_refiner, state)
+
+    def _beside_the_extractor(self) -> dict[str, dict[str, Place] | None]:
+        """Return what the other networks are made of, as torch tells."""
+        from pni_fast.features.backbones import shapes_alone
+
+        found: dict[str, dict[str, Place] | None] = {}
+        with shapes_alone():
+            if self.config.neighborhood:
+                found["neighborhood"] = _places("neighborhood", self._new_neighborhood())
+            if self.config.refinement:
+                found["refiner"] = _places("refiner", self._new_refiner())
+        return found
+
+    def _new_neighborhood(self) -> NeighborhoodMLP:
+        from pni_fast.distribution.neighborhood import NeighborhoodMLP
+
+        config = self.config
+        return NeighborhoodMLP(self.columns, self.n_classes, config.neighborhood_size, config.mlp)
+
+    def _new_refiner(self) -> RefinementNetwork:
+        from pni_fast.refinement import RefinementNetwork
+
+        return RefinementNetwork(self.config.refiner)
+
+
+class BuiltNetworks(Networks):
+    """Networks whose tensors torch tells, for files without a graph."""
+
+    def __init__(self, config: Config, columns: int, n_classes: int) -> None:
+        super().__init__(config, columns, n_classes)
+        from pni_fast.features.backbones import build_extractor
+
+        (name,) = config.backbones
+        self._extractor = build_extractor(name, config.patch, config.dimension, outline=True)
+        self.dimension = self._extractor.dimension
+        self.tensors["backbone"] = _places("backbone", self._extractor.backbone)
+        self.tensors |= self._beside_the_extractor()
+
+    def check_grid(self, grid: tuple[int, ...]) -> None:
+        """Refuse a grid that is not what the backbone makes of a crop."""
+        import torch
+
+        crop = self.config.crop
+        if grid == (-(-crop // STRIDE),) * 2:
+            return
+        # A few networks do not pad: ask this one, by shapes alone.
+        with torch.inference_mode():
+            levels = self._extractor.backbone(torch.empty(1, 3, crop, crop, device="meta"))
+        expected = tuple(max(level.shape[axis] for level in levels) for axis in (2, 3))
+        if grid != expected:
+            raise PniError(f"grid must be {expected} at a crop of {crop}, got {grid}")
+
+    def build_extractor(self, state: dict[str, Tensor]) -> FeatureExtractor:
+        """Return the extractor with the tensors of its backbone."""
+        from pni_fast.features.backbones import build_backbone
+
+        (name,) = self.config.backbones
+        extractor = self._extractor
+        extractor.backbone = filled(extractor.backbone, lambda: build_backbone(name), state)
+        return extractor
+
+
+class GraphNetworks(Networks):
+    """Networks whose backbone's tensors its graph tells, without torch where there is no other network."""
+
+    def __init__(
+        self, config: Config, columns: int, n_classes: int, graph: StoredGraph, places: Mapping[str, Place]
+    ) -> None:
+        super().__init__(config, columns, n_classes)
+        (name,) = config.backbones
+        check_network_name(name, "backbone")
+        there = {name: place for name, place in places.items() if name.startswith("backbone.")}
+        shapes = {name: place.shape for name, place in there.items() if place.dtype == "float32"}
+        asked = asked_by(graph, columns, shapes)
+        if asked is not None:
+            # Batch norms count their batches in training: torch keeps that, and no graph asks for it.
+            counts = {
+                name
+                for name, place in there.items()
+                if name.endswith(COUNTED) and (place.dtype, place.shape) == ("int64", ())
+            }
+            self.tensors["backbone"] = {name: there[name] for name in sorted(asked | counts)}
+        if is_there("torch") and (config.neighborhood or config.refinement):
+            self.tensors |= self._beside_the_extractor()
+
+
+def expected_networks(
+    config: Config, columns: int, n_classes: int, graph: StoredGraph | None, places: Mapping[str, Place]
+) -> Networks:
+    """Return the networks of a member.
+
+    Parameters
+    ----------
+    config, columns, n_classes
+        As for :class:`Networks`.
+    graph
+        Of the extractor, None where the file has none.
+    places
+        The file's tensors of the member.
+
+    Raises
+    ------
+    PniError
+        A network is not known, or the graph is none.
+    """
+    if graph is not None:
+        return GraphNetworks(config, columns, n_classes, graph, places)
+    if is_there("torch"):
+        return BuiltNetworks(config, columns, n_classes)
+    return Networks(config, columns, n_classes)
+
+
+def _places(part: str, network: nn.Module) -> dict[str, Place]:
+    return {f"{part}.{name}": place_of(tensor) for name, tensor in network.state_dict().items()}
+
+
+def _built(build: Callable[[], Network], state: dict[str, Tensor]) -> Network:
+    from pni_fast.features.backbones import shapes_alone
+
+    with shapes_alone():
+        outline = build()
+    return filled(outline, build, state)
+
+
+def filled(network: Network, build: Callable[[], Network], state: dict[str, Tensor]) -> Network:
+    """Return a network with its tensors, ready to score.
+
+    One without memory takes the tensors as its own. Where it holds more than a file does (tables made from
+    its shape, not saved), it is built once more.
+    """
+    if _has_more_than(network, state):
+        network = build()
+        network.load_state_dict(state)
+    else:
+        network.load_state_dict(state, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def _has_more_than(network: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Whether a network on the device ``"meta"`` would be left with tensors that have no memory."""
+    import torch
+
+    beside = [
+        value
+        for module in network.modules()
+        for value in vars(module).values()
+        if isinstance(value, torch.Tensor)
+    ]
+    beside += [buffer for name, buffer in network.named_buffers() if name not in state]
+    return any(value.is_meta for value in beside)
