@@ -8,14 +8,10 @@ from torch import nn
 from pni_fast.features.extractor import FeatureExtractor
 
 from .building import GraphBuilder
+from .extractor import CROPS, FEATURES, PREFIX
+from .graph import Array, encode
 from .recording import record
 from .shapes import windows
-
-CROPS, FEATURES = "crops", "features"
-"""Names of the input and of the output."""
-
-PREFIX = "backbone."
-"""Of the weights' names, as in a model file."""
 
 
 def extractor_graph(extractor: FeatureExtractor, height: int, width: int) -> bytes:
@@ -36,11 +32,11 @@ def extractor_graph(extractor: FeatureExtractor, height: int, width: int) -> byt
     WeightsError
         The backbone does something that no graph is known for.
     """
-    graph = GraphBuilder("extractor")
+    graph = GraphBuilder()
     crops = graph.input(CROPS, "uint8", (1, height, width, 3))
     features, shape = add_extractor(graph, extractor, crops, height, width)
-    graph.output(features, FEATURES, "float32", shape)
-    return graph.bytes()
+    graph.output(features, FEATURES, shape)
+    return encode(graph.graph("extractor"))
 
 
 def add_extractor(
@@ -103,7 +99,7 @@ def _pooled_channels(graph: GraphBuilder, maps: str, channels: int, dimension: i
     return total
 
 
-def state_arrays(network: nn.Module, prefix: str) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def state_arrays(network: nn.Module, prefix: str) -> dict[str, Array]:
     """Return the float32 tensors of a network's state as arrays, without a copy where they are on the CPU."""
     return {
         prefix + name: value.detach().cpu().numpy()

@@ -15,10 +15,10 @@ from pni_fast.errors import WeightsError
 from .building import GraphBuilder
 from .shapes import averaging
 
-_REDUCED = {"mean": "ReduceMean", "sum": "ReduceSum", "amax": "ReduceMax"}
+_REDUCED: dict[str, str] = {"mean": "ReduceMean", "sum": "ReduceSum", "amax": "ReduceMax"}
 
 
-class NoGraph(WeightsError):
+class NoGraphError(WeightsError):
     """A network holds something that its graph has no word for."""
 
 
@@ -53,7 +53,7 @@ class Call:
         return list(self.results[0].shape)
 
     def first(self, *names: str) -> str:
-        """Return the graph's name of the first argument there is; ``self`` or ``input``, as torch calls it."""
+        """Return the graph's name of the first of these arguments; torch's is ``self`` or ``input``."""
         return self.value(next(self.given[name] for name in (*names, "self", "input") if name in self.given))
 
     def axes(self, name: str, rank: int) -> list[int]:
@@ -64,12 +64,12 @@ class Call:
 
     def rank(self) -> int:
         """Return the dimensions of the first argument."""
-        return next(self.given[name].dim() for name in ("self", "input") if name in self.given)
+        return len(next(self.given[name].shape for name in ("self", "input") if name in self.given))
 
     def plain(self, name: str, expected: Any) -> None:
         """Refuse an argument that is not what nearly every network has."""
         if self.given.get(name, expected) not in (expected, None):
-            raise NoGraph(f"{name}={self.given[name]!r}")
+            raise NoGraphError(f"{name}={self.given[name]!r}")
 
 
 Operator: TypeAlias = Callable[[Call], "str | list[str | None]"]
@@ -116,14 +116,14 @@ def _clip(low: str, high: str) -> Operator:
 
 def _convolution(call: Call) -> str:
     if call["transposed"]:
-        raise NoGraph("a transposed convolution")
+        raise NoGraphError("a transposed convolution")
     padding, weight = list(call["padding"]), call["weight"]
     inputs = [call.value(call["input"]), call.value(weight)]
     if call["bias"] is not None:
         inputs.append(call.value(call["bias"]))
     if len(padding) == 1:
         padding *= weight.dim() - 2
-    spread = {
+    spread: dict[str, Any] = {
         name: list(call[said]) * (1 if len(call[said]) > 1 else weight.dim() - 2)
         for name, said in (("strides", "stride"), ("dilations", "dilation"))
     }
@@ -141,7 +141,7 @@ def _convolution(call: Call) -> str:
 
 def _batch_norm(call: Call) -> list[str | None]:
     if call.given.get("training"):
-        raise NoGraph("a batch norm that is still learning")
+        raise NoGraphError("a batch norm that is still learning")
     size = call["running_mean"].shape[0]
     weight, bias = (
         call.graph.constant(np.full(size, fill), "float32") if call[name] is None else call.value(call[name])
@@ -157,8 +157,10 @@ def _batch_norm(call: Call) -> list[str | None]:
 
 def _moments(call: Call, axes: list[int], correction: float) -> tuple[str, str, str]:
     """Return mean, difference from it and variance over some axes, which keep their places."""
-    graph, count = call.graph, math.prod(call.given["input" if "input" in call.given else "self"].shape[axis] for axis in axes)
-    over = {"axes": axes, "keepdims": 1}
+    graph = call.graph
+    shape = call.given["input" if "input" in call.given else "self"].shape
+    count = math.prod(shape[axis] for axis in axes)
+    over: dict[str, Any] = {"axes": axes, "keepdims": 1}
     mean = graph.node("ReduceMean", [call.first()], over)
     centred = graph.node("Sub", [call.first(), mean])
     variance = graph.node("ReduceMean", [graph.node("Mul", [centred, centred])], over)
@@ -209,9 +211,7 @@ def _reduce(name: str) -> Operator:
         axes = call.axes("dim", call.rank()) if "dim" in call.given else list(range(call.rank()))
         keep = {"keepdims": int(call.given.get("keepdim", False))}
         if name == "sum":
-            return call.graph.node(
-                "ReduceSum", [call.first(), call.graph.constant(axes, "int64")], keep
-            )
+            return call.graph.node("ReduceSum", [call.first(), call.graph.constant(axes, "int64")], keep)
         return call.graph.node(_REDUCED[name], [call.first()], {"axes": axes, **keep})
 
     return convert
@@ -290,7 +290,7 @@ def _cast(call: Call) -> str:
         return call.first()
     kinds = {"float32": 1, "uint8": 2, "int64": 7, "bool": 9}
     if name not in kinds:
-        raise NoGraph(f"numbers of type {name}")
+        raise NoGraphError(f"numbers of type {name}")
     return call.graph.node("Cast", [call.first()], {"to": kinds[name]})
 
 
@@ -342,14 +342,14 @@ def _pad(call: Call) -> str:
     for number in range(len(pairs) // 2):
         before[rank - 1 - number], after[rank - 1 - number] = pairs[2 * number : 2 * number + 2]
     if min(pairs) < 0:
-        raise NoGraph("a negative padding")
+        raise NoGraphError("a negative padding")
     fill = call.graph.constant(float(call["value"]), "float32")
     return call.graph.node("Pad", [call.first(), call.graph.constant(before + after, "int64"), fill])
 
 
 def _linear(call: Call) -> str:
     if call["beta"] != 1 or call["alpha"] != 1:
-        raise NoGraph("a weighed addmm")
+        raise NoGraphError("a weighed addmm")
     names = [name for name in ("mat1", "batch1") if name in call.given]
     second = "mat2" if names[0] == "mat1" else "batch2"
     product = call.graph.node("MatMul", [call.value(call[names[0]]), call.value(call[second])])
@@ -412,7 +412,7 @@ def resize(call: Call, mode: str, where: str) -> str:
     for axis, said in enumerate(("scales_h", "scales_w")):
         scale = call.given.get(said)
         if scale is not None and not math.isclose(call.shape[2 + axis], source[axis] * scale):
-            raise NoGraph("a resize to a part of a pixel")
+            raise NoGraphError("a resize to a part of a pixel")
     sizes = call.graph.constant(call.shape, "int64")
     how: dict[str, Any] = {"mode": mode, "coordinate_transformation_mode": where}
     if mode == "nearest":
@@ -430,10 +430,8 @@ def _prelu(call: Call) -> str:
 
 def _repeat(call: Call) -> str:
     if len(call["repeats"]) != call.rank():
-        raise NoGraph("a repeat along new dimensions")
+        raise NoGraphError("a repeat along new dimensions")
     return call.graph.node("Tile", [call.first(), call.graph.constant(list(call["repeats"]), "int64")])
-
-
 
 
 def _filled(names: Sequence[str], operator: Operator) -> dict[str, Operator]:
@@ -442,9 +440,7 @@ def _filled(names: Sequence[str], operator: Operator) -> dict[str, Operator]:
 
 OPERATORS: dict[str, Operator] = {
     "convolution": _convolution,
-    **_filled(
-        ("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"), _batch_norm
-    ),
+    **_filled(("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"), _batch_norm),
     "native_layer_norm": _layer_norm,
     "native_group_norm": _group_norm,
     "var_mean": _var_mean,

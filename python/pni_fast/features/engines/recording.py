@@ -15,13 +15,13 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .building import GraphBuilder
-from .operators import OPERATORS, Call, NoGraph
+from .operators import OPERATORS, Call, NoGraphError
 
 _CREATES = frozenset({"empty", "empty_strided", "new_empty"})
 """Without values: torch makes room so for what a batch norm would return in training."""
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes a node for every operation on a value of the graph.
 
     Parameters
@@ -33,30 +33,32 @@ class _Recorder(TorchDispatchMode):
     """
 
     def __init__(self, graph: GraphBuilder, known: Sequence[tuple[Tensor, str]]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.graph = graph
         # The tensors are kept, so that none of them hands on its id.
-        self._known: dict[int, tuple[Tensor, str | None]] = {id(value): (value, name) for value, name in known}
+        self._known: dict[int, tuple[Tensor, str | None]] = {
+            id(value): (value, name) for value, name in known
+        }
 
     def name(self, value: Any) -> str:
         """Return the graph's name of a tensor, or of a number as a constant.
 
         Raises
         ------
-        NoGraph
+        NoGraphError
             There is none.
         """
         if not isinstance(value, Tensor):
             return self.graph.constant(float(value), "float32")
         if id(value) not in self._known:
             if value.is_meta:
-                raise NoGraph("a value from nowhere")
+                raise NoGraphError("a value from nowhere")
             array = value.detach().numpy()
             kept = array.astype("float32") if value.is_floating_point() else array
             return self.graph.constant(kept)
         name = self._known[id(value)][1]
         if name is None:
-            raise NoGraph("a change of a value that others see")
+            raise NoGraphError("a change of a value that others see")
         return name
 
     def __torch_dispatch__(
@@ -73,8 +75,8 @@ class _Recorder(TorchDispatchMode):
         if operation in _CREATES:
             return results
         if converter is None:
-            raise NoGraph(f"the operation {operation}")
-        made = [value for value in (results if isinstance(results, (tuple, list)) else [results])]
+            raise NoGraphError(f"the operation {operation}")
+        made = list(results) if isinstance(results, (tuple, list)) else [results]
         names = converter(Call(self.graph, self.name, given, made))
         if in_place:
             self._forget_others(made[0])
@@ -112,7 +114,7 @@ def record(
 
     Raises
     ------
-    NoGraph
+    NoGraphError
         The network does something that has no word here; the message says what.
     """
     state = network.state_dict()
@@ -130,11 +132,11 @@ def record(
     try:
         with torch.no_grad(), recorder:
             results = functional_call(network, outlines, arguments)
-    except NoGraph as error:
-        raise NoGraph(f"{type(network).__name__} cannot be written as a graph: {error}") from None
+    except NoGraphError as error:
+        raise NoGraphError(f"{type(network).__name__} cannot be written as a graph: {error}") from None
     except (NotImplementedError, RuntimeError, TypeError, AssertionError) as error:  # shapes are not enough
         reason = (" ".join(str(error).split()) or type(error).__name__)[:200]
-        raise NoGraph(f"{type(network).__name__} cannot be written as a graph: {reason}") from error
+        raise NoGraphError(f"{type(network).__name__} cannot be written as a graph: {reason}") from error
     values = [results] if isinstance(results, Tensor) else list(results)
     return [(recorder.name(value), tuple(value.shape)) for value in values]
 

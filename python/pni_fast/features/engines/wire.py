@@ -46,7 +46,7 @@ def message(*fields: tuple[int, Value | Iterable[Value]]) -> bytes:
     out = bytearray()
     for number, values in fields:
         single = isinstance(values, (int, float, str, bytes))
-        for value in [values] if single else values:  # type: ignore[list-item, union-attr]
+        for value in [values] if single else values:  # type: ignore[union-attr]
             out += field(number, value)  # type: ignore[arg-type]
     return bytes(out)
 
