@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+Inputs: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
 
 
 class Engine(Protocol):
@@ -20,28 +24,37 @@ class Engine(Protocol):
         """Which engine it is, of `pni_fast.config.choices.ENGINES`."""
         ...
 
-    def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return Φ, float32 (b, h, w, d), of uint8 RGB crops (b, H, W, 3)."""
+    def __call__(self, *inputs: Inputs) -> NDArray[np.float32]:
+        """Return Φ, float32 (b, h, w, d), of uint8 RGB crops (b, H, W, 3).
+
+        A refiner takes crops and their maps, float32 (b, H, W), and returns refined maps.
+        """
         ...
 
 
-def checked_crops(crops: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return crops in C order.
+def checked(inputs: Sequence[Inputs], shapes: Sequence[tuple[int, ...]]) -> list[Inputs]:
+    """Return the inputs of an engine in C order.
 
     Parameters
     ----------
-    crops
-        uint8 (b, H, W, 3).
-    shape
-        (H, W, 3) of the engine's graph.
+    inputs
+        One array for each input of the graph, the first dimension counting images; the first is uint8, the
+        others are float32.
+    shapes
+        Of one image in each.
 
     Raises
     ------
     ValueError
-        They are of another type or size.
+        They are of another number, type or size.
     """
-    if crops.dtype != np.uint8 or crops.shape[1:] != shape:
-        raise ValueError(
-            f"crops must be uint8 (b, {', '.join(map(str, shape))}), got {crops.dtype} {crops.shape}"
-        )
-    return np.ascontiguousarray(crops)
+    kinds = [np.uint8, *[np.float32] * (len(shapes) - 1)]
+    fit = len(inputs) == len(shapes) and all(
+        array.dtype == kind and array.shape == (len(inputs[0]), *shape)
+        for array, kind, shape in zip(inputs, kinds, shapes, strict=True)
+    )
+    if not fit:
+        wanted = ", ".join(f"(b, {', '.join(map(str, shape))})" for shape in shapes)
+        got = ", ".join(f"{array.dtype} {array.shape}" for array in inputs)
+        raise ValueError(f"an engine takes uint8 crops, then float32: {wanted}, got {got}")
+    return [np.ascontiguousarray(array) for array in inputs]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pni_fast.errors import ModelFileError, PniError
 
-from .engine import checked_crops
+from .engine import Inputs, checked
 
 
 class ONNXRuntimeEngine:
@@ -45,17 +45,22 @@ class ONNXRuntimeEngine:
         except Exception as error:  # its own kinds, which share no base below this
             reason = " ".join(str(error).split())[:300]
             raise ModelFileError(f"onnxruntime cannot run the extractor's graph: {reason}") from error
-        (taken,), (given,) = self._session.get_inputs(), self._session.get_outputs()
-        self._input, self._output = taken.name, given.name
-        self._crop, self._features = tuple(taken.shape)[1:], tuple(given.shape)[1:]
+        taken, (given,) = self._session.get_inputs(), self._session.get_outputs()
+        self._names, self._output = [end.name for end in taken], given.name
+        self._taken, self._given = [tuple(end.shape)[1:] for end in taken], tuple(given.shape)[1:]
 
-    def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return Φ, float32 (b, h, w, d), of uint8 RGB crops (b, H, W, 3)."""
-        given = checked_crops(crops, self._crop)
-        if len(given) == 1:
-            alone: NDArray[np.float32] = self._session.run([self._output], {self._input: given})[0]
-            return alone
-        features = np.empty((len(given), *self._features), dtype=np.float32)
-        for index in range(len(given)):
-            features[index] = self._session.run([self._output], {self._input: given[index : index + 1]})[0][0]
-        return features
+    def __call__(self, *inputs: Inputs) -> NDArray[np.float32]:
+        """Return what the graph makes of each image, float32 (b, …); see :class:`.engine.Engine`."""
+        arrays = checked(inputs, self._taken)
+        count = len(arrays[0])
+        if count == 1:
+            return self._run(arrays)
+        made = np.empty((count, *self._given), dtype=np.float32)
+        for index in range(count):
+            made[index] = self._run([array[index : index + 1] for array in arrays])[0]
+        return made
+
+    def _run(self, arrays: list[Inputs]) -> NDArray[np.float32]:
+        made: NDArray[np.float32]
+        (made,) = self._session.run([self._output], dict(zip(self._names, arrays, strict=True)))
+        return made

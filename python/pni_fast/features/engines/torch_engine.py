@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .engine import Inputs
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,10 +37,11 @@ class TorchEngine:
         self.extractor = extractor
         self._precision = precision
 
-    def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, *inputs: Inputs) -> NDArray[np.float32]:
         """Return Φ, float32 (b, h, w, d), of uint8 RGB crops (b, H, W, 3)."""
         import torch
 
+        (crops,) = inputs
         given = torch.from_numpy(np.ascontiguousarray(crops)).to(self.extractor.mean.device)
         with self._precision():
             features: NDArray[np.float32] = self.extractor(given).cpu().numpy()
