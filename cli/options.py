@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 from pni_fast.config import PRESETS, RULES
-from pni_fast.config.choices import DEVICES, PRECISIONS
+from pni_fast.config.choices import DEVICES, ENGINES, PRECISIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +28,13 @@ precision = click.option(
     default="auto",
     show_default=True,
     help="What the networks compute in; auto is bfloat16 and TF32 where a GPU has them, float32 on a CPU.",
+)
+engine = click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="auto",
+    show_default=True,
+    help="What runs the backbone; auto is OpenVINO on a CPU, else ONNX Runtime; on a GPU torch.",
 )
 threads = click.option(
     "--threads",

@@ -8,6 +8,9 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16")
 """What the networks may compute in; see :func:`pni_fast.runtime.precision.resolve_precision`."""
 
+ENGINES = ("auto", "torch", "openvino", "onnxruntime")
+"""What may run the extractor; see :func:`pni_fast.features.engines.choose.choose_engine`."""
+
 DATASETS = ("mvtec", "mvtec_loco", "mvtec_3d", "btad", "visa", "folder")
 """Layouts of data sets that `pni_fast.data` opens."""
 

@@ -1,0 +1,58 @@
+"""Whether an engine gives what PyTorch gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .engine import Engine
+
+ALLOWED = 1e-4
+"""Relative difference in float32: sums of thousands of products in another order differ by about 1e-6."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far features differ, relative to those of PyTorch.
+
+    Parameters
+    ----------
+    norm
+        Norm of the difference by the norm of the features.
+    largest
+        Largest difference by the largest feature.
+    """
+
+    norm: float
+    largest: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether both are within `ALLOWED`; NaN is not."""
+        return self.norm <= ALLOWED and self.largest <= ALLOWED
+
+
+def agreement(engine: Engine, extractor: Any, crops: NDArray[np.uint8]) -> Agreement:
+    """Hold an engine against PyTorch on real crops.
+
+    Parameters
+    ----------
+    engine
+        In float32.
+    extractor
+        A :class:`pni_fast.features.extractor.FeatureExtractor` on any device, or an engine to compare with.
+    crops
+        uint8 (b, H, W, 3), a few.
+    """
+    from .torch_engine import TorchEngine
+
+    expected = (extractor if hasattr(extractor, "name") else TorchEngine(extractor))(crops).astype(np.float64)
+    difference = np.abs(engine(crops) - expected)
+    norm, largest = np.linalg.norm(expected), np.abs(expected).max()
+    tiny = np.finfo(np.float64).tiny
+    return Agreement(
+        float(np.linalg.norm(difference) / max(norm, tiny)), float(difference.max() / max(largest, tiny))
+    )
