@@ -73,6 +73,7 @@ def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
 @options.settings
 @options.device
 @options.precision
+@options.engine
 @options.seed
 @options.threads
 @options.quiet
@@ -91,6 +92,7 @@ def benchmark(
     settings: dict[str, str],
     device: str,
     precision: str,
+    engine: str,
     seed: int,
     threads: int | None,
     quiet: bool,
@@ -126,6 +128,7 @@ def benchmark(
             refiner_weights=refiner_weights,
             device=device,
             precision=precision,
+            engine=engine,
             num_threads=threads,
             seed=seed,
             settings=settings,

@@ -33,6 +33,7 @@ COMPARED = 50
 )
 @options.device
 @options.precision
+@options.engine
 @options.threads
 @options.quiet
 @options.as_json
@@ -43,6 +44,7 @@ def evaluate(
     output: Path,
     device: str,
     precision: str,
+    engine: str,
     threads: int | None,
     quiet: bool,
     as_json: bool,
@@ -63,7 +65,7 @@ def evaluate(
     check_folder(output)
     from pni_fast.model.pni import PNI
 
-    fitted = PNI.load(model, device=device, precision=precision, num_threads=threads)
+    fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
     result = evaluate_model(fitted, category, output, quiet=quiet)
     if as_json:
         print_json(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @options.checkpoint
 @options.device
 @options.precision
+@options.engine
 @options.seed
 @options.threads
 @options.skip_broken
@@ -137,6 +138,7 @@ def fit_model(  # the options of the command, one for one
     checkpoint: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
     seed: int = 0,
     threads: int | None = None,
     skip_broken: bool = False,
@@ -177,6 +179,7 @@ def fit_model(  # the options of the command, one for one
         refinement=refine,
         device=device,
         precision=precision,
+        engine=engine,
         seed=seed,
         num_threads=threads,
         **changes,

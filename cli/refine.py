@@ -69,6 +69,7 @@ class ManyModels(click.Command):
 @options.checkpoint
 @options.device
 @options.precision
+@options.engine
 @options.seed
 @options.threads
 @options.skip_broken

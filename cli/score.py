@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--overlays", is_flag=True, help="Also write the maps drawn over the photographs.")
 @options.device
 @options.precision
+@options.engine
 @options.threads
 @options.skip_broken
 @click.option(
@@ -55,6 +56,7 @@ def score(
     overlays: bool,
     device: str,
     precision: str,
+    engine: str,
     threads: int | None,
     skip_broken: bool,
     resume: bool,
@@ -84,13 +86,14 @@ def score(
     from pni_fast.model.file import identity as model_identity
     from pni_fast.model.pni import PNI  # what can be refused without it has been
 
-    fitted = PNI.load(model, device=device, precision=precision, num_threads=threads)
+    fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
     options_used = {
         "maps": maps,
         "overlays": overlays,
         "skip_broken": skip_broken,
         "device": fitted.device,
         "precision": fitted.precision.arithmetic,
+        "engines": fitted.engines,
     }
     run = score_images(
         fitted,

@@ -16,11 +16,11 @@ from pni_fast.config import preset as preset_config
 from pni_fast.config.overrides import SWITCH
 from pni_fast.data import category_names, open_benchmark
 from pni_fast.errors import DataError, PniError, WeightsError
+from pni_fast.features.engines.choose import choose_engine
 from pni_fast.model.fit import check_refiner_options
-from pni_fast.model.pni import PNI
+from pni_fast.model.pni import PNI, resolved_run
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.files import locked, mark_results
-from pni_fast.runtime.run import Run
 from pni_fast.runtime.targets import writing
 
 from .measure import Plan, measure_category
@@ -86,6 +86,7 @@ def run_benchmark(
     refiner_weights: WeightsFile = None,
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
     num_threads: int | None = None,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
@@ -111,7 +112,7 @@ def run_benchmark(
     ablation
         Measure the rows of the paper's Table 3 and those with context, from one fit as far as that gives the
         same models, instead of the preset as it is.
-    backbone, weights, refiner_weights, device, precision, num_threads, seed
+    backbone, weights, refiner_weights, device, precision, engine, num_threads, seed
         As for :class:`pni_fast.PNI`.
     settings
         Any other field of :class:`pni_fast.presets.Config`.
@@ -139,7 +140,7 @@ def run_benchmark(
     options = {"backbone": backbone, "seed": seed, **(settings or {})}
     plans: list[Plan] = []
     claims: dict[RunFolder, dict[str, Any]] = {}
-    computing = Run.resolve(device, precision, num_threads).precision.arithmetic
+    computing = resolved_run(device, precision, num_threads, engine)
     encoder_weights = None if refiner_weights is None else Path(refiner_weights)
     for preset in dict.fromkeys(presets):
         variants, config = _variants(preset, options, ablation=ablation)
@@ -152,7 +153,8 @@ def run_benchmark(
             "version": _version(),
             "weights": digests[0] if len(digests) == 1 else digests,
             "refiner_weights": _fingerprint(encoder_weights),
-            "precision": computing,
+            "precision": computing.precision.arithmetic,
+            "engine": choose_engine(engine, computing.device.type),
             "config": _without_parts(config.as_dict()),
         }
 
@@ -163,6 +165,7 @@ def run_benchmark(
                 refiner_weights=refiner_weights,
                 device=device,
                 precision=precision,
+                engine=engine,
                 num_threads=num_threads,
                 **(options | variant.settings(config)),
             )

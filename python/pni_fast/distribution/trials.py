@@ -155,7 +155,7 @@ class Trials:
 
     @property
     def _refused(self) -> str:
-        """Why there is no condition, of those that see more than the features alone the one that sees most."""
+        """Why there is no condition, said of the one that sees most."""
         first, best = self.rows[0], max(self.rows, key=lambda row: row.sees)
         if best is first:
             return f"neither position nor context: none sees more than the features alone ({first.sees:.3f})"

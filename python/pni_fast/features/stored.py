@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -9,9 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pni_fast.errors import ModelFileError, PniError
 from pni_fast.runtime.copies import Values
 from pni_fast.runtime.networks import StoredNetwork
 from pni_fast.runtime.run import Run
+
+from .engines.choose import choose_engine, open_engine
+from .engines.extractor import PREFIX, asked_weights, whole_model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +28,8 @@ Extract: TypeAlias = Callable[[Values], Values]
 
 Many threads call it at once; on a CPU it computes on the calling thread alone.
 """
+
+NO_GRAPH = "the model file holds no graph of its extractor, as older versions wrote them"
 
 WITHOUT_GRAPH = "scoring with a model that holds no graph of its extractor, as older versions wrote them,"
 
@@ -63,6 +70,8 @@ class StoredExtractor(StoredNetwork["FeatureExtractor"]):
         Of the backbone.
     graph
         What an engine runs; None: the model has none.
+    graphless
+        Why it has none, in words.
     """
 
     def __init__(
@@ -73,30 +82,75 @@ class StoredExtractor(StoredNetwork["FeatureExtractor"]):
         build: Callable[[dict[str, Tensor]], FeatureExtractor],
         tensors: Mapping[str, NDArray[Any]],
         graph: StoredGraph | None = None,
+        graphless: str = NO_GRAPH,
     ) -> None:
         super().__init__(build, tensors, WITHOUT_GRAPH)
         self.name, self.patch, self.dimension, self.graph = name, patch, dimension, graph
+        self.graphless = graphless
+        self._engines: dict[tuple[str, bool, int], Extract] = {}
+        self._compiling = threading.Lock()
 
     @classmethod
-    def of(cls, extractor: FeatureExtractor, name: str, graph: StoredGraph | None = None) -> StoredExtractor:
+    def of(
+        cls,
+        extractor: FeatureExtractor,
+        name: str,
+        graph: StoredGraph | None = None,
+        graphless: str = NO_GRAPH,
+    ) -> StoredExtractor:
         """Return an extractor that is there, with its weights, as one that a model holds."""
-        stored = cls(name, extractor.patch, extractor.dimension, lambda _: extractor, {}, graph)
+        stored = cls(name, extractor.patch, extractor.dimension, lambda _: extractor, {}, graph, graphless)
         stored._take(extractor)
         return stored
 
     def extraction(self, run: Run) -> Extract:
-        """Return what runs the extractor: on a CPU an engine where its graph is there, else torch.
+        """Return what runs the extractor, an engine or torch.
 
         Raises
         ------
         PniError
-            It takes torch, which is not installed.
+            What was asked for is not installed, or takes a graph that is not there.
         """
-        if run.device.type == "cpu" and self.graph is not None:
-            engine = engine_of(self, run)
-            if engine is not None:
-                return engine
-        return TorchExtraction(self.module(), run)
+        name = self.engine(run)
+        if name == "torch":
+            return TorchExtraction(self.module(), run)
+        kind = name, run.precision.low_backbone, run.threads
+        with self._compiling:
+            if kind not in self._engines:
+                self._engines[kind] = self._opened(name, run)
+            return self._engines[kind]
+
+    def engine(self, run: Run) -> str:
+        """Return the name of the engine that :meth:`extraction` takes.
+
+        Parameters
+        ----------
+        run
+            Its engine may be ``"auto"``: without a graph that is torch, as with bfloat16, which an engine
+            computes in only where that is asked for by its name.
+
+        Raises
+        ------
+        PniError
+            As for :meth:`extraction`.
+        """
+        if run.engine == "auto" and (self.graph is None or run.precision.low_backbone):
+            return "torch"
+        name = choose_engine(run.engine, run.device.type)
+        if name != "torch" and self.graph is None:
+            raise PniError(f"engine {name} asked for, but {self.graphless}; use engine torch or auto")
+        return name
+
+    def _opened(self, name: str, run: Run) -> Extract:
+        assert self.graph is not None  # else it is torch's
+        model = whole_model(
+            self.graph.content.tobytes(),
+            {PREFIX + name: array for name, array in self.tensors().items()},
+            (self.graph.crop, self.graph.crop),
+            (*self.graph.grid, self.dimension),
+        )
+        precision = "bf16" if run.precision.low_backbone else "fp32"
+        return open_engine(name, model, threads=run.threads, precision=precision)
 
     def _state(self, network: FeatureExtractor) -> Mapping[str, Tensor]:
         state: Mapping[str, Tensor] = network.backbone.state_dict()
@@ -131,17 +185,8 @@ class TorchExtraction:
         return features.numpy() if self._on_cpu else features
 
 
-# Where the engines come in: these two functions are all that knows of them.
-
-
-def engine_of(extractor: StoredExtractor, run: Run) -> Extract | None:
-    """Return the engine that runs the graph of an extractor with its tensors on a CPU, None for torch."""
-    del extractor, run
-    return None
-
-
-def asked_by(graph: StoredGraph, dimension: int, shapes: Mapping[str, tuple[int, ...]]) -> set[str] | None:
-    """Return the names of the weights that a graph asks for, None where nothing here can read it.
+def asked_by(graph: StoredGraph, dimension: int, shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
+    """Return the names of the weights that a graph asks for.
 
     Parameters
     ----------
@@ -157,5 +202,8 @@ def asked_by(graph: StoredGraph, dimension: int, shapes: Mapping[str, tuple[int,
     PniError
         The graph is none, or asks for what is not there.
     """
-    del graph, dimension, shapes
-    return None
+    content, crop = graph.content.tobytes(), (graph.crop, graph.crop)
+    try:
+        return set(asked_weights(content, shapes, crop, (*graph.grid, dimension)))
+    except ModelFileError as error:
+        raise PniError(str(error)) from error

@@ -172,6 +172,7 @@ class Outline:
             normalization=_pair(self.values, "normalization"),
             refiner=refiner,
             refiner_range=_pair(self.values, "refiner_range"),
+            engine=_text(self.values, "engine") if "engine" in self.values else None,
         )
 
     def _context(self, tensors: Mapping[str, NDArray[Any]]) -> Context:

@@ -80,6 +80,8 @@ def _values(fitted: Fitted) -> dict[str, Any]:
         said["trials"] = asdict(trials)
     if context is not None:
         said["context_names"] = list(context.names)
+    if fitted.engine is not None:
+        said["engine"] = fitted.engine
     return said | {
         "gate": None if gate is None else asdict(gate),
         "weights_source": fitted.weights_source,

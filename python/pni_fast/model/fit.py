@@ -16,10 +16,7 @@ from pni_fast.data.depth import depth_of, highest_value
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.distribution.fit import fit_distribution
 from pni_fast.errors import PniError
-from pni_fast.features.backbones import build_extractor
 from pni_fast.features.extract import extract_features
-from pni_fast.features.stored import StoredExtractor
-from pni_fast.features.weights import load_weights
 from pni_fast.refinement import check_encoder
 from pni_fast.refinement.checkpoint import read_header
 from pni_fast.runtime.copies import on_device
@@ -31,6 +28,7 @@ from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.map_range import map_range
 
 from .ensemble import FittedModel, combine
+from .extraction import build, check_engine, described
 from .fitted import Fitted
 from .made_defects import defects_in
 from .refiner_fit import fit_refiner
@@ -59,7 +57,7 @@ def fit(
         config = replace(config, depth=depth_of(ordered_map(highest_value, sources, run.threads)))
     members = tuple(zip(config.members, weights, strict=True))
     for member, file in members[1:]:
-        _extractor(member, file)  # a wrong name or file is found before the first fit, not after it
+        build(member, file)  # a wrong name or file is found before the first fit, not after it
     if config.refinement:
         check_encoder(config.refiner, refiner_weights)
     fitted: list[Fitted] = []
@@ -117,8 +115,9 @@ def _fit_member(
     refiner_weights: Path | None,
 ) -> tuple[Fitted, list[Source]]:
     """Fit a model with one backbone; return the sources it could read too."""
-    extractor, weights_source = _extractor(config, weights)
+    extractor, weights_source = build(config, weights)
     extract = extractor.extraction(run)
+    check_engine(extractor, extract, sources, config, run)
     read, features = extract_features(extract, sources, config.geometry, run, on_broken)
     count, height, width, _ = features.shape
     to_map = Upsampler(height, width, config.crop, config.sigma)
@@ -126,20 +125,20 @@ def _fit_member(
     distribution = fit_distribution(
         features, config, run, to_map, names=[source.name for source in read], made=made
     )
-    fitted = Fitted(config, weights_source, extractor, (height, width), distribution, count)
+    fitted = Fitted(
+        config,
+        weights_source,
+        extractor,
+        (height, width),
+        distribution,
+        count,
+        engine=described(extractor, run),
+    )
     if config.refinement:
         fitted = fit_refiner(fitted, read, features, run, checkpoint=checkpoint, weights=refiner_weights)
     else:
         fitted = fitted.with_normalization(_normal_range(fitted, features, run))
     return fitted, read
-
-
-def _extractor(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
-    """Return the extractor of a model with one backbone, and where its weights came from."""
-    (name,) = config.backbones
-    extractor = build_extractor(name, config.patch, config.dimension)
-    source = load_weights(extractor.backbone, name, weights)
-    return StoredExtractor.of(extractor, name), source
 
 
 def _normal_range(fitted: Fitted, features: NDArray[np.float32], run: Run) -> tuple[float, float]:

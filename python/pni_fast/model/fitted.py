@@ -55,6 +55,8 @@ class Fitted:
         The refinement network, or None.
     refiner_range
         Values of the likelihood map that the refiner sees as 0 and 1.
+    engine
+        What made the features it was fitted on, in words; None: it does not say, as older files.
 
     Raises
     ------
@@ -71,6 +73,7 @@ class Fitted:
     normalization: tuple[float, float] = (0.0, 1.0)
     refiner: StoredNetwork[RefinementNetwork] | None = None
     refiner_range: tuple[float, float] = (0.0, 1.0)
+    engine: str | None = None
 
     def __post_init__(self) -> None:
         whole = all(type(side) is int and 0 < side <= self.config.crop for side in self.grid)
@@ -174,6 +177,7 @@ class Fitted:
             "preset": self.config.preset,
             "backbone": self.config.backbone,
             "weights": self.weights_source,
+            "engine": self.engine,
             "n_images": self.n_images,
             "grid": list(self.grid),
             "coreset": len(fitted.coreset),

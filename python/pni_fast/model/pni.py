@@ -14,6 +14,7 @@ from pni_fast.config import Config, Geometry, WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
 from pni_fast.errors import PniError, needs
+from pni_fast.features.engines.choose import choose_engine
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.device import Device
 from pni_fast.runtime.precision import Precision
@@ -24,6 +25,14 @@ from .alike import alike_images
 from .attributes import FittedAttributes
 from .ensemble import FittedModel
 from .prediction import Prediction, predictions
+
+
+def resolved_run(device: str, precision: str, num_threads: int | None, engine: str) -> Run:
+    """Return the run of what a caller asks for, its engine installed; see :meth:`.Run.resolve`."""
+    run = Run.resolve(device, precision, num_threads, engine=engine)
+    if engine != "auto":
+        choose_engine(engine, run.device.type)
+    return run
 
 
 class PNI(FittedAttributes):
@@ -53,6 +62,9 @@ class PNI(FittedAttributes):
     precision
         ``"auto"``, ``"fp32"`` or ``"bf16"``, of the networks; see
         :func:`pni_fast.runtime.precision.resolve_precision`.
+    engine
+        What runs the backbone: ``"auto"`` (on a CPU OpenVINO, else ONNX Runtime, on a GPU torch),
+        ``"torch"``, ``"openvino"`` or ``"onnxruntime"``.
     seed
         Seed of everything that is random.
     num_threads
@@ -111,6 +123,7 @@ class PNI(FittedAttributes):
         refinement: bool | None = None,
         device: str = "auto",
         precision: str = "auto",
+        engine: str = "auto",
         seed: int | None = None,
         num_threads: int | None = None,
         **settings: Any,
@@ -127,7 +140,7 @@ class PNI(FittedAttributes):
         )
         self.weights = member_weights(self._config.backbones, weights)
         self.refiner_weights = None if refiner_weights is None else Path(refiner_weights)
-        self._run = Run.resolve(device, precision, num_threads)
+        self._run = resolved_run(device, precision, num_threads, engine)
         self.skipped_: list[tuple[str, str]] = []
         self._fitted: FittedModel | None = None
 
@@ -159,6 +172,11 @@ class PNI(FittedAttributes):
     def precision(self) -> Precision:
         """What the networks compute in."""
         return self._run.precision
+
+    @property
+    def engines(self) -> list[str]:
+        """What runs the backbone of each member, of :data:`pni_fast.config.choices.ENGINES`."""
+        return [member.extractor.engine(self.run) for member in self.fitted.members]
 
     @property
     def num_threads(self) -> int:
@@ -294,6 +312,7 @@ class PNI(FittedAttributes):
         *,
         device: str = "auto",
         precision: str = "auto",
+        engine: str = "auto",
         num_threads: int | None = None,
     ) -> PNI:
         """Read a model that :meth:`save` wrote; nothing is unpickled and no hub is asked.
@@ -303,7 +322,7 @@ class PNI(FittedAttributes):
         ModelFileError
             The file is missing, truncated, not a model of this package, or of a newer format.
         """
-        run = Run.resolve(device, precision, num_threads)
+        run = resolved_run(device, precision, num_threads, engine)
         return cls.from_fitted(model_file.load(path), run)
 
     @property

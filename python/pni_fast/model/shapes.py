@@ -161,14 +161,13 @@ class GraphNetworks(Networks):
         there = {name: place for name, place in places.items() if name.startswith("backbone.")}
         shapes = {name: place.shape for name, place in there.items() if place.dtype == "float32"}
         asked = asked_by(graph, columns, shapes)
-        if asked is not None:
-            # Batch norms count their batches in training: torch keeps that, and no graph asks for it.
-            counts = {
-                name
-                for name, place in there.items()
-                if name.endswith(COUNTED) and (place.dtype, place.shape) == ("int64", ())
-            }
-            self.tensors["backbone"] = {name: there[name] for name in sorted(asked | counts)}
+        # Batch norms count their batches in training: torch keeps that, and no graph asks for it.
+        counts = {
+            name
+            for name, place in there.items()
+            if name.endswith(COUNTED) and (place.dtype, place.shape) == ("int64", ())
+        }
+        self.tensors["backbone"] = {name: there[name] for name in sorted(asked | counts)}
         if is_there("torch") and (config.neighborhood or config.refinement):
             self.tensors |= self._beside_the_extractor()
 

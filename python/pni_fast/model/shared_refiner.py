@@ -19,7 +19,7 @@ from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import one_torch_thread
 
 from .fitted import Fitted
-from .pni import PNI
+from .pni import PNI, resolved_run
 from .refiner_fit import HalfFit, fit_half, with_refiner
 
 ModelLike: TypeAlias = Union[str, "os.PathLike[str]", PNI]
@@ -35,6 +35,7 @@ def refine(
     weights: str | os.PathLike[str] | None = None,
     device: str = "auto",
     precision: str = "auto",
+    engine: str = "auto",
     num_threads: int | None = None,
     skip_broken: bool = False,
     progress: Progress = silent,
@@ -60,7 +61,7 @@ def refine(
         Non-negative; decides the first weights, the defects and the augmentation.
     weights
         Pretrained weights of the refiner's encoder. None: the embedded ones, or timm's hub.
-    device, precision, num_threads
+    device, precision, engine, num_threads
         As for :class:`pni_fast.PNI`; on a CPU the result does not depend on the number of threads.
     skip_broken
         Leave unreadable images out and list them in each model's ``skipped_`` instead of raising.
@@ -100,7 +101,7 @@ def refine(
         )
     if seed < 0:
         raise PniError(f"seed must be at least 0, got {seed}")
-    run = Run.resolve(device, precision, num_threads, progress)
+    run = resolved_run(device, precision, num_threads, engine).reporting(progress)
     checkpoint_file = None if checkpoint is None else Path(checkpoint)
     if checkpoint_file is not None and checkpoint_file.exists():
         read_header(checkpoint_file)

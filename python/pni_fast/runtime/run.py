@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pni_fast.config.choices import ENGINES
+from pni_fast.errors import PniError
 from pni_fast.progress import Progress, silent
 
 from .device import CPU, Device, resolve_device
@@ -25,12 +27,15 @@ class Run:
         CPU threads.
     progress
         Called with (stage, done, total).
+    engine
+        What runs the extractor, one of :data:`pni_fast.config.choices.ENGINES`.
     """
 
     device: Device = CPU
     precision: Precision = FLOAT32
     threads: int = 1
     progress: Progress = silent
+    engine: str = "auto"
 
     @classmethod
     def resolve(
@@ -39,6 +44,7 @@ class Run:
         precision: str = "auto",
         num_threads: int | None = None,
         progress: Progress = silent,
+        engine: str = "auto",
     ) -> Run:
         """Return the run that a caller's words stand for.
 
@@ -52,14 +58,20 @@ class Run:
             As for :func:`pni_fast.runtime.threads.resolve_threads`.
         progress
             Called with (stage, done, total).
+        engine
+            One of :data:`pni_fast.config.choices.ENGINES`.
 
         Raises
         ------
         PniError
-            The device is not there or cannot compute in that precision, or the threads are no number.
+            The device is not there or cannot compute in that precision, the threads are no number, or there
+            is no such engine.
         """
+        if engine not in ENGINES:
+            raise PniError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
         where = resolve_device(device)
-        return cls(where, resolve_precision(precision, where), resolve_threads(num_threads), progress)
+        computing = resolve_precision(precision, where)
+        return cls(where, computing, resolve_threads(num_threads), progress, engine)
 
     @property
     def batched(self) -> bool:

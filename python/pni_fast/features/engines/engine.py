@@ -8,7 +8,6 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-
 Inputs: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
 
 

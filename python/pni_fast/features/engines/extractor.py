@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .checking import check_graph, finite
-from .graph import Array, Declared, GraphError, decode, encode
+from .graph import Array, Declared, Graph, GraphError, decode, encode
 
 CROPS, FEATURES = "crops", "features"
 """Names of the input and of the output."""
@@ -35,14 +35,48 @@ def whole_model(
     ModelFileError
         The graph is no extractor of this kind.
     """
-    read = decode(graph)
     known = {name: values.shape for name, values in tensors.items() if values.dtype.name == "float32"}
+    read, asked = _checked(graph, known, crop, features)
+    return encode(read, {name: tensors[name] for name in asked})
+
+
+def asked_weights(
+    graph: bytes,
+    shapes: Mapping[str, tuple[int, ...]],
+    crop: tuple[int, int],
+    features: tuple[int, int, int],
+) -> list[str]:
+    """Return the names of the weights that a graph asks for; arguments and errors as for `whole_model`.
+
+    Parameters
+    ----------
+    graph, crop, features
+        As for :func:`whole_model`.
+    shapes
+        Of the float32 tensors there are, by name.
+    """
+    return _checked(graph, shapes, crop, features)[1]
+
+
+def _checked(
+    graph: bytes,
+    shapes: Mapping[str, tuple[int, ...]],
+    crop: tuple[int, int],
+    features: tuple[int, int, int],
+) -> tuple[Graph, list[str]]:
+    read = decode(graph)
     asked = check_graph(
         read,
-        known,
+        shapes,
         {CROPS: Declared("uint8", (1, *crop, 3))},
         {FEATURES: Declared("float32", (1, *features))},
     )
     if not finite(read.constants):
         raise GraphError("its graph has a constant that is not finite")
-    return encode(read, {name: tensors[name] for name in asked})
+    return read, asked
+
+
+def grid_of(graph: bytes) -> tuple[int, int]:
+    """Return (h, w) of the features that a graph says it gives."""
+    _, height, width, _ = decode(graph).outputs[FEATURES].shape
+    return height, width

@@ -1,0 +1,76 @@
+"""The extractor of a fit: backbone, weights, graph, and the engine that runs it, held against torch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from pni_fast.config import Config
+from pni_fast.data import Source
+from pni_fast.data.cropping import crop_image
+from pni_fast.data.spacing import evenly_spaced
+from pni_fast.errors import DataError, PniError, WeightsError
+from pni_fast.features.backbones import build_extractor
+from pni_fast.features.engines.agreement import ALLOWED, agreement
+from pni_fast.features.engines.export import extractor_graph
+from pni_fast.features.engines.extractor import grid_of
+from pni_fast.features.stored import Extract, StoredExtractor, StoredGraph
+from pni_fast.features.weights import load_weights
+from pni_fast.runtime.run import Run
+
+CHECKED_IMAGES = 2
+"""Images of a fit whose features an engine and torch both make."""
+
+
+def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
+    """Return the extractor of a model with one backbone, and where its weights came from."""
+    (name,) = config.backbones
+    extractor = build_extractor(name, config.patch, config.dimension)
+    source = load_weights(extractor.backbone, name, weights)
+    try:
+        content = extractor_graph(extractor, config.crop, config.crop)
+    except WeightsError as error:
+        return StoredExtractor.of(extractor, name, graphless=str(error)), source
+    graph = StoredGraph(np.frombuffer(content, dtype=np.uint8), config.crop, grid_of(content))
+    return StoredExtractor.of(extractor, name, graph), source
+
+
+def check_engine(
+    extractor: StoredExtractor, extract: Extract, sources: Sequence[Source], config: Config, run: Run
+) -> None:
+    """Hold an engine against torch on some of the images of the fit, before the work begins.
+
+    Raises
+    ------
+    PniError
+        Its features are others.
+    """
+    name = extractor.engine(run)
+    if name == "torch" or run.precision.low_backbone:
+        return
+    exact = extractor.extraction(replace(run, engine="torch"))
+    crops = []
+    for index in evenly_spaced(len(sources), CHECKED_IMAGES):
+        with contextlib.suppress(
+            DataError
+        ):  # whether a broken image is an error is asked when its turn comes
+            crops.append(crop_image(sources[index].read(config.geometry.depth), config.geometry))
+    for crop in crops:
+        found = agreement(extract, exact, crop[None])
+        if not found.holds:
+            raise PniError(
+                f"engine {name} gives features that differ from those of torch by {found.largest:.1e} of the "
+                f"largest, at most {ALLOWED:g} is allowed; use engine torch"
+            )
+
+
+def described(extractor: StoredExtractor, run: Run) -> str:
+    """Return in words what makes the features of a fit, with its version."""
+    name = extractor.engine(run)
+    words = f"{name} {metadata.version(name)}, {'bf16' if run.precision.low_backbone else 'fp32'}"
+    return words if extractor.graph is not None else f"{words}; no other: {extractor.graphless}"
