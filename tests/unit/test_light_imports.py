@@ -174,7 +174,7 @@ call("info", plain)
 call("score", plain, photo, "-o", out + "-plain")
 call("fit", photo, "-o", out + ".model")
 call("refine", photo, "--models", plain, "-o", out + "-refined")
-call("benchmark", photo, "-o", out + "-tables")
+call("benchmark", photo, "--dataset", "folder", "-o", out + "-tables")
 call("demo", "-o", out + "-demo")
 call("score", graph, photo, "-o", out + "-cuda", "--device", "cuda")
 """
