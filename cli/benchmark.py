@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from pni_fast.config import PRESETS
 from pni_fast.config.choices import DATASETS
+from pni_fast.errors import needs
 
 from . import options
 from .interrupts import interrupted
@@ -108,6 +109,7 @@ def benchmark(
     DIR/figures/PRESET/CATEGORY/        precision-recall.png, scores.png, sheet-VARIANT.png
     DIR/runs/PRESET/CATEGORY/           one record for each variant: what a later run need not repeat
     """  # noqa: D301  click's mark against rewrapping
+    needs("torch", "pni-fast benchmark")
     began = time.monotonic()
     for preset in presets:
         options.check_weights(preset, backbone, weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from pni_fast.errors import needs
 
 from . import options
 from .evaluate import evaluate_model, print_metrics
@@ -44,6 +45,8 @@ def demo(
     DIR/scores               scores.csv, maps and overlays of the test images
     DIR/metrics.json, DIR/report.html
     """  # noqa: D301  click's mark against rewrapping
+    needs("torch", "pni-fast demo")
+    needs("skimage", "pni-fast demo")
     from pni_fast.data import open_category
     from pni_fast.demo import build_demo_set
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from pni_fast.errors import PniError
+from pni_fast.errors import INSTALLED_BY, PniError, missing
 
 from .interrupts import interrupted
 from .speech import printable
@@ -26,6 +26,8 @@ def describe(error: Exception) -> str | None:
         line = "not enough memory; lower --coreset-ratio or give fewer images"
     elif type(error).__name__ == "OutOfMemoryError":  # torch's; by name, so that torch is not imported
         line = "not enough GPU memory; use --device cpu or lower --coreset-ratio"
+    elif isinstance(error, ModuleNotFoundError) and error.name in INSTALLED_BY:
+        line = missing(error.name, "this")
     else:
         return None
     return " ".join(line.split())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from pni_fast.errors import needs
 
 from . import options
 from .outputs import SMALLEST_MODEL, check_room, check_writable, refuse_inputs, refuse_same
@@ -42,6 +43,7 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
 
     DATA is a folder of good images, or a category in the MVTec AD layout, whose train/good is then used.
     """
+    needs("torch", "pni-fast fit")
     began = time.monotonic()
     model = fit_model(data, output, quiet=quiet, **choices)
     warn_skipped(model.skipped_)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,16 @@ from .trials import trial_lines
 
 def installed_version() -> str:
     """Return the version of the installed package, or ``unknown`` in a checkout that was never installed."""
+    from importlib import metadata
+
     try:
         return metadata.version("pni-fast")
     except metadata.PackageNotFoundError:
         return "unknown (not installed)"
 
+
+HUB = "timm"
+"""Whose repositories, on the hub, have the weights that timm knows, each under its own name."""
 
 LINE = 100
 """Characters up to which a list stays on one line."""
@@ -53,22 +57,41 @@ def describe_installation() -> dict[str, Any]:
     """Return what a bug report needs, JSON-able."""
     import platform
 
-    import timm
-    import torch
     from pni_fast import _core
 
-    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     return {
         "version": installed_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "simd": _core.simd_level(),
         "threads": _core.num_threads(),
-        "torch": torch.__version__,
-        "timm": timm.__version__,
-        "device": "cpu" if gpu is None else f"cuda ({gpu})",
+        "torch": _version_of("torch"),
+        "timm": _version_of("timm"),
+        "device": _device(),
         "weights": found_weights(),
     }
+
+
+def _version_of(name: str) -> str | None:
+    """Return the version of something that is installed, None where it is not; it is not imported."""
+    from importlib import metadata
+
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device() -> str:
+    """Return what ``--device auto`` takes, and a GPU's name."""
+    from pni_fast.runtime.device import resolve_device
+
+    device = resolve_device("auto")
+    if device.type == "cpu":
+        return "cpu"
+    import torch
+
+    return f"cuda ({torch.cuda.get_device_name(0)})"
 
 
 def found_weights() -> dict[str, Any]:
@@ -86,17 +109,16 @@ def found_weights() -> dict[str, Any]:
 
 
 def _whereabouts(backbone: str) -> str:
-    import timm
-    from huggingface_hub import try_to_load_from_cache
-    from pni_fast.features.weights import EMBEDDED
+    from pni_fast.config.backbones import EMBEDDED
+    from pni_fast.errors import is_there
 
     if backbone == EMBEDDED:
         return "embedded"
-    pretrained = timm.get_pretrained_cfg(backbone)
-    repository = pretrained.hf_hub_id if pretrained else None
-    if repository:
+    if is_there("huggingface_hub"):
+        from huggingface_hub import try_to_load_from_cache
+
         for name in ("model.safetensors", "pytorch_model.bin"):
-            cached = try_to_load_from_cache(repository, name)
+            cached = try_to_load_from_cache(f"{HUB}/{backbone}", name)
             if isinstance(cached, str):
                 return cached
     return "not on this machine; fetched from the hub when first used, or give --weights"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pni_fast.errors import needs
 
 from . import options
 from .outputs import check_folder, check_writable, refuse_inputs
@@ -94,6 +95,7 @@ def refine(
     \b
     pni-fast refine bottle cable --models bottle.safetensors cable.safetensors --output refined
     """  # noqa: D301  click's mark against rewrapping
+    needs("torch", "pni-fast refine")
     if len(models) != len(categories):
         raise click.UsageError(
             f"--models must name one model for each CATEGORY: got {len(models)} for {len(categories)}"

@@ -48,7 +48,7 @@ def identity(model: str, found: Sequence[tuple[Path, str]], options: Mapping[str
     options
         Those that change results.
     """
-    from pni_fast.model.header import installed_version
+    from pni_fast import _core  # the metadata of the package take fifty milliseconds to read
 
     total = hashlib.sha256()
     for path, name in found:
@@ -59,7 +59,7 @@ def identity(model: str, found: Sequence[tuple[Path, str]], options: Mapping[str
             state = []
         total.update(json.dumps([os.path.abspath(path), name, state]).encode())  # noqa: PTH100  links stay
     said = {name: str(value) for name, value in options.items()}
-    return {"version": installed_version(), "model": model, "inputs": total.hexdigest(), **said}
+    return {"version": _core.version, "model": model, "inputs": total.hexdigest(), **said}
 
 
 def begin(staging: Path, run: Mapping[str, str]) -> None:

@@ -60,7 +60,12 @@ def needs(module: str, what: str) -> None:
         It is not there; the line says how to get it.
     """
     if not is_there(module):
-        raise NotInstalledError(
-            f"{what} needs {INSTALLED_BY.get(module, module)}, which is not installed here; "
-            "install all that pni-fast can use with: pip install pni-fast"
-        )
+        raise NotInstalledError(missing(module, what))
+
+
+def missing(module: str, what: str) -> str:
+    """Return the line about a module that is not installed; arguments as for :func:`needs`."""
+    return (
+        f"{what} needs {INSTALLED_BY.get(module, module)}, which is not installed here; "
+        "install all that pni-fast can use with: pip install pni-fast"
+    )

@@ -104,3 +104,20 @@ def test_position_histogram(data: st.DataObject) -> None:
     patch = 2 * data.draw(st.integers(0, 6)) + 1
     found = kernels.position_histogram(labels, 6, patch=patch)
     np.testing.assert_array_equal(found, _reference.position_histogram(labels, 6, patch=patch))
+
+
+@COMMON
+@given(st.data())
+def test_enlarge(data: st.DataObject) -> None:
+    from pni_fast.kernels.maps import enlarge
+
+    values = st.one_of(st.just(0.0), st.floats(-1e3, 1e3, width=32))
+    height, width, tall, wide = (data.draw(st.integers(1, 12)) for _ in range(4))
+    grid, rows, columns = (
+        data.draw(hnp.arrays(np.float32, shape, elements=values))
+        for shape in ((height, width), (tall, height), (width, wide))
+    )
+    found = enlarge(grid, rows, columns)
+    assert found.tobytes() == _reference.enlarge(grid, rows, columns).tobytes()
+    bound = np.abs(rows).astype(np.float64) @ np.abs(grid) @ np.abs(columns)
+    assert (np.abs(found - rows.astype(np.float64) @ grid @ columns) <= 1e-5 * bound + 1e-30).all()

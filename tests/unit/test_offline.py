@@ -11,7 +11,7 @@ import os, sys, tempfile
 from pathlib import Path
 import numpy as np
 from pni_fast import PNI
-import scipy.ndimage  # what scoring imports when it is first asked
+import timm, torch, pni_fast.features.backbones, pni_fast.refinement.network  # what older models bring
 
 own = [Path(folder).resolve() for folder in {sys.prefix, sys.base_prefix, *filter(None, sys.path)}]
 own.append(Path(sys.modules["pni_fast"].__file__).resolve().parent)

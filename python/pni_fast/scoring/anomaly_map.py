@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,15 +45,21 @@ def bilinear(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.in
     return first, np.minimum(first + 1, source - 1), place - first
 
 
+@lru_cache(maxsize=4)
 def enlarging(source: int, target: int, sigma: float) -> NDArray[np.float32]:
-    """Return the (target, source) matrix of bilinear interpolation, then smoothing where there is a sigma."""
+    """Return the (target, source) matrix of bilinear interpolation, then smoothing where there is a sigma.
+
+    It is kept, and not to be changed.
+    """
     smooth = gaussian(target, sigma) if sigma > 0 else np.eye(target)
     columns = np.zeros((source, target))
     # Term by term: a library's product of matrices has another last bit on another processor.
     for middle, first, second, share in zip(smooth.T, *bilinear(source, target), strict=True):
         columns[first] += (1.0 - share) * middle
         columns[second] += share * middle
-    return np.ascontiguousarray(columns.T, dtype=np.float32)
+    matrix = np.ascontiguousarray(columns.T, dtype=np.float32)
+    matrix.flags.writeable = False
+    return matrix
 
 
 class Upsampler:

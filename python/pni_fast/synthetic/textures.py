@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from pni_fast.data import list_images, read_image
 from pni_fast.data.depth import depth_of_files
+from pni_fast.errors import needs
 
 from .noise import fractal
 
@@ -53,6 +54,7 @@ class Textures:
 
 @lru_cache(maxsize=1)
 def _photographs() -> tuple[NDArray[np.uint8], ...]:
+    needs("skimage", "making defects without textures of your own")
     from skimage import data
 
     brick, gravel, grass = (np.asarray(getattr(data, name)()) for name in ("brick", "gravel", "grass"))

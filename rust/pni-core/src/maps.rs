@@ -64,7 +64,7 @@ fn add(sums: &mut [f32], factor: f32, values: &[f32]) {
 mod tests {
     use super::*;
 
-    fn matrix<'a>(values: &'a [f32], rows: usize, cols: usize) -> Matrix<'a> {
+    fn matrix(values: &[f32], rows: usize, cols: usize) -> Matrix<'_> {
         Matrix::from_f32("grid", values, rows, cols).unwrap()
     }
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.kernels.packing import pack
-from pni_fast.runtime.copies import Values
+from pni_fast.runtime.copies import Values, on_host
 from pni_fast.runtime.device import Device
 from pni_fast.scoring.packing import pack_on
 
@@ -31,10 +31,10 @@ class ThresholdRule(Rule):
         super().__init__(distribution, device)
         self.tau = float(distribution.tau)
         self.position: NDArray[np.float32] | None = None
-        self.host_bits: NDArray[np.uint8] | None = None
+        self.host_bits: Values | None = None
         if distribution.position is not None:
             self.position = distribution.position.reshape(-1, distribution.n_classes)
-            self.host_bits = pack(self.position > self.tau)
+            self.host_bits = on_host(pack(self.position > self.tau), device)
 
     def evidence(self, neighborhood: Values | None) -> list[Values | None]:
         """Return packed allowed classes: on the host where position decides alone, else on the device."""
