@@ -8,6 +8,7 @@ from .benchmark import benchmark
 from .coreset import coreset
 from .demo import demo
 from .evaluate import evaluate
+from .export import export
 from .failures import Application
 from .fit import fit
 from .info import info, installed_version
@@ -42,5 +43,5 @@ def application() -> None:
     """  # noqa: D301  click's mark against rewrapping
 
 
-for command in (fit, refine, score, evaluate, coreset, synthesize, benchmark, info, demo):
+for command in (fit, refine, score, evaluate, export, coreset, synthesize, benchmark, info, demo):
     application.add_command(command)
