@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Inputs: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
+Inputs: TypeAlias = NDArray[Any]
+"""uint8 or float32."""
 
 
 class Engine(Protocol):

@@ -175,10 +175,11 @@ def decode(content: bytes) -> Graph:
         raise GraphError(f"its graph has {len(content)} bytes, at most {LARGEST_GRAPH} are allowed")
     try:
         return _decode(content)
-    except (WireError, UnicodeDecodeError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, GraphError):
             raise
-        raise GraphError(f"its graph is no ONNX model: {error}") from error
+        reason = str(error) if isinstance(error, WireError) else "a field is missing or of another type"
+        raise GraphError(f"its graph is no ONNX model: {reason}") from error
 
 
 def _decode(content: bytes) -> Graph:

@@ -57,7 +57,7 @@ class OpenVINOEngine:
                 f"engine openvino computes in {', '.join(PRECISIONS)}, got precision {precision!r}"
             )
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise PniError("precision bf16 asked of engine openvino, but this processor lacks it; use fp32")
+            raise PniError("engine openvino has no bf16 on this processor; use precision fp32")
         self._threads, self._precision = threads, precision
         self._shared = threads > 1 and len(model) * threads > MOST_COPIES
         try:

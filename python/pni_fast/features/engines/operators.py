@@ -141,7 +141,7 @@ def _convolution(call: Call) -> str:
 
 def _batch_norm(call: Call) -> list[str | None]:
     if call.given.get("training"):
-        raise NoGraphError("a batch norm that is still learning")
+        return _standardised(call)
     size = call["running_mean"].shape[0]
     weight, bias = (
         call.graph.constant(np.full(size, fill), "float32") if call[name] is None else call.value(call[name])
@@ -153,6 +153,22 @@ def _batch_norm(call: Call) -> list[str | None]:
         call.graph.node("BatchNormalization", inputs, {"epsilon": float(epsilon)}),  # type: ignore[arg-type]
         *[None] * (len(call.results) - 1),
     ]
+
+
+def _standardised(call: Call) -> list[str | None]:
+    """Return a batch norm by the values at hand, which some networks do to weights, and none to an image."""
+    if call["running_mean"] is not None:
+        raise NoGraphError("a batch norm that is still learning")
+    graph, rank = call.graph, call.rank()
+    _, centred, variance = _moments(call, [0, *range(2, rank)], 0)
+    spread = graph.node("Sqrt", [graph.node("Add", [variance, graph.constant(call["eps"], "float32")])])
+    out = graph.node("Div", [centred, spread])
+    by_channel = graph.constant([1, -1] + [1] * (rank - 2), "int64")
+    for name, operator in (("weight", "Mul"), ("bias", "Add")):
+        if call[name] is not None:
+            factor = graph.node("Reshape", [call.value(call[name]), by_channel])
+            out = graph.node(operator, [out, factor])
+    return [out, None, None]
 
 
 def _moments(call: Call, axes: list[int], correction: float) -> tuple[str, str, str]:

@@ -1,0 +1,263 @@
+"""A whole model as one ONNX graph that needs nothing else: uint8 crop in, map and score out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pni_fast.errors import PniError
+from pni_fast.features.engines.building import GraphBuilder
+from pni_fast.features.engines.choose import installed
+from pni_fast.features.engines.export import add_extractor, state_arrays
+from pni_fast.features.engines.extractor import CROPS
+from pni_fast.features.engines.extractor import PREFIX as BACKBONE
+from pni_fast.features.engines.graph import Array, Graph, encode
+from pni_fast.refinement.exported import PREFIX as REFINER
+from pni_fast.refinement.exported import add_refiner
+from pni_fast.runtime.files import atomic_path
+from pni_fast.scoring.anomaly_map import Upsampler
+from pni_fast.scoring.exported import add_image_score, add_map, add_scores
+
+from .ensemble import FittedModel
+from .fitted import Fitted
+
+MAP, SCORE = "anomaly_map", "score"
+"""Names of the outputs."""
+
+ALLOWED = 1e-3
+"""Relative difference of an image's score from ours at which an export is refused."""
+
+MOST_BYTES = 2**31 - 1
+"""Of an ONNX file, whose lengths are 31 bits in many readers."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export came to.
+
+    Parameters
+    ----------
+    bytes
+        Size of the file.
+    images
+        Pictures it was checked on.
+    difference
+        Largest relative difference of their scores from ours.
+    runtime
+        What ran the graph for that.
+    """
+
+    bytes: int
+    images: int
+    difference: float
+    runtime: str
+
+
+def check_exportable(model: FittedModel) -> Fitted:
+    """Return the one member of a model that can be exported.
+
+    Raises
+    ------
+    PniError
+        It cannot; the message says why, and what to switch off.
+    """
+    if len(model.members) != 1:
+        raise PniError(
+            f"export takes a model with one backbone, got an ensemble of {len(model.members)}; "
+            "fit with one --backbone"
+        )
+    (fitted,) = model.members
+    parts = fitted.distribution
+    if parts.context is not None:
+        raise PniError(
+            "export takes no model with context, whose allowed sets follow from every image anew; "
+            "fit with --no-context"
+        )
+    if parts.neighborhood is not None:
+        raise PniError(
+            "export takes no model with a neighborhood MLP, whose 9 x 9 windows make a graph of gigabytes; "
+            "fit with --no-neighborhood"
+        )
+    if fitted.config.rule == "penalty" and parts.position is not None:
+        raise PniError(
+            "export takes no model with position as a penalty, a sum of distance and logarithm for each of "
+            "the coreset's vectors; fit with --preset lite, --set rule=blend or --no-position"
+        )
+    return fitted
+
+
+def model_graph(fitted: Fitted) -> tuple[Graph, dict[str, Array]]:
+    """Return the graph of a model, and the weights it asks for."""
+    config, parts, size = fitted.config, fitted.distribution, fitted.config.crop
+    graph = GraphBuilder()
+    crops = graph.input(CROPS, "uint8", (1, size, size, 3))
+    features, shape = add_extractor(graph, fitted.extractor, crops, size, size)
+    if shape[1:3] != tuple(fitted.grid):
+        raise PniError(f"the backbone gives maps of {shape[1:3]}, the model was fitted on {fitted.grid}")
+    allowed, weight = _allowed(fitted)
+    scores = add_scores(graph, features, fitted.grid, parts, allowed, weight)
+    upsampler = Upsampler(*fitted.grid, size, config.sigma)
+    rows, columns = np.asarray(upsampler._rows), np.asarray(upsampler._columns)
+    anomaly_map = add_map(graph, scores, rows, columns)
+    tensors = state_arrays(fitted.extractor.backbone, BACKBONE)
+    if fitted.refiner is not None:
+        anomaly_map = _refined(graph, fitted, crops, anomaly_map)
+        tensors |= state_arrays(fitted.refiner, REFINER)
+    # A verdict, once a model has one, is a third output behind the score.
+    score = add_image_score(graph, anomaly_map, size, config.image_score)
+    anomaly_map = graph.node("Reshape", [anomaly_map, graph.constant([1, size, size], "int64")])
+    graph.output(anomaly_map, MAP, (1, size, size))
+    graph.output(score, SCORE, (1,))
+    made = graph.graph("pni-fast")
+    return made, {name: tensors[name] for name in made.asked()}
+
+
+def _allowed(fitted: Fitted) -> tuple[NDArray[np.bool_] | None, float]:
+    """Return the classes that position allows, and how much that counts."""
+    parts = fitted.distribution
+    if parts.position is None:
+        return None, 0.0
+    allowed = parts.position.reshape(-1, parts.n_classes) > parts.tau
+    # Where nothing is allowed the free distance stands, as `bound_distances` has it.
+    allowed[~allowed.any(axis=1)] = True
+    return allowed, parts.weight if fitted.config.rule == "blend" else 1.0
+
+
+def _refined(graph: GraphBuilder, fitted: Fitted, crops: str, anomaly_map: str) -> str:
+    """Add what the refined scorer does with a map (size, size)."""
+    assert fitted.refiner is not None
+    size, ratio = fitted.config.crop, np.float32(fitted.refiner.config.ratio)
+    low, high = fitted.refiner_range
+    span = np.float32(high - low) if high > low else np.float32(1)
+    base = graph.node("Reshape", [anomaly_map, graph.constant([1, size, size], "int64")])
+    base = graph.node("Sub", [base, graph.constant(low, "float32")])
+    base = graph.node("Div", [base, graph.constant(span, "float32")])
+    refined = add_refiner(graph, fitted.refiner, crops, base, size, size)
+    shares = [
+        graph.node("Mul", [value, graph.constant(share, "float32")])
+        for value, share in ((refined, ratio), (base, np.float32(1) - ratio))
+    ]
+    return graph.node("Add", shares)
+
+
+def preprocessing(fitted: Fitted) -> dict[str, Any]:
+    """Return what must be done to a picture before the graph, for its metadata."""
+    geometry = fitted.config.geometry
+    return {
+        "resize": [geometry.resize, geometry.resize],
+        "filter": "bilinear (triangle) with antialiasing, Pillow's Image.Resampling.BILINEAR",
+        "crop": [geometry.crop, geometry.crop],
+        "crop_from": [geometry.cut.start, geometry.cut.start],
+        "channels": "RGB",
+        "layout": "1, height, width, channel",
+        "dtype": "uint8",
+        "grey_depth": geometry.depth,
+        "orientation": "EXIF applied",
+    }
+
+
+def export_model(
+    model: FittedModel,
+    path: str | os.PathLike[str],
+    pictures: Iterable[tuple[NDArray[np.uint8], float, NDArray[np.float32]]],
+    source: Path | None = None,
+) -> Exported:
+    """Write a model as one ONNX file, once it gives our scores.
+
+    Parameters
+    ----------
+    model
+        Fitted.
+    path
+        The file to write, whole or not at all.
+    pictures
+        Crops, uint8 (crop, crop, 3), with our score and our map of each.
+    source
+        The model's file, whose digest the graph then bears.
+
+    Raises
+    ------
+    PniError
+        The model cannot be exported, the file cannot be written, or a score differs by more than `ALLOWED`.
+    """
+    fitted = check_exportable(model)
+    graph, tensors = model_graph(fitted)
+    content = encode(graph, tensors, _metadata(fitted, source), version("pni-fast"))
+    if len(content) > MOST_BYTES:
+        raise PniError(
+            f"the graph would have {len(content)} bytes, an ONNX file has at most {MOST_BYTES}; "
+            "fit with a smaller --coreset-ratio"
+        )
+    images, difference, runtime = _checked(content, pictures)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return Exported(len(content), images, difference, runtime)
+
+
+def _metadata(fitted: Fitted, source: Path | None) -> Mapping[str, str]:
+    said = {
+        "pni_fast.version": version("pni-fast"),
+        "pni_fast.preprocessing": json.dumps(preprocessing(fitted)),
+        "pni_fast.normalization": json.dumps(list(fitted.normalization)),
+        "pni_fast.backbone": fitted.config.backbones[0],
+        "pni_fast.preset": fitted.config.preset,
+    }
+    if source is not None:
+        total = hashlib.sha256()
+        with source.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+        said["pni_fast.model_sha256"] = total.hexdigest()
+    return said
+
+
+def _checked(
+    content: bytes, pictures: Iterable[tuple[NDArray[np.uint8], float, NDArray[np.float32]]]
+) -> tuple[int, float, str]:
+    """Return on how many pictures the graph gives our scores, how far it differs and what ran it."""
+    runtime, run = _runner(content)
+    images, worst = 0, 0.0
+    for crop, score, anomaly_map in pictures:
+        found_map, found = run(crop[None])
+        scale = max(abs(score), float(np.abs(anomaly_map).max()), np.finfo(np.float32).tiny)
+        differences = (abs(float(found[0]) - score), float(np.abs(found_map[0] - anomaly_map).max()))
+        worst, images = max(worst, *(value / scale for value in differences)), images + 1
+        if not worst <= ALLOWED:
+            raise PniError(
+                f"the exported graph must give our scores to {ALLOWED} under {runtime}, picture {images} "
+                f"differs by {worst:.1e}; nothing was written"
+            )
+    return images, worst, runtime
+
+
+def _runner(content: bytes) -> tuple[str, Any]:
+    """Return what runs the graph here, ONNX's own runtime where it is installed."""
+    if installed("onnxruntime"):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return "onnxruntime", lambda crops: session.run([MAP, SCORE], {CROPS: crops})
+    if installed("openvino"):
+        import openvino
+
+        core = openvino.Core()
+        settings = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled = core.compile_model(core.read_model(content), "CPU", settings)
+
+        def run(crops: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+            made = compiled(crops)
+            return [made[MAP], made[SCORE]]
+
+        return "openvino", run
+    raise PniError("export checks what it writes: pip install onnxruntime or openvino")
