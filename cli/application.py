@@ -11,7 +11,18 @@ import click
 
 from .failures import Application
 
-COMMANDS = ("fit", "refine", "score", "evaluate", "export", "coreset", "synthesize", "benchmark", "info", "demo")
+COMMANDS = (
+    "fit",
+    "refine",
+    "score",
+    "evaluate",
+    "export",
+    "coreset",
+    "synthesize",
+    "benchmark",
+    "info",
+    "demo",
+)
 """Each is a module here with a command of its own name."""
 
 

@@ -14,7 +14,9 @@ from pni_fast.distribution.conditions import chosen, possible
 from pni_fast.distribution.context import Context
 from pni_fast.distribution.distribution import Distribution, distribution_size
 from pni_fast.errors import PniError
-from pni_fast.features.stored import StoredExtractor, StoredGraph
+from pni_fast.features.graphs import StoredGraph
+from pni_fast.features.stored import StoredExtractor, extractor_graph_of
+from pni_fast.refinement.stored import StoredRefiner, refiner_graph_of
 from pni_fast.runtime.networks import StoredNetwork
 from pni_fast.runtime.tensor_file import Place, not_finite
 
@@ -25,13 +27,12 @@ from .shapes import expected_networks
 
 if TYPE_CHECKING:
     from pni_fast.distribution.neighborhood import NeighborhoodMLP
-    from pni_fast.refinement import RefinementNetwork
 
 CONTEXT_TENSORS = ("labels", "descriptors", "center", "spread")
 """Fields of a :class:`Context` that are tensors of a model file, each with the prefix ``context.``."""
 
-GRAPH = "engine.graph"
-"""The extractor as an ONNX graph without weights, in files that have one."""
+GRAPHS = {"backbone": "engine.graph", "refiner": "engine.refiner"}
+"""By part, the tensor that is its ONNX graph without weights, in files that have one."""
 
 
 class Outline:
@@ -48,8 +49,8 @@ class Outline:
         What the file says of the fit and of this member.
     places
         The table's tensors of this member, without its prefix.
-    graph
-        Bytes of the extractor's graph, None where the file has none.
+    graphs
+        By part, bytes of the graphs that the file has.
 
     Attributes
     ----------
@@ -68,7 +69,7 @@ class Outline:
         n_images: Any,
         values: Mapping[str, Any],
         places: Mapping[str, Place],
-        graph: NDArray[np.uint8] | None = None,
+        graphs: Mapping[str, NDArray[np.uint8]],
     ) -> None:
         self.config = config
         self.n_images = n_images
@@ -76,10 +77,13 @@ class Outline:
         rows, columns = _shape(places, "coreset", 2)
         self.n_classes = distribution_size(rows, config.distribution_size)
         self.grid = tuple(_numbers(values, "grid", int))
-        self.graph = None
-        if graph is not None:
-            self.graph = StoredGraph(graph, config.crop, (self.grid[0], self.grid[1]))
-        networks = expected_networks(config, columns, self.n_classes, self.graph, places)
+        self.graphs: dict[str, StoredGraph] = {}
+        if "backbone" in graphs:
+            grid = self.grid[0], self.grid[1]
+            self.graphs["backbone"] = extractor_graph_of(graphs["backbone"], config.crop, grid, columns)
+        if "refiner" in graphs and config.refinement:
+            self.graphs["refiner"] = refiner_graph_of(graphs["refiner"], config.crop)
+        networks = expected_networks(config, columns, self.n_classes, self.graphs, places)
         self.dimension = columns if networks.dimension is None else networks.dimension
         networks.check_grid(self.grid)
         self.networks = networks
@@ -116,7 +120,7 @@ class Outline:
             tables |= there if told is None else told
         for name, table in tables.items():
             _compare(places, name, table)
-        self.names = set(tables) | (set() if graph is None else {GRAPH})
+        self.names = set(tables) | {GRAPHS[part] for part in self.graphs}
 
     def filled(self, tensors: Mapping[str, NDArray[Any]]) -> Fitted:
         """Return the member with its tensors, which become parts of it where that is possible.
@@ -139,17 +143,20 @@ class Outline:
             self.dimension,
             self.networks.build_extractor,
             state("backbone"),
-            self.graph,
+            self.graphs.get("backbone"),
         )
         neighborhood: StoredNetwork[NeighborhoodMLP] | None = None
-        refiner: StoredNetwork[RefinementNetwork] | None = None
+        refiner: StoredRefiner | None = None
         if self.config.neighborhood:
             neighborhood = StoredNetwork(
                 self.networks.build_neighborhood, state("neighborhood"), "a model with a neighborhood MLP"
             )
         if self.config.refinement:
-            refiner = StoredNetwork(
-                self.networks.build_refiner, state("refiner"), "a model with a refinement network"
+            refiner = StoredRefiner(
+                self.config.refiner.ratio,
+                self.networks.build_refiner,
+                state("refiner"),
+                self.graphs.get("refiner"),
             )
         return Fitted(
             config=self.config,

@@ -21,8 +21,8 @@ from pni_fast.features.engines.export import add_extractor, state_arrays
 from pni_fast.features.engines.extractor import CROPS
 from pni_fast.features.engines.extractor import PREFIX as BACKBONE
 from pni_fast.features.engines.graph import Array, Graph, encode
-from pni_fast.refinement.exported import PREFIX as REFINER
 from pni_fast.refinement.exported import add_refiner
+from pni_fast.refinement.stored import PREFIX as REFINER
 from pni_fast.runtime.files import atomic_path
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.exported import add_image_score, add_map, add_scores
@@ -100,7 +100,8 @@ def model_graph(fitted: Fitted) -> tuple[Graph, dict[str, Array]]:
     config, parts, size = fitted.config, fitted.distribution, fitted.config.crop
     graph = GraphBuilder()
     crops = graph.input(CROPS, "uint8", (1, size, size, 3))
-    features, shape = add_extractor(graph, fitted.extractor, crops, size, size)
+    extractor = fitted.extractor.module()
+    features, shape = add_extractor(graph, extractor, crops, size, size)
     if shape[1:3] != tuple(fitted.grid):
         raise PniError(f"the backbone gives maps of {shape[1:3]}, the model was fitted on {fitted.grid}")
     allowed, weight = _allowed(fitted)
@@ -108,10 +109,10 @@ def model_graph(fitted: Fitted) -> tuple[Graph, dict[str, Array]]:
     upsampler = Upsampler(*fitted.grid, size, config.sigma)
     rows, columns = np.asarray(upsampler._rows), np.asarray(upsampler._columns)
     anomaly_map = add_map(graph, scores, rows, columns)
-    tensors = state_arrays(fitted.extractor.backbone, BACKBONE)
+    tensors = state_arrays(extractor.backbone, BACKBONE)
     if fitted.refiner is not None:
         anomaly_map = _refined(graph, fitted, crops, anomaly_map)
-        tensors |= state_arrays(fitted.refiner, REFINER)
+        tensors |= state_arrays(fitted.refiner.module(), REFINER)
     # A verdict, once a model has one, is a third output behind the score.
     score = add_image_score(graph, anomaly_map, size, config.image_score)
     anomaly_map = graph.node("Reshape", [anomaly_map, graph.constant([1, size, size], "int64")])
@@ -135,13 +136,14 @@ def _allowed(fitted: Fitted) -> tuple[NDArray[np.bool_] | None, float]:
 def _refined(graph: GraphBuilder, fitted: Fitted, crops: str, anomaly_map: str) -> str:
     """Add what the refined scorer does with a map (size, size)."""
     assert fitted.refiner is not None
-    size, ratio = fitted.config.crop, np.float32(fitted.refiner.config.ratio)
+    refiner = fitted.refiner.module()
+    size, ratio = fitted.config.crop, np.float32(refiner.config.ratio)
     low, high = fitted.refiner_range
     span = np.float32(high - low) if high > low else np.float32(1)
     base = graph.node("Reshape", [anomaly_map, graph.constant([1, size, size], "int64")])
     base = graph.node("Sub", [base, graph.constant(low, "float32")])
     base = graph.node("Div", [base, graph.constant(span, "float32")])
-    refined = add_refiner(graph, fitted.refiner, crops, base, size, size)
+    refined = add_refiner(graph, refiner, crops, base, size, size)
     shares = [
         graph.node("Mul", [value, graph.constant(share, "float32")])
         for value, share in ((refined, ratio), (base, np.float32(1) - ratio))

@@ -19,8 +19,11 @@ from pni_fast.features.backbones import build_extractor
 from pni_fast.features.engines.agreement import ALLOWED, agreement
 from pni_fast.features.engines.export import extractor_graph
 from pni_fast.features.engines.extractor import grid_of
-from pni_fast.features.stored import Extract, StoredExtractor, StoredGraph
+from pni_fast.features.stored import Extract, StoredExtractor, extractor_graph_of
 from pni_fast.features.weights import load_weights
+from pni_fast.refinement.exported import refiner_graph
+from pni_fast.refinement.network import RefinementNetwork
+from pni_fast.refinement.stored import StoredRefiner, refiner_graph_of
 from pni_fast.runtime.run import Run
 
 CHECKED_IMAGES = 2
@@ -36,8 +39,18 @@ def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
         content = extractor_graph(extractor, config.crop, config.crop)
     except WeightsError as error:
         return StoredExtractor.of(extractor, name, graphless=str(error)), source
-    graph = StoredGraph(np.frombuffer(content, dtype=np.uint8), config.crop, grid_of(content))
+    values = np.frombuffer(content, dtype=np.uint8)
+    graph = extractor_graph_of(values, config.crop, grid_of(content), extractor.dimension)
     return StoredExtractor.of(extractor, name, graph), source
+
+
+def stored_refiner(network: RefinementNetwork, crop: int) -> StoredRefiner:
+    """Return a refiner that is there as one that a model holds, with its graph where there can be one."""
+    try:
+        content = refiner_graph(network, crop, crop)
+    except WeightsError as error:
+        return StoredRefiner.of(network, graphless=str(error))
+    return StoredRefiner.of(network, refiner_graph_of(np.frombuffer(content, dtype=np.uint8), crop))
 
 
 def check_engine(

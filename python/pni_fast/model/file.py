@@ -27,7 +27,7 @@ from pni_fast.errors import ModelFileError, NotInstalledError, PniError
 from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
 
-from .assembly import CONTEXT_TENSORS, GRAPH, Outline
+from .assembly import CONTEXT_TENSORS, GRAPHS, Outline
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
 from .header import DIGEST, FORMAT, KEY, SINGLE, installed_version, member_values, one_line, read_header
@@ -99,8 +99,9 @@ def _tensors(fitted: Fitted) -> Tensors:
         "groups": parts.groups,
         **_prefixed("backbone.", fitted.extractor.tensors()),
     }
-    if fitted.extractor.graph is not None:
-        tensors[GRAPH] = fitted.extractor.graph.content
+    for part, network in (("backbone", fitted.extractor), ("refiner", fitted.refiner)):
+        if network is not None and network.graph is not None:
+            tensors[GRAPHS[part]] = network.graph.content
     if parts.position is not None:
         tensors["position"] = parts.position
     if parts.context is not None:
@@ -180,7 +181,7 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
     values = member_values(header, len(config.members))
     prefixes = [""] if header["format"] == SINGLE else [_prefix(number) for number in range(len(values))]
     outlines = [
-        Outline(member, header["n_images"], said, _stripped(prefix, opened.places), _graph(opened, prefix))
+        Outline(member, header["n_images"], said, _stripped(prefix, opened.places), _graphs(opened, prefix))
         for member, said, prefix in zip(config.members, values, prefixes, strict=True)
     ]
     expected = {
@@ -201,17 +202,19 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
     )
 
 
-def _graph(opened: TensorFile, prefix: str) -> NDArray[np.uint8] | None:
-    """Return the graph of a member's extractor, which says of which tensors it is made; None without one."""
-    name = prefix + GRAPH
-    place = opened.places.get(name)
-    if place is None:
-        return None
-    if place.dtype != "uint8" or len(place.shape) != 1 or not 0 < place.shape[0] <= LARGEST_GRAPH:
-        raise PniError(
-            f"tensor {GRAPH!r} must be from 1 to {LARGEST_GRAPH} bytes, got {place.shape} of {place.dtype}"
-        )
-    return opened.read({name})[name]
+def _graphs(opened: TensorFile, prefix: str) -> dict[str, NDArray[np.uint8]]:
+    """Return the graphs of a member's networks, which say of which tensors these are made."""
+    found = {}
+    for part, name in GRAPHS.items():
+        place = opened.places.get(prefix + name)
+        if place is None:
+            continue
+        if place.dtype != "uint8" or len(place.shape) != 1 or not 0 < place.shape[0] <= LARGEST_GRAPH:
+            raise PniError(
+                f"tensor {name!r} must be from 1 to {LARGEST_GRAPH} bytes, got {place.shape} of {place.dtype}"
+            )
+        found[part] = opened.read({prefix + name})[prefix + name]
+    return found
 
 
 def _prefixed(prefix: str, tensors: Tensors) -> Tensors:

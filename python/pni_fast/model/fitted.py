@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pni_fast.config import RULES, Config
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.errors import PniError
 from pni_fast.features.stored import StoredExtractor
+from pni_fast.refinement.refined import RefinedScorer
+from pni_fast.refinement.stored import StoredRefiner
 from pni_fast.runtime.device import Device
-from pni_fast.runtime.networks import StoredNetwork
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.image_maps import Maps
@@ -18,9 +19,6 @@ from pni_fast.scoring.rules import RULE_CLASSES
 from pni_fast.scoring.scorer import Scorer
 
 from .finite_maps import FiniteMaps
-
-if TYPE_CHECKING:
-    from pni_fast.refinement import RefinementNetwork
 
 PARTS = ("position", "context", "neighborhood", "refinement")
 """What a model may have besides PatchCore."""
@@ -71,7 +69,7 @@ class Fitted:
     distribution: Distribution
     n_images: int
     normalization: tuple[float, float] = (0.0, 1.0)
-    refiner: StoredNetwork[RefinementNetwork] | None = None
+    refiner: StoredRefiner | None = None
     refiner_range: tuple[float, float] = (0.0, 1.0)
     engine: str | None = None
 
@@ -132,10 +130,7 @@ class Fitted:
         scorer = self.likelihood_scorer(run)
         if self.refiner is None:
             return FiniteMaps(scorer)
-        from pni_fast.refinement import RefinedScorer
-
-        refiner = self.refiner.on(run.device)
-        return FiniteMaps(RefinedScorer(scorer, refiner, self.refiner_range, run.precision))
+        return FiniteMaps(RefinedScorer(scorer, self.refiner.fused(run), self.refiner_range))
 
     def _position(self) -> str:
         """Return in words whether position is used and why."""

@@ -22,13 +22,13 @@ from pni_fast.distribution.distribution import Distribution
 from pni_fast.distribution.fit import fit_distribution
 from pni_fast.refinement import RefinedScorer, RefinementNetwork, RefinementTask, train_shared_refiner
 from pni_fast.runtime.copies import on_device
-from pni_fast.runtime.networks import TrainedNetwork
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import stream
 from pni_fast.runtime.threads import ordered_map
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.map_range import map_range, normalised
 
+from .extraction import stored_refiner
 from .fitted import Fitted
 
 MOST_IMAGES = 64
@@ -97,9 +97,9 @@ def fit_half(fitted: Fitted, sources: Sequence[Source], features: NDArray[np.flo
 
 def with_refiner(fitted: Fitted, half: HalfFit, refiner: RefinementNetwork, run: Run) -> Fitted:
     """Return the model with a refiner, and with the range of its final maps of images left out."""
-    stored = TrainedNetwork(refiner.requires_grad_(False))
+    stored = stored_refiner(refiner.requires_grad_(False), fitted.config.crop)
     refined = replace(fitted, refiner=stored, refiner_range=half.span)
-    scorer = RefinedScorer(refined.likelihood_scorer(run), refiner, half.span, run.precision)
+    scorer = RefinedScorer(refined.likelihood_scorer(run), stored.fused(run), half.span)
     final = ordered_map(
         lambda pair: scorer.refine(pair[0][None], [pair[1]])[0],
         zip(half.images, half.maps, strict=True),

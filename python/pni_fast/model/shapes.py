@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pni_fast.config import Config
 from pni_fast.config.checks import check_network_name
 from pni_fast.errors import PniError, is_there
-from pni_fast.features.stored import StoredGraph, asked_by
+from pni_fast.features.graphs import StoredGraph
 from pni_fast.runtime.tensor_file import Place, place_of
 
 if TYPE_CHECKING:
@@ -153,27 +153,41 @@ class GraphNetworks(Networks):
     """Networks whose backbone's tensors its graph tells, without torch where there is no other network."""
 
     def __init__(
-        self, config: Config, columns: int, n_classes: int, graph: StoredGraph, places: Mapping[str, Place]
+        self,
+        config: Config,
+        columns: int,
+        n_classes: int,
+        graphs: Mapping[str, StoredGraph],
+        places: Mapping[str, Place],
     ) -> None:
         super().__init__(config, columns, n_classes)
         (name,) = config.backbones
         check_network_name(name, "backbone")
-        there = {name: place for name, place in places.items() if name.startswith("backbone.")}
-        shapes = {name: place.shape for name, place in there.items() if place.dtype == "float32"}
-        asked = asked_by(graph, columns, shapes)
-        # Batch norms count their batches in training: torch keeps that, and no graph asks for it.
-        counts = {
-            name
-            for name, place in there.items()
-            if name.endswith(COUNTED) and (place.dtype, place.shape) == ("int64", ())
-        }
-        self.tensors["backbone"] = {name: there[name] for name in sorted(asked | counts)}
-        if is_there("torch") and (config.neighborhood or config.refinement):
+        told = {part: _told(graph, places) for part, graph in graphs.items()}
+        if is_there("torch") and (config.neighborhood or (config.refinement and "refiner" not in graphs)):
             self.tensors |= self._beside_the_extractor()
+        self.tensors |= told
+
+
+def _told(graph: StoredGraph, places: Mapping[str, Place]) -> dict[str, Place]:
+    """Return the tensors of a file that a network is made of, as its graph tells."""
+    there = {name: place for name, place in places.items() if name.startswith(graph.prefix)}
+    asked = graph.asked({name: place.shape for name, place in there.items() if place.dtype == "float32"})
+    # Batch norms count their batches in training: torch keeps that, and no graph asks for it.
+    counts = {
+        name
+        for name, place in there.items()
+        if name.endswith(COUNTED) and (place.dtype, place.shape) == ("int64", ())
+    }
+    return {name: there[name] for name in sorted(asked | counts)}
 
 
 def expected_networks(
-    config: Config, columns: int, n_classes: int, graph: StoredGraph | None, places: Mapping[str, Place]
+    config: Config,
+    columns: int,
+    n_classes: int,
+    graphs: Mapping[str, StoredGraph],
+    places: Mapping[str, Place],
 ) -> Networks:
     """Return the networks of a member.
 
@@ -181,8 +195,8 @@ def expected_networks(
     ----------
     config, columns, n_classes
         As for :class:`Networks`.
-    graph
-        Of the extractor, None where the file has none.
+    graphs
+        By part; without that of the extractor none counts.
     places
         The file's tensors of the member.
 
@@ -191,8 +205,8 @@ def expected_networks(
     PniError
         A network is not known, or the graph is none.
     """
-    if graph is not None:
-        return GraphNetworks(config, columns, n_classes, graph, places)
+    if "backbone" in graphs:
+        return GraphNetworks(config, columns, n_classes, graphs, places)
     if is_there("torch"):
         return BuiltNetworks(config, columns, n_classes)
     return Networks(config, columns, n_classes)

@@ -11,12 +11,7 @@ from pni_fast.features.engines.recording import record
 from pni_fast.features.engines.shapes import averaging
 
 from .network import RefinementNetwork, working_size
-
-MAPS, REFINED = "maps", "refined"
-"""Names of the second input and of the output."""
-
-PREFIX = "refiner."
-"""Of the weights' names, as in a model file."""
+from .stored import MAPS, PREFIX, REFINED
 
 
 def refiner_graph(refiner: RefinementNetwork, height: int, width: int) -> bytes:

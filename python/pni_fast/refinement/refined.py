@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.runtime.copies import Values, to_host
-from pni_fast.runtime.precision import FLOAT32, Precision
 from pni_fast.scoring.map_range import normalised
 from pni_fast.scoring.scorer import ForEach, Scorer
 
-if TYPE_CHECKING:
-    from .network import RefinementNetwork
+from .stored import Fused
 
 
 class RefinedScorer:
@@ -23,25 +19,16 @@ class RefinedScorer:
     ----------
     scorer
         Gives the likelihood maps.
-    refiner
-        On the device of the scorer's networks.
+    fused
+        Refines normalised maps and fuses them, see :meth:`.stored.StoredRefiner.fused`.
     span
         Values of the likelihood map that the refiner sees as 0 and 1.
-    precision
-        Of the refiner's layers.
     """
 
-    def __init__(
-        self,
-        scorer: Scorer,
-        refiner: RefinementNetwork,
-        span: tuple[float, float],
-        precision: Precision = FLOAT32,
-    ) -> None:
+    def __init__(self, scorer: Scorer, fused: Fused, span: tuple[float, float]) -> None:
         self.scorer = scorer
-        self.refiner = refiner
+        self.fused = fused
         self.span = span
-        self.precision = precision
 
     def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
         """Return the final maps, float32 (crop, crop) each; arguments as for :meth:`Scorer.maps`."""
@@ -49,4 +36,4 @@ class RefinedScorer:
 
     def refine(self, crops: NDArray[np.uint8], maps: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Return the final maps of crops, (b, crop, crop, 3), and their likelihood maps."""
-        return list(self.refiner.fused(crops, normalised(np.stack(maps), *self.span), self.precision))
+        return list(self.fused(crops, normalised(np.stack(maps), *self.span)))

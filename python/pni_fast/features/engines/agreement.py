@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from .engine import Engine
 
 ALLOWED = 1e-4
 """Relative difference in float32: sums of thousands of products in another order differ by about 1e-6."""
@@ -35,7 +34,7 @@ class Agreement:
         return self.norm <= ALLOWED and self.largest <= ALLOWED
 
 
-def agreement(engine: Engine, extractor: Any, crops: NDArray[np.uint8]) -> Agreement:
+def agreement(engine: Callable[[Any], Any], extractor: Any, crops: NDArray[np.uint8]) -> Agreement:
     """Hold an engine against PyTorch on real crops.
 
     Parameters

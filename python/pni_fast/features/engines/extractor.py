@@ -15,62 +15,63 @@ PREFIX = "backbone."
 
 
 def whole_model(
-    graph: bytes, tensors: Mapping[str, Array], crop: tuple[int, int], features: tuple[int, int, int]
+    graph: bytes,
+    tensors: Mapping[str, Array],
+    inputs: Mapping[str, Declared],
+    outputs: Mapping[str, Declared],
 ) -> bytes:
-    """Return an extractor's ONNX model with its weights, checked as strictly as a stranger's must be.
+    """Return a network's ONNX model with its weights, checked as strictly as a stranger's must be.
 
     Parameters
     ----------
     graph
-        What :func:`.export.extractor_graph` wrote.
+        What :func:`.export.extractor_graph` wrote, or its like for another network.
     tensors
-        The backbone's float32 tensors, ``backbone.…``; those not asked for are left out.
-    crop
-        (H, W) of the crops, uint8 (1, H, W, 3).
-    features
-        (h, w, d) of Φ.
+        The network's tensors under their names in a model file; those not asked for are left out.
+    inputs, outputs
+        What it must take and give.
 
     Raises
     ------
     ModelFileError
-        The graph is no extractor of this kind.
+        The graph is of no such network.
     """
     known = {name: values.shape for name, values in tensors.items() if values.dtype.name == "float32"}
-    read, asked = _checked(graph, known, crop, features)
+    read, asked = _checked(graph, known, inputs, outputs)
     return encode(read, {name: tensors[name] for name in asked})
 
 
 def asked_weights(
     graph: bytes,
     shapes: Mapping[str, tuple[int, ...]],
-    crop: tuple[int, int],
-    features: tuple[int, int, int],
+    inputs: Mapping[str, Declared],
+    outputs: Mapping[str, Declared],
 ) -> list[str]:
-    """Return the names of the weights that a graph asks for; arguments and errors as for `whole_model`.
+    """Return the names of the weights that a graph asks for.
 
     Parameters
     ----------
-    graph, crop, features
+    graph, inputs, outputs
         As for :func:`whole_model`.
     shapes
         Of the float32 tensors there are, by name.
+
+    Raises
+    ------
+    ModelFileError
+        As for :func:`whole_model`.
     """
-    return _checked(graph, shapes, crop, features)[1]
+    return _checked(graph, shapes, inputs, outputs)[1]
 
 
 def _checked(
     graph: bytes,
     shapes: Mapping[str, tuple[int, ...]],
-    crop: tuple[int, int],
-    features: tuple[int, int, int],
+    inputs: Mapping[str, Declared],
+    outputs: Mapping[str, Declared],
 ) -> tuple[Graph, list[str]]:
     read = decode(graph)
-    asked = check_graph(
-        read,
-        shapes,
-        {CROPS: Declared("uint8", (1, *crop, 3))},
-        {FEATURES: Declared("float32", (1, *features))},
-    )
+    asked = check_graph(read, shapes, inputs, outputs)
     if not finite(read.constants):
         raise GraphError("its graph has a constant that is not finite")
     return read, asked
