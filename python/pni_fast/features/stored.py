@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from pni_fast.runtime.copies import Values
 from pni_fast.runtime.run import Run
 
-from .engines.extractor import CROPS, FEATURES, PREFIX
-from .engines.graph import Declared
+from .engines.extractor import PREFIX, ends
 from .graphs import NO_GRAPH, GraphNetwork, StoredGraph
 
 if TYPE_CHECKING:
@@ -43,12 +42,7 @@ def extractor_graph_of(
     grid, dimension
         (h, w) and d of the features it must give.
     """
-    return StoredGraph(
-        content,
-        {CROPS: Declared("uint8", (1, crop, crop, 3))},
-        {FEATURES: Declared("float32", (1, *grid, dimension))},
-        PREFIX,
-    )
+    return StoredGraph(content, *ends((crop, crop), (*grid, dimension)), PREFIX)
 
 
 class StoredExtractor(GraphNetwork["FeatureExtractor"]):

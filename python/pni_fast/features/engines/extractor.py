@@ -14,6 +14,13 @@ PREFIX = "backbone."
 """Of the weights' names, as in a model file."""
 
 
+def ends(
+    crop: tuple[int, int], features: tuple[int, int, int]
+) -> tuple[dict[str, Declared], dict[str, Declared]]:
+    """Return what an extractor's graph takes, crops of (H, W), and gives, Φ of (h, w, d)."""
+    return {CROPS: Declared("uint8", (1, *crop, 3))}, {FEATURES: Declared("float32", (1, *features))}
+
+
 def whole_model(
     graph: bytes,
     tensors: Mapping[str, Array],
