@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,14 +94,15 @@ class Installed:
 
 
 @pytest.fixture(scope="session")
-def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Installed]:
+def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Installed]:
     """Return a function that installs a wheel into a new environment.
 
-    The dependencies are those of the running environment, lent by a path entry. Its own installation of the
-    package hangs on a ``.pth`` file, which is not read there, or comes behind the wheel's.
+    The dependencies are those of the running environment, or those of the folders given, lent by path entries.
+    The running environment's own installation of the package hangs on a ``.pth`` file, which is not read
+    there, or comes behind the wheel's.
     """
 
-    def into_new(wheel: Path) -> Installed:
+    def into_new(wheel: Path, folders: Sequence[Path] | None = None) -> Installed:
         home = tmp_path_factory.mktemp("venv")
         run(sys.executable, "-m", "venv", "--without-pip", home, cwd=home)
         installed = Installed(home)
@@ -115,7 +116,8 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Instal
         )
         run(*pip, "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=home)
         own = Path(installed.python("import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-        lent = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+        every = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
+        lent = every if folders is None else map(str, folders)
         (own / "dependencies.pth").write_text("\n".join(lent))
         return installed
 

@@ -63,3 +63,11 @@ def test_overlay_names_a_wrong_shape():
         overlay(GREY, np.zeros((3, 3)), 0, 1)
     with pytest.raises(ValueError, match=r"mask must have .* got \(2, 2\)"):
         overlay(GREY, np.zeros((SIDE, SIDE)), 0, 1, np.zeros((2, 2), bool))
+
+
+def test_the_colours_are_those_of_inferno():
+    from matplotlib import colormaps
+    from pni_fast.report.colours import COLOURS, FIRST, LAST
+
+    expected = colormaps["inferno"](np.linspace(FIRST, LAST, 256))[:, :3] * 255
+    assert np.abs(COLOURS - expected).max() <= 0.5

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from .colours import COLOURS
 
 OPACITY = 0.66
 """How much of the photograph the hottest colour hides."""
@@ -62,7 +63,7 @@ def overlay(
     heat = _heat(anomaly_map, low, high)
     # Opacity rises fast at first: what is above `low` at all must be seen.
     opacity = (OPACITY * np.sqrt(heat))[:, :, None]
-    blended = image * (1.0 - opacity) + _colours()[np.rint(heat * 255).astype(np.intp)] * opacity
+    blended = image * (1.0 - opacity) + COLOURS[np.rint(heat * 255).astype(np.intp)] * opacity
     if mask is not None and mask.any():
         _draw_contour(blended, mask)
     return Image.fromarray(np.rint(blended).astype(np.uint8))
@@ -90,7 +91,7 @@ def scale_css() -> str:
     stops = np.linspace(0, 255, 9).astype(int)
     parts = []
     for stop in stops:
-        red, green, blue = (int(value) for value in np.rint(_colours()[stop]))
+        red, green, blue = (int(value) for value in np.rint(COLOURS[stop]))
         opacity = OPACITY * np.sqrt(stop / 255)
         parts.append(f"rgb({red} {green} {blue} / {opacity:.2f}) {stop / 255:.1%}")
     return f"linear-gradient(90deg, {', '.join(parts)})"
@@ -101,15 +102,6 @@ def _heat(anomaly_map: NDArray[np.floating[Any]], low: float, high: float) -> ND
     if high <= low:
         return (values > low).astype(np.float64)
     return np.clip((values - low) / (high - low), 0.0, 1.0)
-
-
-@lru_cache(maxsize=1)
-def _colours() -> NDArray[np.float64]:
-    """Return 256 RGB colours, 0 to 255: matplotlib's inferno without its dark third."""
-    from matplotlib import colormaps
-
-    colours: NDArray[np.float64] = colormaps["inferno"](np.linspace(0.38, 0.97, 256))[:, :3] * 255.0
-    return colours
 
 
 def _draw_contour(picture: NDArray[np.float64], mask: NDArray[np.bool_]) -> None:
