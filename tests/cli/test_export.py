@@ -86,7 +86,7 @@ def test_other_models(invoke, shared_category, tmp_path, settings):
 
 
 def test_a_refined_model(invoke, tmp_path):
-    file = rewrite(REFINED, tmp_path / "model.safetensors", lambda header, _: None)
+    file = rewrite(REFINED, tmp_path / "model.safetensors", lambda *_: None)
     model = PNI.load(file, device="cpu")
     if model.neighborhood_ is not None:
         pytest.skip("its MLP cannot be exported")

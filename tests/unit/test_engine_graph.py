@@ -10,8 +10,8 @@ from pni_fast.features.engines import wire
 from pni_fast.features.engines.building import GraphBuilder
 from pni_fast.features.engines.checking import check_graph
 from pni_fast.features.engines.export import extractor_graph, state_arrays
-from pni_fast.features.engines.extractor import ends, whole_model
 from pni_fast.features.engines.graph import Declared, Node, decode, encode
+from pni_fast.features.engines.networks import extractor_ends, whole_model
 from pni_fast.features.extractor import FeatureExtractor
 from torch import nn
 
@@ -75,21 +75,21 @@ def test_the_weights_are_asked_for_and_not_held(content, tensors):
     asked = decode(content).asked()
     assert set(asked) == set(tensors)
     assert len(content) < 4000
-    model = whole_model(content, tensors, *ends(CROP, SHAPE))
+    model = whole_model(content, tensors, *extractor_ends(CROP, SHAPE))
     assert tensors["backbone.second.weight"].tobytes() in model
     assert tensors["backbone.second.weight"].tobytes() not in content
 
 
 def test_the_onnx_package_reads_the_same(content, tensors):
     onnx = pytest.importorskip("onnx")
-    model = onnx.load_from_string(whole_model(content, tensors, *ends(CROP, SHAPE)))
+    model = onnx.load_from_string(whole_model(content, tensors, *extractor_ends(CROP, SHAPE)))
     onnx.checker.check_model(model, full_check=True)
     assert {item.name for item in model.graph.initializer} >= set(tensors)
 
 
 def refused(content, tensors):
     with pytest.raises(ModelFileError) as error:
-        whole_model(content, tensors, *ends(CROP, SHAPE))
+        whole_model(content, tensors, *extractor_ends(CROP, SHAPE))
     line = str(error.value)
     assert line.isprintable()
     assert len(line) < 500
@@ -107,7 +107,7 @@ def test_any_changed_byte_is_refused_or_harmless(content, tensors):
         changed = bytearray(content)
         changed[place] ^= 1 << random.integers(8)
         with contextlib.suppress(ModelFileError):
-            whole_model(bytes(changed), tensors, *ends(CROP, SHAPE))
+            whole_model(bytes(changed), tensors, *extractor_ends(CROP, SHAPE))
 
 
 def tensor_elsewhere():
@@ -176,9 +176,9 @@ def test_another_operator_set(content, tensors):
 
 def test_other_ends_than_the_model_has(content, tensors):
     with pytest.raises(ModelFileError, match="must have the input"):
-        whole_model(content, tensors, *ends((16, 16), SHAPE))
+        whole_model(content, tensors, *extractor_ends((16, 16), SHAPE))
     with pytest.raises(ModelFileError, match="must have the output"):
-        whole_model(content, tensors, *ends(CROP, (4, 6, 10)))
+        whole_model(content, tensors, *extractor_ends(CROP, (4, 6, 10)))
 
 
 def test_a_weight_of_another_shape(content, tensors):

@@ -16,7 +16,7 @@ from pni_fast.features.engines import choose, openvino_engine
 from pni_fast.features.engines.agreement import Agreement, agreement
 from pni_fast.features.engines.choose import choose_engine, open_engine
 from pni_fast.features.engines.export import extractor_graph, state_arrays
-from pni_fast.features.engines.extractor import ends, whole_model
+from pni_fast.features.engines.networks import extractor_ends, whole_model
 from pni_fast.features.engines.torch_engine import TorchEngine
 
 GRAPHS = ("openvino", "onnxruntime")
@@ -36,7 +36,7 @@ def random_extractor(name, dimension):
 def model_of(extractor, height, width, grid):
     graph = extractor_graph(extractor, height, width)
     tensors = state_arrays(extractor.backbone, "backbone.")
-    return whole_model(graph, tensors, *ends((height, width), (*grid, extractor.dimension)))
+    return whole_model(graph, tensors, *extractor_ends((height, width), (*grid, extractor.dimension)))
 
 
 def crops(count, height=64, width=96):
@@ -170,7 +170,7 @@ def test_torch_is_an_engine_too(extractor):
 
 def test_engines_import_no_torch(environment):
     code = (
-        "import sys; from pni_fast.features.engines import choose, extractor, agreement, torch_engine;"
+        "import sys; from pni_fast.features.engines import choose, networks, agreement, torch_engine;"
         "from pni_fast.features.engines import openvino_engine, onnxruntime_engine;"
         "assert not {'torch', 'timm', 'openvino', 'onnxruntime'} & set(sys.modules)"
     )

@@ -21,6 +21,9 @@ TORCH = {
     "distribution.neighborhood.training",
     "distribution.neighborhood.validation",
     "features.backbones",
+    "features.engines.export",
+    "features.engines.operators",
+    "features.engines.recording",
     "features.extractor",
     "features.weights",
     "model.size",
@@ -135,14 +138,6 @@ HEAVY = {heavy!r}
 if {blocked!r}:
     sys.modules.update(dict.fromkeys(("torch", "torchvision", "timm", "skimage")))  # as if not installed
 import numpy as np
-import pni_fast.features.stored as stored
-
-def engine(extractor, run):
-    (h, w), d = extractor.graph.grid, extractor.dimension
-    assert run.device.type == "cpu"
-    return lambda crops: np.repeat(crops[:, : 8 * h : 8, : 8 * w : 8, :1].astype(np.float32), d, axis=3)
-
-stored.engine_of = engine
 from pni_fast.cli.application import application
 
 def call(*arguments):
@@ -181,16 +176,13 @@ call("score", graph, photo, "-o", out + "-cuda", "--device", "cuda")
 
 
 @pytest.fixture(scope="module")
-def graph_file(model_file, tmp_path_factory):
-    """Return a model with a graph that no engine but the tests' own can run."""
-    import numpy as np
+def plain_file(model_file, tmp_path_factory):
+    """Return a model without a graph of its extractor, as older versions wrote them."""
     from pni_fast import PNI
-    from pni_fast.features.stored import StoredGraph
 
     model = PNI.load(model_file, device="cpu")
-    fitted = model.fitted
-    fitted.extractor.graph = StoredGraph(np.frombuffer(b"graph", np.uint8), 480, fitted.grid)
-    file = tmp_path_factory.mktemp("graph") / "model.safetensors"
+    model.fitted.extractor.graph = None
+    file = tmp_path_factory.mktemp("plain") / "model.safetensors"
     model.save(file)
     return file
 
@@ -208,20 +200,20 @@ def run(environment, code, *arguments):
     return done.stdout
 
 
-def test_the_belt_imports_nothing_heavy(environment, graph_file, model_file, category, tmp_path):
+def test_the_belt_imports_nothing_heavy(environment, model_file, plain_file, category, tmp_path):
     photo = sorted((category / "test").rglob("*.png"))[0]
     code = BELT.format(heavy=HEAVY, blocked=False) + SCORES
-    found = run(environment, code, graph_file, model_file, photo, tmp_path / "out")
+    found = run(environment, code, model_file, plain_file, photo, tmp_path / "out")
     assert "refused" not in found
     assert (tmp_path / "out" / "scores.csv").read_text().count("\n") == 2
 
 
 def test_without_torch_the_belt_scores_and_the_rest_says_so(
-    environment, graph_file, model_file, category, tmp_path
+    environment, model_file, plain_file, category, tmp_path
 ):
     photo = sorted((category / "test").rglob("*.png"))[0]
     code = BELT.format(heavy=HEAVY, blocked=True) + SCORES + WITHOUT
-    found = run(environment, code, graph_file, model_file, photo, tmp_path / "out")
+    found = run(environment, code, model_file, plain_file, photo, tmp_path / "out")
     refused = [line for line in found.splitlines() if line.startswith("refused")]
     assert len(refused) == 6, found
     whats = [

@@ -17,8 +17,8 @@ from pni_fast.runtime.run import Run
 
 from .engines.choose import choose_engine, open_engine
 from .engines.engine import Engine
-from .engines.extractor import asked_weights, whole_model
 from .engines.graph import Declared
+from .engines.networks import asked_weights, whole_model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pni_fast.runtime.copies import Values
 from pni_fast.runtime.run import Run
 
-from .engines.extractor import PREFIX, ends
+from .engines.networks import BACKBONE, extractor_ends
 from .graphs import NO_GRAPH, GraphNetwork, StoredGraph
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def extractor_graph_of(
     grid, dimension
         (h, w) and d of the features it must give.
     """
-    return StoredGraph(content, *ends((crop, crop), (*grid, dimension)), PREFIX)
+    return StoredGraph(content, *extractor_ends((crop, crop), (*grid, dimension)), BACKBONE)
 
 
 class StoredExtractor(GraphNetwork["FeatureExtractor"]):

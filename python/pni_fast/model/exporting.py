@@ -18,11 +18,9 @@ from pni_fast.errors import PniError
 from pni_fast.features.engines.building import GraphBuilder
 from pni_fast.features.engines.choose import installed
 from pni_fast.features.engines.export import add_extractor, state_arrays
-from pni_fast.features.engines.extractor import CROPS
-from pni_fast.features.engines.extractor import PREFIX as BACKBONE
 from pni_fast.features.engines.graph import Array, Graph, encode
+from pni_fast.features.engines.networks import BACKBONE, CROPS, REFINER
 from pni_fast.refinement.exported import add_refiner
-from pni_fast.refinement.stored import PREFIX as REFINER
 from pni_fast.runtime.files import atomic_path
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.exported import add_image_score, add_map, add_scores

@@ -18,7 +18,7 @@ from pni_fast.errors import DataError, PniError, WeightsError
 from pni_fast.features.backbones import build_extractor
 from pni_fast.features.engines.agreement import ALLOWED, agreement
 from pni_fast.features.engines.export import extractor_graph
-from pni_fast.features.engines.extractor import grid_of
+from pni_fast.features.engines.networks import grid_of
 from pni_fast.features.stored import Extract, StoredExtractor, extractor_graph_of
 from pni_fast.features.weights import load_weights
 from pni_fast.refinement.exported import refiner_graph

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from pni_fast.features.engines.building import GraphBuilder
-from pni_fast.features.engines.extractor import CROPS
 from pni_fast.features.engines.graph import encode
+from pni_fast.features.engines.networks import CROPS, MAPS, REFINED, REFINER
 from pni_fast.features.engines.recording import record
 from pni_fast.features.engines.shapes import averaging
 
 from .network import RefinementNetwork, working_size
-from .stored import MAPS, PREFIX, REFINED
 
 
 def refiner_graph(refiner: RefinementNetwork, height: int, width: int) -> bytes:
@@ -50,7 +49,7 @@ def add_refiner(
     size = working_size((height, width), refiner.config.side)
     reduced = [_reduced(graph, value, (height, width), size) for value in (pixels, maps)]
     shapes = [(1, 3, *size), (1, *size)]
-    [(refined, _)] = record(graph, refiner, list(zip(reduced, shapes, strict=True)), PREFIX)
+    [(refined, _)] = record(graph, refiner, list(zip(reduced, shapes, strict=True)), REFINER)
     if size == (height, width):
         return refined
     refined = graph.node("Reshape", [refined, graph.constant([1, 1, *size], "int64")])

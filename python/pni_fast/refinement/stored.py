@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pni_fast.features.engines.extractor import CROPS
-from pni_fast.features.engines.graph import Declared
+from pni_fast.features.engines.networks import REFINER, refiner_ends
 from pni_fast.features.graphs import NO_GRAPH, GraphNetwork, StoredGraph
 from pni_fast.runtime.run import Run
 
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .network import RefinementNetwork
-
-MAPS, REFINED = "maps", "refined"
-"""Names of the graph's second input and of its output."""
-
-PREFIX = "refiner."
-"""Of the weights' names, as in a model file."""
 
 Fused: TypeAlias = Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np.float32]]
 """Final maps, float32 (b, H, W), of crops, uint8 (b, H, W, 3), and their normalised maps Â, (b, H, W)."""
@@ -40,8 +33,7 @@ def refiner_graph_of(content: NDArray[np.uint8], crop: int) -> StoredGraph:
     crop
         Side of the crops and maps it must take.
     """
-    inputs = {CROPS: Declared("uint8", (1, crop, crop, 3)), MAPS: Declared("float32", (1, crop, crop))}
-    return StoredGraph(content, inputs, {REFINED: Declared("float32", (1, crop, crop))}, PREFIX)
+    return StoredGraph(content, *refiner_ends((crop, crop)), REFINER)
 
 
 class StoredRefiner(GraphNetwork["RefinementNetwork"]):

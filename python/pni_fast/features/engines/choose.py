@@ -58,7 +58,7 @@ def open_engine(name: str, model: bytes, *, threads: int = 1, precision: str = "
         ``"openvino"`` or ``"onnxruntime"``; what PyTorch runs is no graph, see
         :class:`.torch_engine.TorchEngine`.
     model
-        ONNX with its weights, see :func:`.extractor.whole_model`.
+        ONNX with its weights, see :func:`.networks.whole_model`.
     threads
         How many threads may compute at once.
     precision

@@ -8,8 +8,8 @@ from torch import nn
 from pni_fast.features.extractor import FeatureExtractor
 
 from .building import GraphBuilder
-from .extractor import CROPS, FEATURES, PREFIX
 from .graph import Array, encode
+from .networks import BACKBONE, CROPS, FEATURES
 from .recording import record
 from .shapes import windows
 
@@ -48,7 +48,7 @@ def add_extractor(
     pixels = graph.node("Transpose", [pixels], {"perm": [0, 3, 1, 2]})
     pixels = graph.node("Mul", [pixels, graph.constant(1 / (255 * std), "float32")])
     pixels = graph.node("Sub", [pixels, graph.constant(mean / std, "float32")])
-    levels = record(graph, extractor.backbone, [(pixels, (1, 3, height, width))], PREFIX)
+    levels = record(graph, extractor.backbone, [(pixels, (1, 3, height, width))], BACKBONE)
     return _aggregated(graph, levels, extractor.patch, extractor.dimension)
 
 

@@ -1,24 +1,35 @@
-"""An extractor's graph as a model file holds it: bytes of the graph, tensors of the backbone."""
+"""Networks as a model file holds them: bytes of a graph, and tensors that are there anyway."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from .checking import check_graph, finite
 from .graph import Array, Declared, Graph, GraphError, decode, encode
 
 CROPS, FEATURES = "crops", "features"
-"""Names of the input and of the output."""
+"""Names of an extractor's input and output."""
 
-PREFIX = "backbone."
-"""Of the weights' names, as in a model file."""
+MAPS, REFINED = "maps", "refined"
+"""Names of a refiner's second input and of its output."""
+
+BACKBONE, REFINER = "backbone.", "refiner."
+"""What the names of their weights begin with in a model file, and so in the graphs."""
+
+Ends: TypeAlias = tuple[Mapping[str, Declared], Mapping[str, Declared]]
+"""What a graph takes and what it gives."""
 
 
-def ends(
-    crop: tuple[int, int], features: tuple[int, int, int]
-) -> tuple[dict[str, Declared], dict[str, Declared]]:
-    """Return what an extractor's graph takes, crops of (H, W), and gives, Φ of (h, w, d)."""
+def extractor_ends(crop: tuple[int, int], features: tuple[int, int, int]) -> Ends:
+    """Return the ends of an extractor's graph: crops of (H, W), and Φ of (h, w, d)."""
     return {CROPS: Declared("uint8", (1, *crop, 3))}, {FEATURES: Declared("float32", (1, *features))}
+
+
+def refiner_ends(crop: tuple[int, int]) -> Ends:
+    """Return the ends of a refiner's graph: crops of (H, W) and their maps Â, and Ã."""
+    inputs = {CROPS: Declared("uint8", (1, *crop, 3)), MAPS: Declared("float32", (1, *crop))}
+    return inputs, {REFINED: Declared("float32", (1, *crop))}
 
 
 def whole_model(
