@@ -64,7 +64,8 @@ FUNCTIONS = {
     "expanded": lambda m, x: (
         m.offsets.expand(1, 4, 6, 8) + x + x[:, :1].repeat(1, 4, 1, 1) + x[:, :1].expand(SHAPE)
     ),
-    "padded": lambda _, x: F.avg_pool2d(F.pad(x, (1, 2, 0, 1)), 2),
+    # Followed by an average, ONNX Runtime before 1.24 joins the two into what it then refuses.
+    "padded": lambda m, x: F.conv2d(F.pad(x, (1, 2, 0, 1), value=2.0), m.weight.view(4, 4, 1, 1)),
     "average": lambda _, x: F.avg_pool2d(x, 3, 2, 1) + F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
     "average of what is left": lambda _, x: F.avg_pool2d(
         x[:, :, :5], 2, ceil_mode=True, count_include_pad=False
