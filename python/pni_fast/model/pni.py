@@ -17,6 +17,7 @@ from pni_fast.errors import PniError, needs
 from pni_fast.features.engines.choose import choose_engine
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.device import Device
+from pni_fast.runtime.networks import gradients
 from pni_fast.runtime.precision import Precision
 from pni_fast.runtime.run import Run
 
@@ -237,17 +238,14 @@ class PNI(FittedAttributes):
         WeightsError
             The backbone or its weights cannot be found or do not fit.
         """
-        needs("torch", "fit")
-        import torch
-
+        needs("torch", "fit")  # most fits need it, and what is fitted without it is no reason to miss it
         from . import fit as fitting
 
         checkpoint_file = None if checkpoint is None else Path(checkpoint)
         fitting.check_refiner_options(self._config, checkpoint_file, self.refiner_weights)
         sources = training_sources(images)
         self.skipped_ = []
-        # Whatever the caller has switched off, training needs gradients.
-        with torch.inference_mode(False), torch.enable_grad():
+        with gradients():
             self._fitted = fitting.fit(
                 sources,
                 self._config,

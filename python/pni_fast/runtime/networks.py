@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from numpy.typing import NDArray
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 N = TypeVar("N", bound="nn.Module")
+
+
+@contextlib.contextmanager
+def gradients() -> Iterator[None]:
+    """Let torch keep gradients, whatever the caller has switched off; without torch there was nothing to."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 class StoredNetwork(Generic[N]):
