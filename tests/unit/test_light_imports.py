@@ -142,7 +142,8 @@ def engine(extractor, run):
     assert run.device.type == "cpu"
     return lambda crops: np.repeat(crops[:, : 8 * h : 8, : 8 * w : 8, :1].astype(np.float32), d, axis=3)
 
-stored.engine_of = engine
+if {made_up!r}:
+    stored.engine_of = engine
 from pni_fast.cli.application import application
 
 def call(*arguments):
@@ -181,25 +182,28 @@ call("score", graph, photo, "-o", out + "-cuda", "--device", "cuda")
 
 
 @pytest.fixture(scope="module")
-def graph_file(model_file, tmp_path_factory):
-    """Return a model with a graph that no engine but the tests' own can run."""
+def files(model_file, tmp_path_factory):
+    """Return a model with a graph, one without, and whether the graph is none: only a stub runs that."""
     import numpy as np
     from pni_fast import PNI
     from pni_fast.features.stored import StoredGraph
 
+    folder = tmp_path_factory.mktemp("graph")
     model = PNI.load(model_file, device="cpu")
-    fitted = model.fitted
-    fitted.extractor.graph = StoredGraph(np.frombuffer(b"graph", np.uint8), 480, fitted.grid)
-    file = tmp_path_factory.mktemp("graph") / "model.safetensors"
-    model.save(file)
-    return file
+    extractor = model.fitted.extractor
+    made_up = extractor.graph is None
+    if made_up:
+        extractor.graph = StoredGraph(np.frombuffer(b"graph", np.uint8), 480, model.fitted.grid)
+    model.save(folder / "graph.safetensors")
+    extractor.graph = None
+    model.save(folder / "plain.safetensors")
+    return folder / "graph.safetensors", folder / "plain.safetensors", made_up
 
 
-def test_tensors_of_another_network_are_told_when_torch_runs_it(graph_file):
-    """The graph, which would have told at once, is none that can be read here."""
+def test_tensors_of_another_network_are_told_when_torch_runs_it(files):
     from pni_fast import PNI, ModelFileError
 
-    stored = PNI.load(graph_file, device="cpu").fitted.extractor
+    stored = PNI.load(files[0], device="cpu").fitted.extractor
     del stored._tensors["conv_stem.weight"]
     with pytest.raises(ModelFileError, match=r"do not make the network it names: .*conv_stem\.weight"):
         stored.module()
@@ -218,20 +222,20 @@ def run(environment, code, *arguments):
     return done.stdout
 
 
-def test_the_belt_imports_nothing_heavy(environment, graph_file, model_file, category, tmp_path):
+def test_the_belt_imports_nothing_heavy(environment, files, category, tmp_path):
+    graph, plain, made_up = files
     photo = sorted((category / "test").rglob("*.png"))[0]
-    code = BELT.format(heavy=HEAVY, blocked=False) + SCORES
-    found = run(environment, code, graph_file, model_file, photo, tmp_path / "out")
+    code = BELT.format(heavy=HEAVY, blocked=False, made_up=made_up) + SCORES
+    found = run(environment, code, graph, plain, photo, tmp_path / "out")
     assert "refused" not in found
     assert (tmp_path / "out" / "scores.csv").read_text().count("\n") == 2
 
 
-def test_without_torch_the_belt_scores_and_the_rest_says_so(
-    environment, graph_file, model_file, category, tmp_path
-):
+def test_without_torch_the_belt_scores_and_the_rest_says_so(environment, files, category, tmp_path):
+    graph, plain, made_up = files
     photo = sorted((category / "test").rglob("*.png"))[0]
-    code = BELT.format(heavy=HEAVY, blocked=True) + SCORES + WITHOUT
-    found = run(environment, code, graph_file, model_file, photo, tmp_path / "out")
+    code = BELT.format(heavy=HEAVY, blocked=True, made_up=made_up) + SCORES + WITHOUT
+    found = run(environment, code, graph, plain, photo, tmp_path / "out")
     refused = [line for line in found.splitlines() if line.startswith("refused")]
     assert len(refused) == 6, found
     whats = [
