@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pni_fast.config import Config
 from pni_fast.config.checks import check_network_name
-from pni_fast.errors import PniError, is_there
+from pni_fast.errors import ModelFileError, PniError, is_there
 from pni_fast.features.stored import StoredGraph, asked_by
 from pni_fast.runtime.tensor_file import Place, place_of
 
@@ -160,7 +160,10 @@ class GraphNetworks(Networks):
         check_network_name(name, "backbone")
         there = {name: place for name, place in places.items() if name.startswith("backbone.")}
         shapes = {name: place.shape for name, place in there.items() if place.dtype == "float32"}
-        asked = asked_by(graph, columns, shapes)
+        try:
+            asked = asked_by(graph, columns, shapes)
+        except ModelFileError as error:  # it does not know of which file it is; whoever reads that does
+            raise PniError(str(error)) from error
         if asked is not None:
             # Batch norms count their batches in training: torch keeps that, and no graph asks for it.
             counts = {
