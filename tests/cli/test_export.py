@@ -1,6 +1,8 @@
 """`pni-fast export`: what is written gives our scores in another runtime, or nothing is written."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -152,3 +154,14 @@ def test_openvino_checks_where_there_is_no_other(invoke, plain, tmp_path, monkey
 def test_a_graph_of_gigabytes(refused, plain, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "MOST_BYTES", 1000)
     assert "--coreset-ratio" in refused("export", plain, "-o", tmp_path / "model.onnx")
+
+
+def test_the_example_in_the_docs(invoke, plain, tmp_path, monkeypatch, capsys):
+    docs = Path(__file__).resolve().parents[2] / "docs" / "export.md"
+    code = re.search(r"```python\n(.*?)```", docs.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    assert invoke("export", plain, "-o", "model.onnx", "-q").exit_code == 0
+    texture(51, defect=True).save("part.png")
+    exec(code[1], {})
+    expected = PNI.load(plain, device="cpu").score_samples("part.png")
+    assert float(capsys.readouterr().out.split()[0]) == pytest.approx(float(expected[0]), rel=1e-3)

@@ -106,7 +106,7 @@ def record(
     graph
         Gets the nodes, and as constants what is no tensor of the network's state.
     network
-        In eval mode; nothing of it is changed.
+        In eval mode. It is left as it is, but nobody else may run it meanwhile.
     inputs
         Names in the graph of the float32 arguments, and their shapes.
     prefix
