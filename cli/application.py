@@ -14,6 +14,7 @@ from .info import info, installed_version
 from .refine import refine
 from .score import score
 from .synthesize import synthesize
+from .threshold import threshold
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -42,5 +43,5 @@ def application() -> None:
     """  # noqa: D301  click's mark against rewrapping
 
 
-for command in (fit, refine, score, evaluate, coreset, synthesize, benchmark, info, demo):
+for command in (fit, threshold, refine, score, evaluate, coreset, synthesize, benchmark, info, demo):
     application.add_command(command)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .decided import described_decision
 from .outputs import SMALLEST_MODEL, check_room, check_writable, refuse_inputs, refuse_same
 from .progress import shown
 from .speech import say
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     "--output", "-o", type=options.PATH, required=True, metavar="MODEL.safetensors", help="Model to write."
 )
 @options.model_choice
+@options.promise(0.01)
 @options.refiner_iterations("--refine-iterations", "the preset's; lite 300, paper 55,000")
 @options.refiner_weights("--refiner-weights")
 @options.checkpoint
@@ -40,6 +42,7 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
     """Fit a model on the good images of DATA and write it to one file.
 
     DATA is a folder of good images, or a category in the MVTec AD layout, whose train/good is then used.
+    Images left out of the fit, or those of --calibrate, set the threshold of the model.
     """
     began = time.monotonic()
     model = fit_model(data, output, quiet=quiet, **choices)
@@ -53,6 +56,7 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
                 "n_images": model.n_images_,
                 "skipped": skipped_records(model.skipped_),
                 **_sizes(members),
+                "decision": model.summary()["decision"],
                 "seconds": round(seconds, 3),
             }
         )
@@ -62,6 +66,8 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
             f"{described_coresets(members)}. {described_position(members)}Model: {output}"
         )
         for line in described_conditions(members):
+            say(line)
+        for line in described_decision(model):
             say(line)
 
 
@@ -135,6 +141,9 @@ def fit_model(  # the options of the command, one for one
     refine_iterations: int | None = None,
     refiner_weights: Path | None = None,
     checkpoint: Path | None = None,
+    false_alarms: float = 0.01,
+    confidence: float | None = None,
+    calibrate: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
     seed: int = 0,
@@ -155,8 +164,11 @@ def fit_model(  # the options of the command, one for one
     """
     options.check_weights(preset, backbone, weights)
     options.check_settings(preset, settings or {})
+    from pni_fast.decision.conformal import check_rate
+
+    check_rate(false_alarms, confidence)
     check_writable(output, SMALLEST_MODEL)
-    refuse_inputs("--output", output, [data, *weights, refiner_weights])
+    refuse_inputs("--output", output, [data, *weights, refiner_weights, calibrate])
     if checkpoint is not None:
         check_writable(checkpoint, SMALLEST_MODEL)
         refuse_same("--checkpoint", checkpoint, "--output", output)
@@ -191,7 +203,15 @@ def fit_model(  # the options of the command, one for one
             raise click.UsageError(f"{option} needs a refiner: add --refine")
     check_room(_files_to_be(model, data, output, checkpoint))
     with shown(quiet=quiet) as progress:
-        model.fit(data, skip_broken=skip_broken, progress=progress, checkpoint=checkpoint)
+        model.fit(
+            data,
+            skip_broken=skip_broken,
+            progress=progress,
+            checkpoint=checkpoint,
+            false_alarms=false_alarms,
+            confidence=confidence,
+            calibrate=calibrate,
+        )
     model.save(output)
     if checkpoint is not None:
         from pni_fast.model.fit import member_checkpoints

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from pni_fast.errors import DataError
+from pni_fast.errors import DataError, PniError
 
 from . import options
+from .decided import NONE, counted_verdicts
 from .outputs import check_folder
 from .progress import shown
 from .results import is_ours, staged_folder
@@ -20,7 +21,13 @@ from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
 
 if TYPE_CHECKING:
+    from pni_fast.decision import Drift
     from pni_fast.model.pni import PNI
+
+DEFECTIVE = 3
+"""Exit status, where it is asked for, of a run with a defective image."""
+
+REGIONS, SUMMARY, REPORT = "regions.csv", "summary.json", "report.html"
 
 
 @click.command(short_help="Score images.")
@@ -31,6 +38,15 @@ if TYPE_CHECKING:
 )
 @click.option("--maps", is_flag=True, help="Also write the anomaly maps.")
 @click.option("--overlays", is_flag=True, help="Also write the maps drawn over the photographs.")
+@click.option("--report", is_flag=True, help="Also write report.html, a page for people.")
+@click.option(
+    "--min-area",
+    type=click.FloatRange(min=0),
+    default=0,
+    metavar="PIXELS",
+    help="Leave regions of fewer pixels of the photograph out.",
+)
+@click.option("--exit-code", is_flag=True, help="End with status 3 when an image is defective.")
 @options.device
 @options.precision
 @options.threads
@@ -44,6 +60,9 @@ def score(
     output: Path,
     maps: bool,
     overlays: bool,
+    report: bool,
+    min_area: float,
+    exit_code: bool,
     device: str,
     precision: str,
     threads: int | None,
@@ -54,9 +73,16 @@ def score(
     """Score every INPUT, images or folders of them, with the fitted MODEL; a higher score is more anomalous.
 
     \b
-    DIR/scores.csv           columns image,score; one row an image, in input order
+    DIR/scores.csv           columns image,score,p_value,verdict; one row an image, in input order
+    DIR/regions.csv          columns image,x,y,width,height,area,peak: where defective images are defective,
+                             in pixels of the photograph
+    DIR/summary.json         counts, the threshold, and whether images have drifted from those fitted
     DIR/maps/NAME.npy        float32 anomaly map (height, width), with --maps
-    DIR/overlays/NAME.png    the map over the photograph, with --overlays
+    DIR/overlays/NAME.png    the map over the photograph, regions outlined, with --overlays
+    DIR/report.html          all of it on a page, with --report
+
+    An image is defective whose score is above the model's threshold, and p_value says how likely a good image
+    scores as much. Change the threshold with `pni-fast threshold`.
 
     NAME is the image's path relative to its INPUT, without the image's suffix; where two images differ only
     in their suffix, every NAME of the run keeps it (000.jpg.npy). Results appear all together at the end, in
@@ -70,8 +96,18 @@ def score(
     from pni_fast.model.pni import PNI  # seconds: what can be refused without it has been
 
     fitted = PNI.load(model, device=device, precision=precision, num_threads=threads)
+    if exit_code and fitted.threshold_ is None:
+        raise PniError(f"{model}: --exit-code needs a threshold. {NONE}")
     run = score_images(
-        fitted, found, output, maps=maps, overlays=overlays, skip_broken=skip_broken, quiet=quiet
+        fitted,
+        found,
+        output,
+        maps=maps,
+        overlays=overlays,
+        report=report,
+        min_area=min_area,
+        skip_broken=skip_broken,
+        quiet=quiet,
     )
     warn_skipped(run.skipped)
     if as_json:
@@ -80,22 +116,38 @@ def score(
                 "scores": output / TABLE,
                 "maps": output / "maps" if maps else None,
                 "overlays": output / "overlays" if overlays else None,
+                "regions": output / REGIONS if run.told else None,
+                "summary": output / SUMMARY,
+                "report": output / REPORT if report else None,
                 "images": run.images,
+                "defective": run.defective if run.told else None,
+                "good": run.images - run.defective if run.told else None,
+                "drift": None if run.drift is None else run.drift.as_dict(),
                 "skipped": skipped_records(run.skipped),
                 "seconds": round(time.monotonic() - began, 3),
             }
         )
     elif not quiet:
         seconds = time.monotonic() - began
-        say(f"Scored {run.images} images in {seconds:.1f} s. Scores: {output / TABLE}")
+        counts = f": {counted_verdicts(run.defective, run.images)}" if run.told else ""
+        say(f"Scored {run.images} images in {seconds:.1f} s{counts}. Scores: {output / TABLE}")
+        if not run.told:
+            say(f"{NONE}.")
+    if run.drift is not None and run.drift.found and not quiet:
+        say(f"Drift: {run.drift.words}.", err=True)
+    if exit_code and run.defective:
+        raise click.exceptions.Exit(DEFECTIVE)
 
 
 @dataclass
 class ScoreRun:
-    """What was written: the number of images scored, and (name, reason) of those skipped."""
+    """What was written: images scored, (name, reason) of those skipped, verdicts and drift."""
 
     images: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    defective: int = 0
+    told: bool = False
+    drift: Drift | None = None
 
 
 def score_images(
@@ -105,6 +157,8 @@ def score_images(
     *,
     maps: bool = False,
     overlays: bool = False,
+    report: bool = False,
+    min_area: float = 0,
     skip_broken: bool = False,
     quiet: bool = False,
 ) -> ScoreRun:
@@ -121,9 +175,11 @@ def score_images(
     from pni_fast.report import colour_scale
     from pni_fast.runtime.files import mark_results
 
+    from .verdicts import Verdicts
+
     run = ScoreRun()
     with (
-        staged_folder(output, TABLE, KINDS, earlier_files(output)) as folder,
+        staged_folder(output, TABLE, (*KINDS, REGIONS, SUMMARY, REPORT), earlier_files(output)) as folder,
         shown(quiet=quiet) as progress,
         ScoreWriter(
             folder,
@@ -133,16 +189,26 @@ def score_images(
             value_range=colour_scale(model.normalization_),
             output=output,
         ) as writer,
+        Verdicts(
+            folder,
+            getattr(model, "decision_", None),
+            getattr(model, "geometry", None),
+            min_area=min_area,
+            output=output,
+        ) as verdicts,
     ):
         if is_ours(output):
             mark_results(folder, output)
         sources = [Source(name, path) for path, name in found]
         for prediction in model.predict(sources, skip_broken=skip_broken, progress=progress):
-            writer.write(prediction.name, prediction)
+            mask = verdicts.add(prediction.name, prediction)
+            writer.write(prediction.name, prediction, mask)
             run.images += 1
         run.skipped = model.skipped_
         if not run.images:
             raise DataError(f"no image could be read, of {len(found)}; the first: {run.skipped[0][1]}")
+        verdicts.write_summary(len(run.skipped))
+        run.defective, run.told, run.drift = verdicts.defective, verdicts.told, verdicts.drift()
     return run
 
 

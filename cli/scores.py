@@ -17,9 +17,15 @@ from pni_fast.runtime.files import mark_results
 from pni_fast.runtime.targets import save_array, writing
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pni_fast.model.prediction import Prediction
 
 TABLE = "scores.csv"
+COLUMNS = ("image", "score", "p_value", "verdict")
+VERDICTS = {True: "defective", False: "good", None: ""}
+"""Of a table: by :attr:`.Prediction.is_defective`; nothing for a model without a threshold."""
+
 KINDS = {"maps": ".npy", "overlays": ".png"}
 """Folders beside the table, and the suffix of the files in them."""
 
@@ -86,12 +92,12 @@ def earlier_files(output: Path) -> Iterator[str]:
     """Yield the files of a run whose folder has no record, as older versions left it, from its table."""
     try:
         with (output / TABLE).open(encoding="utf-8", errors="surrogateescape", newline="") as table:
-            rows = [row for row in csv.reader(table) if len(row) == 2]
+            rows = [row for row in csv.reader(table) if row]
     except (OSError, csv.Error):
         return
-    if rows[:1] != [["image", "score"]]:
+    if not rows or rows[0] not in (list(COLUMNS), list(COLUMNS[:2])):  # before there were verdicts
         return
-    for name, _ in rows[1:]:
+    for name, *_ in rows[1:]:
         if PurePosixPath(name).name:
             for kind, suffix in KINDS.items():
                 for keep_suffix in (False, True):
@@ -140,7 +146,7 @@ class ScoreWriter:
         # Names that are not UTF-8 on disk come back byte for byte.
         self._table = (folder / TABLE).open("w", encoding="utf-8", errors="surrogateescape", newline="")
         self._rows = csv.writer(self._table, lineterminator="\n")
-        self._rows.writerow(("image", "score"))
+        self._rows.writerow(COLUMNS)
 
     def __enter__(self) -> ScoreWriter:
         return self
@@ -151,8 +157,15 @@ class ScoreWriter:
         with writing(self.output / TABLE):
             self._table.close()
 
-    def write(self, name: str, prediction: Prediction) -> None:
+    def write(self, name: str, prediction: Prediction, mask: NDArray[np.bool_] | None = None) -> None:
         """Add one image under its relative name; nine digits hold a float32 exactly.
+
+        Parameters
+        ----------
+        name, prediction
+            The image.
+        mask
+            (height, width) of what overlays outline.
 
         Raises
         ------
@@ -160,24 +173,26 @@ class ScoreWriter:
             A file cannot be written, or the maps that are to come have no room.
         """
         with writing(self.output / TABLE):
-            self._rows.writerow((cell(name), f"{prediction.score:.9g}"))
+            chance = "" if prediction.p_value is None else f"{prediction.p_value:.6g}"
+            verdict = VERDICTS[prediction.is_defective]
+            self._rows.writerow((cell(name), f"{prediction.score:.9g}", chance, verdict))
         for kind in self.kinds:
             relative = self._name(kind, name)
             with writing(self.output / kind / relative):
                 target = self.folder / kind / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self._save(kind, target, prediction)
+                self._save(kind, target, prediction, mask)
         if len(self._taken) == len(self.kinds) and "maps" in self.kinds:
             self._look_for_room(prediction.anomaly_map.size * 4)
         self.expected -= 1
 
-    def _save(self, kind: str, target: Path, prediction: Prediction) -> None:
+    def _save(self, kind: str, target: Path, prediction: Prediction, mask: NDArray[np.bool_] | None) -> None:
         if kind == "maps":
             save_array(target, prediction.anomaly_map.astype("float32", copy=False))
             return
         from pni_fast.report import overlay
 
-        overlay(prediction.image, prediction.anomaly_map, *self.value_range).save(target)
+        overlay(prediction.image, prediction.anomaly_map, *self.value_range, mask).save(target)
 
     def _name(self, kind: str, name: str) -> str:
         """Return a name no other image of the run has; two can meet only once their folders are cut off."""

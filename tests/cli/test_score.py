@@ -13,8 +13,8 @@ from pni_fast.runtime.files import RESULTS_MARK
 def rows(folder):
     with (folder / "scores.csv").open(newline="") as stream:
         table = list(csv.reader(stream))
-    assert table[0] == ["image", "score"]
-    return {name: float(value) for name, value in table[1:]}
+    assert table[0] == ["image", "score", "p_value", "verdict"]
+    return {name: float(value) for name, value, *_ in table[1:]}
 
 
 def test_scores_maps_and_overlays_keep_relative_paths(invoke, model_file, category, tmp_path, entries):

@@ -15,6 +15,7 @@ from pni_fast.config.geometry import AUTO_DEPTH
 from pni_fast.data import Source
 from pni_fast.data.depth import depth_of, highest_value
 from pni_fast.data.spacing import evenly_spaced
+from pni_fast.distribution.bank import Bank
 from pni_fast.distribution.fit import fit_distribution
 from pni_fast.errors import PniError
 from pni_fast.features.backbones import build_extractor
@@ -29,6 +30,7 @@ from pni_fast.runtime.threads import one_torch_thread, ordered_map
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.map_range import map_range
 
+from .deciding import Asked, Tally, digests_of, refuse_fitted
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
 from .made_defects import defects_in
@@ -48,6 +50,7 @@ def fit(
     on_broken: OnBroken | None = None,
     checkpoint: Path | None = None,
     refiner_weights: Path | None = None,
+    asked: Asked | None = None,
 ) -> FittedModel:
     """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
 
@@ -61,6 +64,9 @@ def fit(
         _extractor(member, file)  # a wrong name or file is found before the first fit, not after it
     if config.refinement:
         check_encoder(config.refiner, refiner_weights)
+    asked = asked or Asked()
+    refuse_fitted(asked.calibration, digests_of(sources if asked.calibration else [], run), run)
+    tally = Tally(config, asked)
     fitted: list[Fitted] = []
     checkpoints = [None] * len(members) if checkpoint is None else member_checkpoints(config, checkpoint)
     for number, ((member, file), own_checkpoint) in enumerate(zip(members, checkpoints, strict=True), 1):
@@ -73,10 +79,11 @@ def fit(
             on_broken=on_broken,
             checkpoint=own_checkpoint,
             refiner_weights=refiner_weights,
+            tally=tally,
         )
         on_broken = None  # from the second member on, `sources` are those that could be read
         fitted.append(one if len(members) == 1 else one.to(torch.device("cpu")))
-    return combine(config, fitted)
+    return tally.decided(combine(config, fitted), run)
 
 
 def member_checkpoints(config: Config, checkpoint: Path) -> list[Path]:
@@ -114,6 +121,7 @@ def _fit_member(
     on_broken: OnBroken | None,
     checkpoint: Path | None,
     refiner_weights: Path | None,
+    tally: Tally,
 ) -> tuple[Fitted, list[Source]]:
     """Fit a model with one backbone; return the sources it could read too."""
     extractor, weights_source = _extractor(config, weights)
@@ -122,14 +130,22 @@ def _fit_member(
     count, height, width, _ = features.shape
     to_map = Upsampler(height, width, config.crop, config.sigma)
     made = defects_in(read, extractor, config, run)
+    banks: list[Bank] = []
     distribution = fit_distribution(
-        features, config, run, to_map, names=[source.name for source in read], made=made
+        features,
+        config,
+        run,
+        to_map,
+        names=[source.name for source in read],
+        made=made,
+        banked=banks.append,
     )
     fitted = Fitted(config, weights_source, extractor, (height, width), distribution, count)
     if config.refinement:
         fitted = fit_refiner(fitted, read, features, run, checkpoint=checkpoint, weights=refiner_weights)
     else:
         fitted = fitted.with_normalization(_normal_range(fitted, features, run))
+    tally.add(fitted, banks[0], read, run)
     return fitted, read
 
 

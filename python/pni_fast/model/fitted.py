@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from pni_fast.config import RULES, Config
+from pni_fast.decision import Decision
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.errors import PniError
 from pni_fast.features.extractor import FeatureExtractor
@@ -53,6 +54,9 @@ class Fitted:
         The refinement network, or None.
     refiner_range
         Values of the likelihood map that the refiner sees as 0 and 1.
+    decision
+        The threshold and the good images that stand for it; None in files of older versions and in the
+        members of an ensemble.
 
     Raises
     ------
@@ -69,6 +73,7 @@ class Fitted:
     normalization: tuple[float, float] = (0.0, 1.0)
     refiner: RefinementNetwork | None = None
     refiner_range: tuple[float, float] = (0.0, 1.0)
+    decision: Decision | None = None
 
     def __post_init__(self) -> None:
         whole = all(type(side) is int and 0 < side <= self.config.crop for side in self.grid)
@@ -182,5 +187,6 @@ class Fitted:
             "weight": fitted.weight,
             "trials": None if trials is None else trials.as_list(),
             "normalization": list(self.normalization),
+            "decision": None if self.decision is None else self.decision.summary(),
             "config": self.config.as_dict(),
         }

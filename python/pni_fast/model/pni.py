@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pni_fast.config import Config, Geometry, WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
+from pni_fast.decision.decision import FALSE_ALARMS
 from pni_fast.errors import PniError
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.precision import Precision
@@ -22,12 +23,13 @@ from pni_fast.runtime.run import Run
 from . import file as model_file
 from . import fit as fitting
 from .alike import alike_images
-from .attributes import FittedAttributes
+from .deciding import Asked
 from .ensemble import FittedModel
 from .prediction import Prediction, predictions
+from .verdicts import Verdicts
 
 
-class PNI(FittedAttributes):
+class PNI(Verdicts):
     """Anomaly detection with position and neighborhood information (Bae, Lee & Kim, ICCV 2023).
 
     Parameters
@@ -80,6 +82,8 @@ class PNI(FittedAttributes):
         Images fitted on.
     normalization_ : tuple of float
         Lowest and highest value of maps of normal images, seen at fit time; (0, 1) for an ensemble.
+    decision_, threshold_, pixel_threshold_, offset_
+        The threshold, its twin for pixels of the map, and the good images that stand for it.
     coreset_*, groups_*, position_*, context_*, weight_*, trials_*, neighborhood_*, scale_*, gate_*
         The distribution: :class:`pni_fast.model.attributes.FittedAttributes` has their types and shapes.
     extractor_*, grid_*, weights_source_*
@@ -191,6 +195,9 @@ class PNI(FittedAttributes):
         skip_broken: bool = False,
         progress: Progress = silent,
         checkpoint: str | os.PathLike[str] | None = None,
+        false_alarms: float = FALSE_ALARMS,
+        confidence: float | None = None,
+        calibrate: ImagesLike | None = None,
     ) -> PNI:
         """Learn what good images look like.
 
@@ -208,6 +215,14 @@ class PNI(FittedAttributes):
             File that the refiner's training is kept in, with `refinement` only. Where it exists, training
             goes on from it and on a CPU gives the very model of a fit never stopped. It is left in place:
             remove it once the model is saved. Each member of an ensemble has a file, FILE-1 and so on.
+        false_alarms
+            The rate of good images called defective that the threshold is to promise, in (0, 1). Too few
+            good images can promise no less than 1/(n + 1): ``decision_.shortage`` then says so.
+        confidence
+            The rate holds with this probability over the draw of the good images; None: on average over it.
+        calibrate
+            Good images that are not fitted on, of other days perhaps: they stand for the threshold in place
+            of images left out of the fit.
 
         Raises
         ------
@@ -216,13 +231,16 @@ class PNI(FittedAttributes):
         ModelFileError
             The checkpoint is broken or of another run.
         DataError
-            A path is missing, a folder is empty, an image cannot be read.
+            A path is missing, a folder is empty, an image cannot be read, or one is both fitted on and for
+            calibration.
         WeightsError
             The backbone or its weights cannot be found or do not fit.
         """
         checkpoint_file = None if checkpoint is None else Path(checkpoint)
         fitting.check_refiner_options(self._config, checkpoint_file, self.refiner_weights)
         sources = training_sources(images)
+        apart = [] if calibrate is None else training_sources(calibrate)
+        asked = Asked(false_alarms, confidence, apart)
         self.skipped_ = []
         # Whatever the caller has switched off, training needs gradients.
         with torch.inference_mode(False), torch.enable_grad():
@@ -234,6 +252,7 @@ class PNI(FittedAttributes):
                 on_broken=self._skip if skip_broken else None,
                 checkpoint=checkpoint_file,
                 refiner_weights=self.refiner_weights,
+                asked=asked,
             )
         return self
 
