@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("fit", "score", "evaluate", "coreset", "synthesize", "benchmark", "info", "demo")
+COMMANDS = ("fit", "threshold", "score", "evaluate", "coreset", "synthesize", "benchmark", "info", "demo")
 
 
 def test_help_lists_every_command(invoke):

@@ -32,7 +32,7 @@ def test_scores_maps_and_overlays_keep_relative_paths(invoke, model_file, catego
     )
     marks = [RESULTS_MARK, f"maps/{RESULTS_MARK}", f"overlays/{RESULTS_MARK}", RECORD]
     assert entries(output) == sorted(
-        ["scores.csv", "maps", "overlays", *marks]
+        ["scores.csv", "regions.csv", "summary.json", "maps", "overlays", *marks]
         + [f"{kind}/{folder}" for kind in ("maps", "overlays") for folder in ("good", "stain")]
         + [f"maps/{name}.npy" for name in names]
         + [f"overlays/{name}.png" for name in names]

@@ -111,7 +111,7 @@ def test_what_an_older_version_left_is_known_by_its_table(tmp_path):
         path.unlink()
     (tmp_path / "maps" / "mine.npy").write_text("mine")
     score(tmp_path, "2.png")
-    assert files(tmp_path) == ["maps/mine.npy", "scores.csv"]
+    assert files(tmp_path) == ["maps/mine.npy", "scores.csv", "summary.json"]
     assert list(earlier_files(tmp_path / "nowhere")) == []
 
 
