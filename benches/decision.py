@@ -2,8 +2,8 @@
 
 python benches/decision.py DATA WORK --plot docs/decision.svg
 
-DATA holds categories in the MVTec AD layout. Models (fitted with the defaults where WORK has none) and the scores of
-their test sets are kept in WORK.
+DATA holds categories in the MVTec AD layout. Models (fitted with the defaults where WORK has none) and the
+scores of their test sets are kept in WORK.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     rng, found = np.random.default_rng(0), {}
-    print("| set | good images | asked, % | promised, % | false alarms, % (95 % interval) | kept | found, % |")
+    print(
+        "| set | good images | asked, % | promised, % | false alarms, % (95 % interval) | kept | found, % |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     decisions = {}
     for name in SETS:
@@ -123,7 +125,9 @@ def main() -> None:
         assert model.decision_ is not None
         decisions[name] = model.decision_
         print("\n".join(rows(name, decisions[name], *scored(options.data, options.work, name, model))))
-    print("\n| set | a half | asked, % | promised, % | found: mean (standard error), % | 5 to 95 % of splits |")
+    print(
+        "\n| set | a half | asked, % | promised, % | found: mean (standard error), % | 5 to 95 % of splits |"
+    )
     print("| --- | --- | --- | --- | --- | --- |")
     for name, decision in decisions.items():
         found[name] = {rate: simulated(decision.scores, rate, rng) for rate in (*RATES, 0.2)}

@@ -1,4 +1,4 @@
-"""The score histogram as inline SVG: good above, defective below the axis, the F1 threshold across both."""
+"""The score histogram as inline SVG: good above, defective below the axis, the threshold across both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _MOST_DOTS = 400  # beyond this many images single marks are a smear and only th
 
 
 def histogram_svg(
-    good: NDArray[np.float64], defective: NDArray[np.float64], threshold: float | None, form: str = ".4g"
+    good: NDArray[np.float64],
+    defective: NDArray[np.float64],
+    threshold: float | None,
+    form: str = ".4g",
+    whose: str = "best F1",
 ) -> str:
     """Draw the distribution of image scores.
 
@@ -26,6 +30,8 @@ def histogram_svg(
         Score from which on an image is called defective, or None.
     form
         Format of a score.
+    whose
+        Where the threshold comes from.
 
     Returns
     -------
@@ -33,7 +39,7 @@ def histogram_svg(
         An ``<svg>`` element that takes its colours from the page's style.
     """
     scores = np.concatenate([good, defective])
-    edges = _edges(scores)
+    edges = _edges(scores if threshold is None else np.append(scores, threshold))
     up, down = np.histogram(good, edges)[0], np.histogram(defective, edges)[0]
     most = max(int(up.max()), int(down.max()), 1)
     middle = (_TOP + HEIGHT - _BOTTOM) / 2
@@ -64,7 +70,7 @@ def histogram_svg(
         f'<line class="axis" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{middle:.1f}" y2="{middle:.1f}"/>'
     )
     if threshold is not None:
-        parts.append(_threshold(f"{threshold:{form}}", across(threshold)))
+        parts.append(_threshold(f"{threshold:{form}} ({whose})", across(threshold)))
     label = f"Histogram of image scores: {len(good)} good and {len(defective)} defective images"
     size = f"0 0 {WIDTH} {HEIGHT}"
     return f'<svg class="histogram" viewBox="{size}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
@@ -118,5 +124,5 @@ def _threshold(threshold: str, x: float) -> str:
     return (
         f'<line class="threshold" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 16}" y2="{HEIGHT - _BOTTOM}"/>'
         f'<text class="threshold-label" x="{x + shift:.1f}" y="{_TOP - 8}" text-anchor="{anchor}">'
-        f"threshold {threshold} (best F1)</text>"
+        f"threshold {threshold}</text>"
     )
