@@ -16,7 +16,7 @@ from .decided import NONE, counted_verdicts
 from .outputs import check_folder
 from .progress import shown
 from .results import is_ours, staged_folder
-from .scores import KINDS, TABLE, ScoreWriter, earlier_files
+from .scores import KINDS, REGIONS, REPORT, SUMMARY, TABLE, ScoreWriter, earlier_files
 from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 DEFECTIVE = 3
 """Exit status, where it is asked for, of a run with a defective image."""
-
-REGIONS, SUMMARY, REPORT = "regions.csv", "summary.json", "report.html"
 
 
 @click.command(short_help="Score images.")
@@ -172,7 +170,7 @@ def score_images(
         `output` cannot be written, an image is broken (without `skip_broken`), or all are.
     """
     from pni_fast.data import Source
-    from pni_fast.report import colour_scale
+    from pni_fast.report import Production, colour_scale
     from pni_fast.runtime.files import mark_results
 
     from .verdicts import Verdicts
@@ -199,15 +197,22 @@ def score_images(
     ):
         if is_ours(output):
             mark_results(folder, output)
+        page = None
+        if report:
+            page = Production(output.resolve().name, verdicts.decision, colour_scale(model.normalization_))
         sources = [Source(name, path) for path, name in found]
         for prediction in model.predict(sources, skip_broken=skip_broken, progress=progress):
             mask = verdicts.add(prediction.name, prediction)
             writer.write(prediction.name, prediction, mask)
+            if page is not None:
+                page.add(prediction.name, prediction, mask)
             run.images += 1
         run.skipped = model.skipped_
         if not run.images:
             raise DataError(f"no image could be read, of {len(found)}; the first: {run.skipped[0][1]}")
         verdicts.write_summary(len(run.skipped))
+        if page is not None:
+            page.write(folder / REPORT, drift=verdicts.drift(), skipped=run.skipped)
         run.defective, run.told, run.drift = verdicts.defective, verdicts.told, verdicts.drift()
     return run
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pni_fast.model.prediction import Prediction
 
-TABLE = "scores.csv"
+TABLE, REGIONS, SUMMARY, REPORT = "scores.csv", "regions.csv", "summary.json", "report.html"
 COLUMNS = ("image", "score", "p_value", "verdict")
 VERDICTS = {True: "defective", False: "good", None: ""}
 """Of a table: by :attr:`.Prediction.is_defective`; nothing for a model without a threshold."""

@@ -15,8 +15,7 @@ from pni_fast.decision import Decision, Drift, drift
 from pni_fast.decision.regions import marked, regions
 from pni_fast.runtime.targets import writing
 
-from .score import REGIONS, SUMMARY
-from .scores import cell
+from .scores import REGIONS, SUMMARY, cell
 
 if TYPE_CHECKING:
     from pni_fast.config import Geometry

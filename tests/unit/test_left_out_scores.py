@@ -136,7 +136,7 @@ def test_good_images_of_other_days_stand_for_the_threshold(model, good):
     assert later.decision_.summary() == calibrated.decision_.summary()
     with pytest.raises(DataError, match="fitted on this image"):
         PNI(**TINY).fit(good, calibrate=[*apart, good[1]])
-    with pytest.raises(DataError, match="^1: the model was fitted"):
+    with pytest.raises(DataError, match=r"^1: the model was fitted"):
         PNI.from_fitted(model.fitted, model.run).set_threshold(calibrate=[apart[0], good[1]])
 
 

@@ -2,5 +2,6 @@
 
 from .heatmap import colour_scale, overlay
 from .html import write_report
+from .production import Production
 
-__all__ = ["colour_scale", "overlay", "write_report"]
+__all__ = ["Production", "colour_scale", "overlay", "write_report"]

@@ -19,6 +19,7 @@ def histogram_svg(
     threshold: float | None,
     form: str = ".4g",
     whose: str = "best F1",
+    names: tuple[str, str] | None = None,
 ) -> str:
     """Draw the distribution of image scores.
 
@@ -32,6 +33,9 @@ def histogram_svg(
         Format of a score.
     whose
         Where the threshold comes from.
+    names
+        What the two are where they are not good and defective images of one set: each is then drawn to its
+        own scale, without counts.
 
     Returns
     -------
@@ -43,19 +47,21 @@ def histogram_svg(
     up, down = np.histogram(good, edges)[0], np.histogram(defective, edges)[0]
     most = max(int(up.max()), int(down.max()), 1)
     middle = (_TOP + HEIGHT - _BOTTOM) / 2
-    unit = (HEIGHT - _BOTTOM - _TOP) / 2 / most
+    half = (HEIGHT - _BOTTOM - _TOP) / 2
+    kinds = dict(zip(("good", "bad"), names or ("good", "defective"), strict=True))
 
     def across(value: float) -> float:
         return float(_LEFT + (value - edges[0]) / (edges[-1] - edges[0]) * (WIDTH - _LEFT - _RIGHT))
 
-    parts = [_counts(most, unit, middle), _scores(edges, across)]
+    parts = [_counts(most, half / most, middle) if names is None else "", _scores(edges, across)]
     for counts, kind, sign in ((up, "good", -1), (down, "bad", 1)):
+        unit = half / (most if names is None else max(int(counts.max()), 1))
         for index, count in enumerate(counts):
             if count:
                 left, right = across(edges[index]), across(edges[index + 1])
                 height = count * unit
                 top = middle - height if sign < 0 else middle
-                title = f"{count} {_KINDS[kind]}, score {edges[index]:.4g} to {edges[index + 1]:.4g}"
+                title = f"{count} {kinds[kind]}, score {edges[index]:.4g} to {edges[index + 1]:.4g}"
                 parts.append(
                     f'<rect class="bar {kind}" x="{left + 0.5:.1f}" y="{top:.1f}" rx="1.5" '
                     f'width="{right - left - 1:.1f}" height="{height:.1f}"><title>{title}</title></rect>'
@@ -71,12 +77,11 @@ def histogram_svg(
     )
     if threshold is not None:
         parts.append(_threshold(f"{threshold:{form}} ({whose})", across(threshold)))
-    label = f"Histogram of image scores: {len(good)} good and {len(defective)} defective images"
+    label = (
+        f"Histogram of image scores: {len(good)} {kinds['good']} and {len(defective)} {kinds['bad']} images"
+    )
     size = f"0 0 {WIDTH} {HEIGHT}"
     return f'<svg class="histogram" viewBox="{size}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
-
-
-_KINDS = {"good": "good", "bad": "defective"}
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:

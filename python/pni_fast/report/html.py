@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from html import escape
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,12 @@ from pni_fast.runtime.files import atomic_path
 from .conditions import choices, trials_section
 from .heatmap import scale_css
 from .histogram import histogram_svg
+from .page import begin, end, header
 from .ranking import Verdict, by_kind, display_range, rank, report_threshold, score_format
 from .tiles import card
 
 MAX_IMAGES = 300
 """Images shown when the caller does not say; a page of 300 weighs about 10 MB."""
-
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _FIGURES = (
     ("image_auroc", "Image AUROC", "chance that a defective image scores above a good one"),
@@ -70,15 +68,10 @@ def write_report(
 
 def _page(evaluation: Evaluation, max_images: int, progress: Progress) -> Iterator[str]:
     verdicts = rank(evaluation)
-    style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
-    title = escape(evaluation.category)
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title} · pni-fast report</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+    yield begin(f"{evaluation.category} · pni-fast report")
+    yield header(
+        "Inspection report", evaluation.category, _verdict(evaluation, verdicts), list(evaluation.notes)
     )
-    yield _header(evaluation, verdicts)
     yield _figures(evaluation)
     yield (
         f'<div class="columns"><section class="panel">{_histogram(verdicts, evaluation)}</section>'
@@ -90,15 +83,9 @@ def _page(evaluation: Evaluation, max_images: int, progress: Progress) -> Iterat
     yield (
         f"<details><summary>All settings of the model</summary>{_table(_flat(evaluation.model))}</details>\n"
     )
-    yield _footer()
-
-
-def _header(evaluation: Evaluation, verdicts: list[Verdict]) -> str:
-    items = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
-    notes = f'<ul class="notes">{items}</ul>' if items else ""
-    return (
-        f'<header><p class="eyebrow">Inspection report</p><h1>{escape(evaluation.category)}</h1>'
-        f'<p class="verdict">{_verdict(evaluation, verdicts)}</p>{notes}</header>\n'
+    yield end(
+        "Metrics are taken over the central crop that the model sees, ground truth cropped the same way; "
+        "AUPRO is integrated up to a false positive rate of 0.3."
     )
 
 
@@ -279,14 +266,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
             yield f"{prefix}{key}", ", ".join(str(item) for item in value) or "–"
         else:
             yield f"{prefix}{key}", str(value)
-
-
-def _footer() -> str:
-    from pni_fast import __version__
-
-    return (
-        f"<footer>Written by pni-fast {escape(__version__)}. Metrics are taken over the central crop that "
-        "the model sees, ground truth cropped the same way; AUPRO is integrated up to a false positive rate "
-        "of 0.3.</footer>\n"
-        "</main>\n</body>\n</html>\n"
-    )
