@@ -15,6 +15,7 @@ from .refine import refine
 from .score import score
 from .synthesize import synthesize
 from .threshold import threshold
+from .update import update
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -43,5 +44,5 @@ def application() -> None:
     """  # noqa: D301  click's mark against rewrapping
 
 
-for command in (fit, threshold, refine, score, evaluate, coreset, synthesize, benchmark, info, demo):
+for command in (fit, threshold, update, refine, score, evaluate, coreset, synthesize, benchmark, info, demo):
     application.add_command(command)

@@ -24,6 +24,13 @@ def described_decision(model: PNI) -> list[str]:
     lines = [f"Threshold {decision.words}."]
     if decision.shortage is not None:
         lines.append(f"{decision.shortage}.")
+    named = [suspect.name for suspect in decision.suspects]
+    if named:
+        looks = "image looks like a defect" if len(named) == 1 else "images look like defects"
+        lines.append(
+            f"{len(named)} {looks} among the good and make the threshold higher: {listed(named)}. See them "
+            "with --suspects DIR, leave them out with --drop-suspects N."
+        )
     return lines
 
 

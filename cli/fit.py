@@ -11,7 +11,7 @@ import click
 
 from . import options
 from .decided import described_decision
-from .outputs import SMALLEST_MODEL, check_room, check_writable, refuse_inputs, refuse_same
+from .outputs import SMALLEST_MODEL, check_folder, check_room, check_writable, refuse_inputs, refuse_same
 from .progress import shown
 from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
@@ -28,6 +28,19 @@ if TYPE_CHECKING:
 )
 @options.model_choice
 @options.promise(0.01)
+@click.option(
+    "--suspects",
+    type=options.PATH,
+    metavar="DIR",
+    help="Show images that look like defects among the good in DIR/suspects.html.",
+)
+@click.option(
+    "--drop-suspects",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Leave the N worst of them out, as far as there are any; a first fit finds them.",
+)
 @options.refiner_iterations("--refine-iterations", "the preset's; lite 300, paper 55,000")
 @options.refiner_weights("--refiner-weights")
 @options.checkpoint
@@ -144,6 +157,8 @@ def fit_model(  # the options of the command, one for one
     false_alarms: float = 0.01,
     confidence: float | None = None,
     calibrate: Path | None = None,
+    suspects: Path | None = None,
+    drop_suspects: int = 0,
     device: str = "auto",
     precision: str = "auto",
     seed: int = 0,
@@ -168,6 +183,8 @@ def fit_model(  # the options of the command, one for one
 
     check_rate(false_alarms, confidence)
     check_writable(output, SMALLEST_MODEL)
+    if suspects is not None:
+        check_folder(suspects)
     refuse_inputs("--output", output, [data, *weights, refiner_weights, calibrate])
     if checkpoint is not None:
         check_writable(checkpoint, SMALLEST_MODEL)
@@ -211,8 +228,13 @@ def fit_model(  # the options of the command, one for one
             false_alarms=false_alarms,
             confidence=confidence,
             calibrate=calibrate,
+            drop_suspects=drop_suspects,
         )
     model.save(output)
+    if suspects is not None:
+        from .suspects import write_suspects
+
+        write_suspects(model, suspects)
     if checkpoint is not None:
         from pni_fast.model.fit import member_checkpoints
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .conformal import p_values
+from .conformal import lowest_rate, p_values
 from .decision import Decision
 
 FEWEST = 10
@@ -42,13 +42,14 @@ class Drift:
     p_value
         How likely chance makes it as large.
     small
-        Share of all p-values of the run that are below 0.01; of good images 0.01 at most.
+        Share of all p-values of the run that are 0.01 or less, which good images have in one of a hundred
+        cases; None where the model knows too few to tell.
     """
 
     images: int
     statistic: float
     p_value: float
-    small: float
+    small: float | None
 
     @property
     def found(self) -> bool:
@@ -91,7 +92,8 @@ def drift(scores: NDArray[np.float64], decision: Decision) -> Drift | None:
     if min(len(good), len(known)) < FEWEST:
         return None
     statistic = higher(good, known)
-    small = float((p_values(scores, decision.scores) < SMALL).mean())
+    told = lowest_rate(decision.count) <= SMALL
+    small = float((p_values(scores, decision.scores) <= SMALL + 1e-12).mean()) if told else None
     return Drift(len(good), statistic, chance(statistic, len(good), len(known)), small)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from pni_fast.config import Config
 from pni_fast.data import Source
+from pni_fast.data.cropping import crop_image
 from pni_fast.data.digests import digest
-from pni_fast.decision import Decision, suspects
+from pni_fast.decision import Decision, Suspect, suspects
 from pni_fast.decision.conformal import check_rate
 from pni_fast.decision.decision import CALIBRATION, FALSE_ALARMS
 from pni_fast.distribution.bank import Bank
@@ -24,7 +25,10 @@ from pni_fast.scoring.map_range import normalised
 from .ensemble import FittedModel
 from .fitted import Fitted
 from .left_out import LeavingOut, chosen_images
-from .prediction import image_score
+from .prediction import Prediction, image_score
+
+SHOWN = 50
+"""Suspects whose maps are handed over, at most."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Asked:
         As for :class:`pni_fast.decision.Decision`.
     calibration
         Good images that are not fitted on, in place of those left out.
+    dropped
+        Images that look like defects among the good to leave out of the fit, at most, the worst first.
+    suspected
+        Handed every suspect that stays, with its map as left out, the worst first.
 
     Raises
     ------
@@ -47,9 +55,13 @@ class Asked:
     false_alarms: float = FALSE_ALARMS
     confidence: float | None = None
     calibration: Sequence[Source] = ()
+    dropped: int = 0
+    suspected: Callable[[Prediction], object] | None = None
 
     def __post_init__(self) -> None:
         check_rate(self.false_alarms, self.confidence)
+        if type(self.dropped) is not int or self.dropped < 0:
+            raise PniError(f"drop_suspects must be a whole number from 0 up, got {self.dropped!r}")
 
 
 class Tally:
@@ -65,22 +77,27 @@ class Tally:
 
     def __init__(self, config: Config, asked: Asked) -> None:
         self.config, self.asked = config, asked
-        self.names: list[str] = []
         self.digests: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self.sources: Sequence[Source] = ()
         self._figures: dict[int, tuple[float, float]] = {}
         self._totals: dict[int, NDArray[np.float32]] = {}
+        self._shown: dict[int, NDArray[np.float32]] = {}
 
     def add(self, fitted: Fitted, bank: Bank, sources: Sequence[Source], run: Run) -> None:
         """Leave images out of one member, fitted on `sources`."""
-        if not self.names:
-            self.names = [source.name for source in sources]
-            self.digests = digests_of(sources, run)
-        twins = same_as(self.digests)
-        chosen = chosen_images(bank, twins)
+        if not self.sources:
+            self.sources, self.digests = sources, digests_of(sources, run)
+        self.count(fitted, LeavingOut(fitted, bank, run, same_as(self.digests)), sources, run)
+
+    def count(self, fitted: Fitted, leaving: LeavingOut, sources: Sequence[Source], run: Run) -> None:
+        """Leave images out of one member in a way of one's own; `sources` are those of its bank."""
+        if not self.sources:
+            self.sources, self.digests = sources, digests_of(sources, run)
+        chosen = chosen_images(leaving.bank, leaving.twins)
         several = len(self.config.backbones) > 1
         figures: dict[int, tuple[float, float]] = {}
         totals: dict[int, NDArray[np.float32]] = {}
-        maps = LeavingOut(fitted, bank, run, twins).maps(sources, chosen)
+        maps = leaving.maps(sources, chosen)
         for done, (index, found) in enumerate(zip(chosen, maps, strict=True), 1):
             run.progress("left out", done, len(chosen))
             if several:
@@ -88,16 +105,26 @@ class Tally:
                 totals[index] = own + self._totals[index] if index in self._totals else own
             else:
                 figures[index] = figures_of(found, self.config)
+                self._keep(index, found, figures)
         self._figures, self._totals = figures, totals
+
+    def _keep(self, index: int, found: NDArray[np.float32], figures: dict[int, tuple[float, float]]) -> None:
+        """Keep the maps with the highest scores: only those can be suspects that are shown."""
+        if self.asked.suspected is None:
+            return
+        self._shown[index] = found
+        if len(self._shown) > SHOWN:
+            del self._shown[min(self._shown, key=lambda one: figures[one][0])]
 
     def decided(self, model: FittedModel, run: Run) -> FittedModel:
         """Return the finished model with its decision."""
         count = np.float32(len(self.config.backbones))
-        figures = self._figures | {
-            index: figures_of(total / count, self.config) for index, total in self._totals.items()
-        }
+        means = {index: total / count for index, total in self._totals.items()}
+        figures = self._figures | {index: figures_of(mean, self.config) for index, mean in means.items()}
         scores, peaks = as_arrays(list(figures.values()))
-        named = suspects([self.names[index] for index in figures], scores)
+        names = [self.sources[index].name for index in figures]
+        named = suspects(names, scores)
+        self._hand_over(named, dict(zip(names, figures, strict=True)), means | self._shown)
         decision = Decision.of(
             scores,
             peaks,
@@ -108,6 +135,20 @@ class Tally:
         )
         model = replace(model, decision=decision)
         return calibrated(model, self.asked.calibration, run) if self.asked.calibration else model
+
+    def _hand_over(
+        self, named: Sequence[Suspect], numbers: dict[str, int], maps: dict[int, NDArray[np.float32]]
+    ) -> None:
+        """Hand over the worst suspects as they were scored when left out."""
+        if self.asked.suspected is None:
+            return
+        geometry = self.config.geometry
+        for suspect in named[:SHOWN]:
+            index = numbers[suspect.name]
+            source = self.sources[index]
+            if index in maps:
+                crop = crop_image(source.read(geometry.depth), geometry)
+                self.asked.suspected(Prediction(source.name, source.path, suspect.score, maps[index], crop))
 
 
 def calibrated(model: FittedModel, sources: Sequence[Source], run: Run) -> FittedModel:

@@ -66,6 +66,9 @@ def fit(
         check_encoder(config.refiner, refiner_weights)
     asked = asked or Asked()
     refuse_fitted(asked.calibration, digests_of(sources if asked.calibration else [], run), run)
+    if asked.dropped:
+        named = _suspects(sources, config, weights, run, on_broken, asked.dropped)
+        sources = [source for source in sources if source.name not in named]
     tally = Tally(config, asked)
     fitted: list[Fitted] = []
     checkpoints = [None] * len(members) if checkpoint is None else member_checkpoints(config, checkpoint)
@@ -84,6 +87,22 @@ def fit(
         on_broken = None  # from the second member on, `sources` are those that could be read
         fitted.append(one if len(members) == 1 else one.to(torch.device("cpu")))
     return tally.decided(combine(config, fitted), run)
+
+
+def _suspects(
+    sources: Sequence[Source],
+    config: Config,
+    weights: Sequence[Path | None],
+    run: Run,
+    on_broken: OnBroken | None,
+    most: int,
+) -> set[str]:
+    """Return the names of images that look like defects among the good, by a fit without trained networks."""
+    plain = replace(config, neighborhood=False, refinement=False)
+    skip = None if on_broken is None else lambda *_: None  # they are told by the fit that counts
+    scouted = fit(sources, plain, weights, run.within("suspects: "), on_broken=skip)
+    assert scouted.decision is not None  # every fit makes one
+    return {suspect.name for suspect in scouted.decision.suspects[:most]}
 
 
 def member_checkpoints(config: Config, checkpoint: Path) -> list[Path]:

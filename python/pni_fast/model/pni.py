@@ -75,6 +75,9 @@ class PNI(Verdicts):
         The local files of weights, None where there is none.
     skipped_ : list of (str, str)
         Images left out by the last ``fit`` or ``predict`` with ``skip_broken``, and why.
+    suspects_ : list of Prediction
+        Images of the last ``fit`` that look like defects among the good, the worst first, with the score and
+        the map of a model that does not know them. ``decision_.suspects`` keeps their names.
     members_ : tuple of PNI
         The model of every backbone, fitted, to be used like any other; of an ensemble only they have the
         attributes below that are marked with *.
@@ -134,6 +137,7 @@ class PNI(Verdicts):
         self.refiner_weights = None if refiner_weights is None else Path(refiner_weights)
         self._run = Run.resolve(device, precision, num_threads)
         self.skipped_: list[tuple[str, str]] = []
+        self.suspects_: list[Prediction] = []
         self._fitted: FittedModel | None = None
 
     @classmethod
@@ -142,7 +146,7 @@ class PNI(Verdicts):
         model = cls.__new__(cls)
         model._config, model._run, model._fitted = fitted.config, run, fitted
         model.weights, model.refiner_weights = member_weights(fitted.config.backbones), None
-        model.skipped_ = []
+        model.skipped_, model.suspects_ = [], []
         return model
 
     @property
@@ -198,6 +202,7 @@ class PNI(Verdicts):
         false_alarms: float = FALSE_ALARMS,
         confidence: float | None = None,
         calibrate: ImagesLike | None = None,
+        drop_suspects: int = 0,
     ) -> PNI:
         """Learn what good images look like.
 
@@ -223,6 +228,9 @@ class PNI(Verdicts):
         calibrate
             Good images that are not fitted on, of other days perhaps: they stand for the threshold in place
             of images left out of the fit.
+        drop_suspects
+            Leave out so many images, at most, that look like defects among the good, the worst first; a first
+            fit finds them. What looks like one and stays is in ``suspects_``.
 
         Raises
         ------
@@ -240,8 +248,8 @@ class PNI(Verdicts):
         fitting.check_refiner_options(self._config, checkpoint_file, self.refiner_weights)
         sources = training_sources(images)
         apart = [] if calibrate is None else training_sources(calibrate)
-        asked = Asked(false_alarms, confidence, apart)
-        self.skipped_ = []
+        self.skipped_, self.suspects_ = [], []
+        asked = Asked(false_alarms, confidence, apart, drop_suspects, self.suspects_.append)
         # Whatever the caller has switched off, training needs gradients.
         with torch.inference_mode(False), torch.enable_grad():
             self._fitted = fitting.fit(

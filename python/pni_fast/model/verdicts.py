@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pni_fast.data import ImagesLike, training_sources
@@ -20,6 +21,7 @@ from .attributes import NO_THRESHOLD, FittedAttributes
 from .deciding import calibrated, known_decision
 from .ensemble import FittedModel
 from .prediction import Prediction
+from .update import Updated, update
 
 Model = TypeVar("Model", bound="Verdicts")
 
@@ -103,3 +105,27 @@ class Verdicts(FittedAttributes):
             known_decision(model, "a promised threshold")
         self._fitted = model
         return self
+
+    def update(self, images: ImagesLike, *, progress: Progress = silent) -> Updated:
+        """Let more good images into the fitted model, without those it was fitted on.
+
+        The coreset grows by what is new in them (:mod:`pni_fast.model.update` says what stays as it was), and
+        their scores, each by the model without it, join those that the threshold follows from.
+
+        Parameters
+        ----------
+        images
+            Good images, as for :meth:`pni_fast.PNI.fit`: false alarms above all.
+        progress
+            Called with (stage, done, total).
+
+        Raises
+        ------
+        PniError
+            The model is of an older version and keeps no scores, or its rule cannot be counted on.
+        DataError
+            An image cannot be read, or all are in already.
+        """
+        with torch.inference_mode(False):
+            self._fitted, done = update(self.fitted, training_sources(images), self.run.reporting(progress))
+        return done

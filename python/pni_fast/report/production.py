@@ -106,7 +106,7 @@ class Production:
         )
         lines = "" if drift is None else _drift_rows(drift)
         return (
-            '<section class="panel"><h3>Image scores <span class="key good"><i class="swatch"></i>'
+            '<section class="panel alone"><h3>Image scores <span class="key good"><i class="swatch"></i>'
             f'{len(known)} good images the model does not know</span><span class="key bad">'
             f'<i class="swatch"></i>{len(run)} of this run</span></h3>{drawing}'
             '<p class="hint">Each side to its own scale.</p>'
@@ -123,20 +123,23 @@ class Production:
         )
         return (
             f'<details><summary>All {len(self.rows)} images</summary><table class="lazy"><thead><tr>'
-            '<th>image</th><th class="n">score</th><th class="n">p-value</th><th class="n">verdict</th></tr></thead>'
+            '<th>image</th><th class="n">score</th><th class="n">p-value</th><th class="n">verdict</th>'
+            "</tr></thead>"
             f"<tbody>{rows}</tbody></table></details>\n"
         )
 
 
 def _drift_rows(drift: Drift) -> str:
     told = "yes" if drift.found else "no"
+    small = ""
+    if drift.small is not None:
+        share = f"{100 * drift.small:.1f} % of all images; of good ones 1 %"
+        small = f"<tr><th>p-values up to 0.01</th><td>{share}</td></tr>"
     return (
         '<table class="facts"><tbody>'
         f"<tr><th>Drift of the {drift.images} images called good</th><td>{told} "
         f"(Kolmogorov-Smirnov D = {drift.statistic:.3f}, p = {drift.p_value:.2g})</td></tr>"
-        f"<tr><th>p-values below 0.01</th><td>{100 * drift.small:.1f} % of all images; of good ones 1 %</td>"
-        "</tr>"
-        "</tbody></table>"
+        f"{small}</tbody></table>"
     )
 
 
