@@ -2,8 +2,8 @@
 
 python benches/update.py DATA WORK SET...
 
-Every other training image is fitted on, the others enter by update; beside it a fit of all. Models are kept in
-WORK and found there again.
+Every other training image is fitted on, the others enter by update; beside it a fit of all. Models are kept
+in WORK and found there again.
 """
 
 from __future__ import annotations

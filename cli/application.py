@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .benchmark import benchmark
+from .compare import compare
 from .coreset import coreset
 from .demo import demo
 from .evaluate import evaluate
@@ -44,5 +45,18 @@ def application() -> None:
     """  # noqa: D301  click's mark against rewrapping
 
 
-for command in (fit, threshold, update, refine, score, evaluate, coreset, synthesize, benchmark, info, demo):
+for command in (
+    fit,
+    threshold,
+    update,
+    refine,
+    score,
+    evaluate,
+    compare,
+    coreset,
+    synthesize,
+    benchmark,
+    info,
+    demo,
+):
     application.add_command(command)

@@ -177,7 +177,13 @@ def score_images(
 
     run = ScoreRun()
     with (
-        staged_folder(output, TABLE, (*KINDS, REGIONS, SUMMARY, REPORT), earlier_files(output)) as folder,
+        staged_folder(
+            output,
+            TABLE,
+            (*KINDS, REGIONS, SUMMARY, REPORT),
+            earlier_files(output),
+            sometimes=(REGIONS, REPORT),
+        ) as folder,
         shown(quiet=quiet) as progress,
         ScoreWriter(
             folder,

@@ -1,8 +1,9 @@
 """More good images for a fitted model, without those it was fitted on.
 
 The coreset grows: farthest patches of the new images first, as long as they are as far from it as its own
-vectors are from each other. Everything else is counted on: position and context over the classes there are,
-and the scores of the new images, each by the model without it, beside the old ones.
+vectors are from each other, and by no smaller a share of them than in a fit. Everything else is counted on:
+position and context over the classes there are, and the scores of the new images, each by the model without
+it, beside the old ones.
 
 What stays as it was: C_dist, the condition and its weight, λ, the networks, the range of maps; and the scores
 of the old images, which knew nothing of the new ones. More vectors bring no patch farther away, so that these
@@ -130,7 +131,7 @@ def _grow(member: Fitted, sources: Sequence[Source], run: Run, tally: Tally) -> 
     extractor = member.extractor.to(run.device)
     _, features = extract_features(extractor, sources, config.geometry, run)
     rows = features.reshape(-1, features.shape[-1])
-    picked, labels = growth(rows, known.coreset, known.n_classes, run)
+    picked, labels = growth(rows, known.coreset, known.n_classes, config.coreset_ratio, run)
     labels = labels.reshape(features.shape[:3])
     added = rows[picked]
     groups = known.groups
@@ -151,7 +152,7 @@ def _grow(member: Fitted, sources: Sequence[Source], run: Run, tally: Tally) -> 
 
 
 def growth(
-    rows: NDArray[np.float32], coreset: NDArray[np.float32], n_classes: int, run: Run
+    rows: NDArray[np.float32], coreset: NDArray[np.float32], n_classes: int, ratio: float, run: Run
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows that a coreset grows by to keep its radius, and the C_dist class of every row.
 
@@ -163,11 +164,13 @@ def growth(
         C_emb, C_dist first.
     n_classes
         K.
+    ratio
+        Share of the new rows that enter at least, as in a fit of all.
     run
         Told the stage "coreset".
     """
     least = radius(coreset, run.threads)
-    size = max(1, len(rows) // 100)
+    fewest = size = max(1, int(len(rows) * ratio))
     while True:
         found = greedy_coreset(
             rows,
@@ -181,7 +184,8 @@ def growth(
             break
         size *= 4
     assert found.labels is not None  # asked for with `assign`
-    return found.indices[(found.radii >= least) & (found.radii > 0)], found.labels
+    count = max(fewest, int((found.radii >= least).sum()))
+    return found.indices[:count][found.radii[:count] > 0], found.labels
 
 
 def radius(rows: NDArray[np.float32], threads: int) -> float:
