@@ -10,7 +10,7 @@ from pni_fast.errors import needs
 from . import options
 from .evaluate import evaluate_model, print_metrics
 from .fit import fit_model
-from .score import score_images
+from .scoring import score_images
 from .speech import say as tell
 
 

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
 
 from .assembly import CONTEXT_TENSORS, GRAPHS, Outline
+from .decided import DECISION, check_decision, decision_arrays, decision_values, read_decision
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
 from .header import DIGEST, FORMAT, KEY, SINGLE, installed_version, member_values, one_line, read_header
@@ -60,6 +61,9 @@ def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
         for number, member in enumerate(model.members):
             tensors |= _prefixed(_prefix(number), _tensors(member))
         header |= {"format": FORMAT, "members": [_values(member) for member in model.members]}
+    if model.decision is not None:
+        header["decision"] = decision_values(model.decision)
+        tensors |= decision_arrays(model.decision)
     header[DIGEST] = digest(header, tensors)
     with atomic_path(path) as temporary:
         write_tensors(temporary, tensors, {KEY: json.dumps(header, sort_keys=True)})
@@ -187,19 +191,22 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
     expected = {
         prefix + name for prefix, outline in zip(prefixes, outlines, strict=True) for name in outline.names
     }
+    expected |= check_decision(header.get("decision"), opened.places)
     surplus = sorted(set(opened.places) - expected)
     if surplus:
         raise PniError(f"tensor {surplus[0]!r} belongs to nothing in this model")
     tensors = opened.read()
     if DIGEST in header and header.pop(DIGEST) != digest(header, tensors):
         raise PniError("its digest is not that of what it holds; it was damaged, or changed by hand")
-    return combine(
+    model = combine(
         config,
         [
             outline.filled(_stripped(prefix, tensors))
             for prefix, outline in zip(prefixes, outlines, strict=True)
         ],
     )
+    decision = {name: array for name, array in tensors.items() if name.startswith(DECISION)}
+    return replace(model, decision=read_decision(header.get("decision"), decision))
 
 
 def _graphs(opened: TensorFile, prefix: str) -> dict[str, NDArray[np.uint8]]:

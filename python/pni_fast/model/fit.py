@@ -14,6 +14,7 @@ from pni_fast.config.geometry import AUTO_DEPTH
 from pni_fast.data import Source
 from pni_fast.data.depth import depth_of, highest_value
 from pni_fast.data.spacing import evenly_spaced
+from pni_fast.distribution.bank import Bank
 from pni_fast.distribution.fit import fit_distribution
 from pni_fast.errors import PniError
 from pni_fast.features.extract import extract_features
@@ -27,6 +28,7 @@ from pni_fast.runtime.threads import one_torch_thread, ordered_map
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.map_range import map_range
 
+from .deciding import Asked, Tally, digests_of, refuse_fitted
 from .ensemble import FittedModel, combine
 from .extraction import build, check_engine, described
 from .fitted import Fitted
@@ -47,6 +49,7 @@ def fit(
     on_broken: OnBroken | None = None,
     checkpoint: Path | None = None,
     refiner_weights: Path | None = None,
+    asked: Asked | None = None,
 ) -> FittedModel:
     """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
 
@@ -60,6 +63,12 @@ def fit(
         build(member, file)  # a wrong name or file is found before the first fit, not after it
     if config.refinement:
         check_encoder(config.refiner, refiner_weights)
+    asked = asked or Asked()
+    refuse_fitted(asked.calibration, digests_of(sources if asked.calibration else [], run), run)
+    if asked.dropped:
+        named = _suspects(sources, config, weights, run, on_broken, asked.dropped)
+        sources = [source for source in sources if source.name not in named]
+    tally = Tally(config, asked)
     fitted: list[Fitted] = []
     checkpoints = [None] * len(members) if checkpoint is None else member_checkpoints(config, checkpoint)
     for number, ((member, file), own_checkpoint) in enumerate(zip(members, checkpoints, strict=True), 1):
@@ -72,10 +81,27 @@ def fit(
             on_broken=on_broken,
             checkpoint=own_checkpoint,
             refiner_weights=refiner_weights,
+            tally=tally,
         )
         on_broken = None  # from the second member on, `sources` are those that could be read
         fitted.append(one if len(members) == 1 else one.to(CPU))
-    return combine(config, fitted)
+    return tally.decided(combine(config, fitted), run)
+
+
+def _suspects(
+    sources: Sequence[Source],
+    config: Config,
+    weights: Sequence[Path | None],
+    run: Run,
+    on_broken: OnBroken | None,
+    most: int,
+) -> set[str]:
+    """Return the names of images that look like defects among the good, by a fit without trained networks."""
+    plain = replace(config, neighborhood=False, refinement=False)
+    skip = None if on_broken is None else lambda *_: None  # they are told by the fit that counts
+    scouted = fit(sources, plain, weights, run.within("suspects: "), on_broken=skip)
+    assert scouted.decision is not None  # every fit makes one
+    return {suspect.name for suspect in scouted.decision.suspects[:most]}
 
 
 def member_checkpoints(config: Config, checkpoint: Path) -> list[Path]:
@@ -113,6 +139,7 @@ def _fit_member(
     on_broken: OnBroken | None,
     checkpoint: Path | None,
     refiner_weights: Path | None,
+    tally: Tally,
 ) -> tuple[Fitted, list[Source]]:
     """Fit a model with one backbone; return the sources it could read too."""
     extractor, weights_source = build(config, weights)
@@ -122,8 +149,15 @@ def _fit_member(
     count, height, width, _ = features.shape
     to_map = Upsampler(height, width, config.crop, config.sigma)
     made = defects_in(read, extract, config, run)
+    banks: list[Bank] = []
     distribution = fit_distribution(
-        features, config, run, to_map, names=[source.name for source in read], made=made
+        features,
+        config,
+        run,
+        to_map,
+        names=[source.name for source in read],
+        made=made,
+        banked=banks.append,
     )
     fitted = Fitted(
         config,
@@ -138,6 +172,7 @@ def _fit_member(
         fitted = fit_refiner(fitted, read, features, run, checkpoint=checkpoint, weights=refiner_weights)
     else:
         fitted = fitted.with_normalization(_normal_range(fitted, features, run))
+    tally.add(fitted, banks[0], read, run)
     return fitted, read
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pni_fast.config import RULES, Config
+from pni_fast.decision import Decision
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.errors import PniError
 from pni_fast.features.stored import StoredExtractor
@@ -55,6 +56,9 @@ class Fitted:
         Values of the likelihood map that the refiner sees as 0 and 1.
     engine
         What made the features it was fitted on, in words; None: it does not say, as older files.
+    decision
+        The threshold and the good images that stand for it; None in files of older versions and in the
+        members of an ensemble.
 
     Raises
     ------
@@ -72,6 +76,7 @@ class Fitted:
     refiner: StoredRefiner | None = None
     refiner_range: tuple[float, float] = (0.0, 1.0)
     engine: str | None = None
+    decision: Decision | None = None
 
     def __post_init__(self) -> None:
         whole = all(type(side) is int and 0 < side <= self.config.crop for side in self.grid)
@@ -187,5 +192,6 @@ class Fitted:
             "weight": fitted.weight,
             "trials": None if trials is None else trials.as_list(),
             "normalization": list(self.normalization),
+            "decision": None if self.decision is None else self.decision.summary(),
             "config": self.config.as_dict(),
         }

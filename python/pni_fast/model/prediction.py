@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pni_fast.data import ImagesLike, prediction_sources
 from pni_fast.data.depth import Brightness
 from pni_fast.data.sources import keeps_its_items
+from pni_fast.decision import Decision
 from pni_fast.progress import Progress
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.image_maps import stream_maps
@@ -38,6 +39,11 @@ class Prediction:
         ensemble the mean of its members' maps, each normalised so that normal images span [0, 1].
     image
         uint8 (crop, crop, 3), the part of the image that the map covers.
+    p_value
+        How likely a good image scores at least as much, by the good images that the model keeps the scores
+        of; None where it keeps none.
+    is_defective
+        Whether the score is above the model's threshold; None where it has none.
     """
 
     name: str
@@ -45,6 +51,8 @@ class Prediction:
     score: float
     anomaly_map: NDArray[np.float32]
     image: NDArray[np.uint8]
+    p_value: float | None = None
+    is_defective: bool | None = None
 
 
 def image_score(anomaly_map: NDArray[np.float32], share: float) -> float:
@@ -85,7 +93,7 @@ def predictions(
     skipped
         Images left out, and why, are added here.
     """
-    scorer, config = fitted.scorer(run), fitted.config
+    scorer, config, decision = fitted.scorer(run), fitted.config, fitted.decision or Decision()
     sources = prediction_sources(images)
     if keeps_its_items(images):
         sources = iter(known := list(sources))
@@ -103,6 +111,10 @@ def predictions(
     for done, item in enumerate(results, 1):
         brightness.add(item.image)
         score = image_score(item.result, config.image_score)
-        yield Prediction(item.source.name, item.source.path, score, item.result, item.image)
+        yield Prediction(
+            *(item.source.name, item.source.path, score, item.result, item.image),
+            p_value=decision.p_value(score),
+            is_defective=decision.is_defective(score),
+        )
         progress("score", done + len(skipped), total)
     brightness.check(config.geometry.depth)
