@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pni_fast.decision import Decision, Suspect
@@ -57,7 +58,7 @@ def check_decision(said: Any, places: Mapping[str, Place]) -> set[str]:
     return set(found)
 
 
-def read_decision(said: Any, arrays: Mapping[str, NDArray[Any]]) -> Decision | None:
+def read_decision(said: Any, tensors: Mapping[str, torch.Tensor]) -> Decision | None:
     """Return the decision of a file, None where it has none.
 
     Raises
@@ -72,7 +73,9 @@ def read_decision(said: Any, arrays: Mapping[str, NDArray[Any]]) -> Decision | N
     named = said["suspects"]
     if not isinstance(named, list) or len(named) > MOST_SUSPECTS or not all(map(_is_suspect, named)):
         raise PniError(f"decision suspects must be names with scores, got {short(named)}")
-    own: dict[str, Any] = {name: arrays[DECISION + name] for name in ARRAYS if DECISION + name in arrays}
+    own: dict[str, Any] = {
+        name: tensors[DECISION + name].numpy() for name in ARRAYS if DECISION + name in tensors
+    }
     if "scores" in own:
         own.setdefault("peaks", own["scores"])
     values = {name: said[name] for name in VALUES}

@@ -22,12 +22,13 @@ from typing import Any, TypeVar
 import torch
 
 from pni_fast.config import RULES, Config
+from pni_fast.decision import Decision
 from pni_fast.errors import ModelFileError, PniError
 from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
 
 from .assembly import CONTEXT_TENSORS, Outline
-from .decided import DECISION, check_decision, decision_arrays, decision_values, read_decision
+from .decided import check_decision, decision_arrays, decision_values, read_decision
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
 from .header import DIGEST, FORMAT, KEY, SINGLE, member_values, one_line, read_header
@@ -57,9 +58,9 @@ def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
         for number, member in enumerate(model.members):
             tensors |= _prefixed(_prefix(number), _tensors(member))
         header |= {"format": FORMAT, "members": [_values(member) for member in model.members]}
-    if model.decision is not None:
-        header["decision"] = decision_values(model.decision)
-        tensors |= {name: torch.from_numpy(array) for name, array in decision_arrays(model.decision).items()}
+        if model.decision is not None:
+            header["decision"] = decision_values(model.decision)
+            tensors |= _decision(model.decision)
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header[DIGEST] = digest(header, contiguous)
     with atomic_path(path) as temporary:
@@ -81,6 +82,8 @@ def _values(fitted: Fitted) -> dict[str, Any]:
         said["trials"] = asdict(trials)
     if context is not None:
         said["context_names"] = list(context.names)
+    if fitted.decision is not None:
+        said["decision"] = decision_values(fitted.decision)
     return said | {
         "gate": None if gate is None else asdict(gate),
         "weights_source": fitted.weights_source,
@@ -108,7 +111,13 @@ def _tensors(fitted: Fitted) -> Tensors:
         tensors |= _prefixed("neighborhood.", parts.neighborhood.state_dict())
     if fitted.refiner is not None:
         tensors |= _prefixed("refiner.", fitted.refiner.state_dict())
+    if fitted.decision is not None:
+        tensors |= _decision(fitted.decision)
     return tensors
+
+
+def _decision(decision: Decision) -> Tensors:
+    return {name: torch.from_numpy(array) for name, array in decision_arrays(decision).items()}
 
 
 def load(path: str | os.PathLike[str]) -> FittedModel:
@@ -164,6 +173,9 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
     expected = {
         prefix + name for prefix, outline in zip(prefixes, outlines, strict=True) for name in outline.names
     }
+    for prefix, said in zip(prefixes, values, strict=True):
+        own = check_decision(said.get("decision"), _stripped(prefix, opened.places))
+        expected |= {prefix + name for name in own}
     expected |= check_decision(header.get("decision"), opened.places)
     surplus = sorted(set(opened.places) - expected)
     if surplus:
@@ -171,15 +183,17 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
     tensors = opened.read()
     if DIGEST in header and header.pop(DIGEST) != digest(header, tensors):
         raise PniError("its digest is not that of what it holds; it was damaged, or changed by hand")
-    model = combine(
-        config,
-        [
-            outline.filled(_stripped(prefix, tensors))
-            for prefix, outline in zip(prefixes, outlines, strict=True)
-        ],
+    members = []
+    for prefix, outline, said in zip(prefixes, outlines, values, strict=True):
+        own_tensors = _stripped(prefix, tensors)
+        decision = read_decision(said.get("decision"), own_tensors)
+        members.append(replace(outline.filled(own_tensors), decision=decision))
+    model = combine(config, members)
+    return (
+        model
+        if len(members) == 1
+        else replace(model, decision=read_decision(header.get("decision"), tensors))
     )
-    arrays = {name: tensor.numpy() for name, tensor in tensors.items() if name.startswith(DECISION)}
-    return replace(model, decision=read_decision(header.get("decision"), arrays))
 
 
 def _prefixed(prefix: str, tensors: Tensors) -> Tensors:
