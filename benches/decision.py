@@ -1,6 +1,6 @@
 """What thresholds promise and what they keep: the table and the plot of docs/decision.md.
 
-python benches/decision.py DATA WORK --plot docs/decision.svg
+python benches/decision.py DATA WORK --plot docs/decision.png
 
 DATA holds categories in the MVTec AD layout. Models (fitted with the defaults where WORK has none) and the
 scores of their test sets are kept in WORK.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from pni_fast.config import Config
 from pni_fast.data import Source
 from pni_fast.data.cropping import crop_image
 from pni_fast.data.digests import digest
-from pni_fast.decision import Decision, Suspect, suspects
+from pni_fast.decision import Decision, suspects
 from pni_fast.decision.conformal import check_rate
 from pni_fast.decision.decision import CALIBRATION, FALSE_ALARMS
 from pni_fast.distribution.bank import Bank
@@ -79,18 +79,17 @@ class Tally:
         self.config, self.asked = config, asked
         self.digests: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.sources: Sequence[Source] = ()
-        self._figures: dict[int, tuple[float, float]] = {}
-        self._totals: dict[int, NDArray[np.float32]] = {}
+        self._totals: dict[int, NDArray[np.float32]] | None = None
         self._shown: dict[int, NDArray[np.float32]] = {}
 
-    def add(self, fitted: Fitted, bank: Bank, sources: Sequence[Source], run: Run) -> None:
-        """Leave images out of one member, fitted on `sources`."""
+    def add(self, fitted: Fitted, bank: Bank, sources: Sequence[Source], run: Run) -> Fitted:
+        """Leave images out of one member, fitted on `sources`; return it with the decision it has alone."""
         if not self.sources:
             self.sources, self.digests = sources, digests_of(sources, run)
-        self.count(fitted, LeavingOut(fitted, bank, run, same_as(self.digests)), sources, run)
+        return self.count(fitted, LeavingOut(fitted, bank, run, same_as(self.digests)), sources, run)
 
-    def count(self, fitted: Fitted, leaving: LeavingOut, sources: Sequence[Source], run: Run) -> None:
-        """Leave images out of one member in a way of one's own; `sources` are those of its bank."""
+    def count(self, fitted: Fitted, leaving: LeavingOut, sources: Sequence[Source], run: Run) -> Fitted:
+        """Do as :meth:`add` does in a way of one's own; `sources` are those of its bank."""
         if not self.sources:
             self.sources, self.digests = sources, digests_of(sources, run)
         chosen = chosen_images(leaving.bank, leaving.twins)
@@ -100,13 +99,20 @@ class Tally:
         maps = leaving.maps(sources, chosen)
         for done, (index, found) in enumerate(zip(chosen, maps, strict=True), 1):
             run.progress("left out", done, len(chosen))
-            if several:
-                own = normalised(found, *fitted.normalization)
-                totals[index] = own + self._totals[index] if index in self._totals else own
-            else:
-                figures[index] = figures_of(found, self.config)
+            figures[index] = figures_of(found, self.config)
+            if not several:
                 self._keep(index, found, figures)
-        self._figures, self._totals = figures, totals
+                continue
+            own = normalised(found, *fitted.normalization)
+            if self._totals is None:
+                totals[index] = own
+            elif index in self._totals:
+                totals[index] = self._totals[index] + own
+        self._totals = totals
+        decision = self._decision(figures)
+        if not several:
+            self._hand_over(decision, figures, self._shown)
+        return replace(fitted, decision=decision)
 
     def _keep(self, index: int, found: NDArray[np.float32], figures: dict[int, tuple[float, float]]) -> None:
         """Keep the maps with the highest scores: only those can be suspects that are shown."""
@@ -118,32 +124,36 @@ class Tally:
 
     def decided(self, model: FittedModel, run: Run) -> FittedModel:
         """Return the finished model with its decision."""
-        count = np.float32(len(self.config.backbones))
-        means = {index: total / count for index, total in self._totals.items()}
-        figures = self._figures | {index: figures_of(mean, self.config) for index, mean in means.items()}
+        if not isinstance(model, Fitted):
+            count = np.float32(len(self.config.backbones))
+            means = {index: total / count for index, total in (self._totals or {}).items()}
+            figures = {index: figures_of(mean, self.config) for index, mean in means.items()}
+            model = replace(model, decision=self._decision(figures))
+            self._hand_over(model.decision or Decision(), figures, means)
+        return calibrated(model, self.asked.calibration, run) if self.asked.calibration else model
+
+    def _decision(self, figures: Mapping[int, tuple[float, float]]) -> Decision:
         scores, peaks = as_arrays(list(figures.values()))
-        names = [self.sources[index].name for index in figures]
-        named = suspects(names, scores)
-        self._hand_over(named, dict(zip(names, figures, strict=True)), means | self._shown)
-        decision = Decision.of(
+        return Decision.of(
             scores,
             peaks,
             false_alarms=self.asked.false_alarms,
             confidence=self.asked.confidence,
             digests=self.digests,
-            suspects=tuple(named),
+            suspects=tuple(suspects([self.sources[index].name for index in figures], scores)),
         )
-        model = replace(model, decision=decision)
-        return calibrated(model, self.asked.calibration, run) if self.asked.calibration else model
 
     def _hand_over(
-        self, named: Sequence[Suspect], numbers: dict[str, int], maps: dict[int, NDArray[np.float32]]
+        self,
+        decision: Decision,
+        figures: Mapping[int, tuple[float, float]],
+        maps: Mapping[int, NDArray[np.float32]],
     ) -> None:
         """Hand over the worst suspects as they were scored when left out."""
         if self.asked.suspected is None:
             return
-        geometry = self.config.geometry
-        for suspect in named[:SHOWN]:
+        geometry, numbers = self.config.geometry, {self.sources[index].name: index for index in figures}
+        for suspect in decision.suspects[:SHOWN]:
             index = numbers[suspect.name]
             source = self.sources[index]
             if index in maps:

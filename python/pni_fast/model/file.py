@@ -28,7 +28,7 @@ from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
 
 from .assembly import CONTEXT_TENSORS, GRAPHS, Outline
-from .decided import DECISION, check_decision, decision_arrays, decision_values, read_decision
+from .decided import check_decision, decision_arrays, decision_values, read_decision
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
 from .header import DIGEST, FORMAT, KEY, SINGLE, installed_version, member_values, one_line, read_header
@@ -61,9 +61,9 @@ def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
         for number, member in enumerate(model.members):
             tensors |= _prefixed(_prefix(number), _tensors(member))
         header |= {"format": FORMAT, "members": [_values(member) for member in model.members]}
-    if model.decision is not None:
-        header["decision"] = decision_values(model.decision)
-        tensors |= decision_arrays(model.decision)
+        if model.decision is not None:
+            header["decision"] = decision_values(model.decision)
+            tensors |= decision_arrays(model.decision)
     header[DIGEST] = digest(header, tensors)
     with atomic_path(path) as temporary:
         write_tensors(temporary, tensors, {KEY: json.dumps(header, sort_keys=True)})
@@ -86,6 +86,8 @@ def _values(fitted: Fitted) -> dict[str, Any]:
         said["context_names"] = list(context.names)
     if fitted.engine is not None:
         said["engine"] = fitted.engine
+    if fitted.decision is not None:
+        said["decision"] = decision_values(fitted.decision)
     return said | {
         "gate": None if gate is None else asdict(gate),
         "weights_source": fitted.weights_source,
@@ -114,6 +116,8 @@ def _tensors(fitted: Fitted) -> Tensors:
         tensors |= _prefixed("neighborhood.", parts.neighborhood.tensors())
     if fitted.refiner is not None:
         tensors |= _prefixed("refiner.", fitted.refiner.tensors())
+    if fitted.decision is not None:
+        tensors |= decision_arrays(fitted.decision)
     return tensors
 
 
@@ -191,6 +195,9 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
     expected = {
         prefix + name for prefix, outline in zip(prefixes, outlines, strict=True) for name in outline.names
     }
+    for prefix, said in zip(prefixes, values, strict=True):
+        own = check_decision(said.get("decision"), _stripped(prefix, opened.places))
+        expected |= {prefix + name for name in own}
     expected |= check_decision(header.get("decision"), opened.places)
     surplus = sorted(set(opened.places) - expected)
     if surplus:
@@ -198,15 +205,15 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
     tensors = opened.read()
     if DIGEST in header and header.pop(DIGEST) != digest(header, tensors):
         raise PniError("its digest is not that of what it holds; it was damaged, or changed by hand")
-    model = combine(
-        config,
-        [
-            outline.filled(_stripped(prefix, tensors))
-            for prefix, outline in zip(prefixes, outlines, strict=True)
-        ],
-    )
-    decision = {name: array for name, array in tensors.items() if name.startswith(DECISION)}
-    return replace(model, decision=read_decision(header.get("decision"), decision))
+    members = []
+    for prefix, outline, said in zip(prefixes, outlines, values, strict=True):
+        own_tensors = _stripped(prefix, tensors)
+        decision = read_decision(said.get("decision"), own_tensors)
+        members.append(replace(outline.filled(own_tensors), decision=decision))
+    model = combine(config, members)
+    if len(members) == 1:
+        return model
+    return replace(model, decision=read_decision(header.get("decision"), tensors))
 
 
 def _graphs(opened: TensorFile, prefix: str) -> dict[str, NDArray[np.uint8]]:

@@ -172,8 +172,7 @@ def _fit_member(
         fitted = fit_refiner(fitted, read, features, run, checkpoint=checkpoint, weights=refiner_weights)
     else:
         fitted = fitted.with_normalization(_normal_range(fitted, features, run))
-    tally.add(fitted, banks[0], read, run)
-    return fitted, read
+    return tally.add(fitted, banks[0], read, run), read
 
 
 def _normal_range(fitted: Fitted, features: NDArray[np.float32], run: Run) -> tuple[float, float]:

@@ -26,7 +26,7 @@ INNER = ("context", "mlp", "refiner")
 OWN = frozenset({"format", "version", "config", "n_images", "decision", DIGEST})
 VALUES = frozenset(
     {"gate", "weights_source", "grid", "scale", "normalization", "refiner_range"}
-    | {"weight", "trials", "context_names", "engine"}
+    | {"weight", "trials", "context_names", "engine", "decision"}
 )
 """What is said of the whole model and of each member. Any other name would be lost without a word."""
 

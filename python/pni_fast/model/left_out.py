@@ -24,7 +24,7 @@ from pni_fast.distribution.bank import Bank, Rest
 from pni_fast.distribution.context import Context, covering, describe
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.distribution.shrinkage import concentration, shrunken_by
-from pni_fast.kernels import position_histogram
+from pni_fast.kernels import nearest, position_histogram
 from pni_fast.refinement.refined import RefinedScorer
 from pni_fast.runtime.copies import on_device
 from pni_fast.runtime.run import Run
@@ -45,6 +45,19 @@ Twins: TypeAlias = Mapping[int, Sequence[int]]
 def chosen_images(bank: Bank, twins: Twins) -> list[int]:
     """Return the numbers of the images to leave out; none where nothing would be left."""
     return [index for index in evenly_spaced(bank.count, MOST) if bank.can_lose(*twins.get(index, (index,)))]
+
+
+def bank_of(features: NDArray[np.float32], known: Distribution, window: int, threads: int) -> Bank:
+    """Return the bank of a fitted distribution, from the features it was fitted on, (n, h, w, d)."""
+    rows = features.reshape(-1, features.shape[-1])
+    labels, _ = nearest(rows, known.coreset[: known.n_classes], num_threads=threads)
+    found, distances = nearest(rows, known.coreset, num_threads=threads)
+    # Every vector is one of the rows, the nearest of those it is nearest to; of equals the first.
+    order = np.lexsort((np.arange(len(rows)), distances, found))
+    vectors, first = np.unique(found[order], return_index=True)
+    picked = np.zeros(len(known.coreset), dtype=np.int64)
+    picked[vectors] = order[first]
+    return Bank(features, labels.reshape(features.shape[:3]), picked, known.groups, window)
 
 
 class LeavingOut:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
 from pni_fast.data import Source
+from pni_fast.decision import Decision
 from pni_fast.decision.decision import LEFT_OUT
 from pni_fast.distribution.bank import Bank, Rest
 from pni_fast.distribution.context import Context, covering, describe
@@ -101,18 +102,25 @@ def update(model: FittedModel, sources: Sequence[Source], run: Run) -> tuple[Fit
     ]
     if isinstance(model, Ensemble):
         whole: FittedModel = replace(model, config=_fixed(model.config, grown), members=tuple(grown))
+        found = tally.decided(whole, run).decision
+        whole = replace(whole, decision=_joined(decision, found))
     else:
         whole = grown[0]
-    found = tally.decided(whole, run).decision
-    assert found is not None  # every tally makes one
-    kept = replace(decision, digests=np.concatenate([decision.digests, found.digests]))
-    if decision.source == LEFT_OUT:
-        kept = replace(
-            kept,
-            scores=np.sort(np.concatenate([decision.scores, found.scores])),
-            peaks=np.sort(np.concatenate([decision.peaks, found.peaks])),
-        )
-    return replace(whole, decision=kept), Updated(len(new), known, tuple(sizes))
+    return whole, Updated(len(new), known, tuple(sizes))
+
+
+def _joined(before: Decision | None, found: Decision | None) -> Decision | None:
+    """Return a decision with more scores; those of images for calibration stay by themselves."""
+    if before is None or found is None:
+        return before
+    joined = replace(before, digests=np.concatenate([before.digests, found.digests]))
+    if before.source != LEFT_OUT:
+        return joined
+    return replace(
+        joined,
+        scores=np.sort(np.concatenate([before.scores, found.scores])),
+        peaks=np.sort(np.concatenate([before.peaks, found.peaks])),
+    )
 
 
 def _fixed(config: Config, members: Sequence[Fitted]) -> Config:
@@ -146,8 +154,8 @@ def _grow(member: Fitted, sources: Sequence[Source], run: Run, tally: Tally) -> 
         distribution=counted.without(bank.whole(), whole=True),
         n_images=member.n_images + bank.count,
     )
-    tally.count(grown, Counted(grown, bank, counted.names, run, before=member), sources, run)
-    return grown
+    told = tally.count(grown, Counted(grown, bank, counted.names, run, before=member), sources, run)
+    return replace(told, decision=_joined(member.decision, told.decision))
 
 
 def growth(
