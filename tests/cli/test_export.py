@@ -24,14 +24,15 @@ def run(path, crop):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return session, session.run(["anomaly_map", "score"], {"crops": crop[None]})
+    return session, session.run(None, {"crops": crop[None]})
 
 
 def same(model_file, onnx_file, rtol=1e-3):
     model = PNI.load(model_file, device="cpu")
     for picture in (texture(50), texture(51, defect=True)):
         [expected] = model.predict([picture])
-        session, (anomaly_map, score) = run(onnx_file, expected.image)
+        session, (anomaly_map, score, *told) = run(onnx_file, expected.image)
+        assert [value for (value,) in told] == [expected.is_defective] * (model.threshold_ is not None)
         np.testing.assert_allclose(score, [expected.score], rtol=rtol)
         np.testing.assert_allclose(
             anomaly_map[0], expected.anomaly_map, rtol=rtol, atol=rtol * expected.score
@@ -54,10 +55,12 @@ def test_a_model_with_position(invoke, plain, category, tmp_path):
     said = session.get_modelmeta().custom_metadata_map
     assert json.loads(said["pni_fast.preprocessing"])["crop_from"] == [8, 8]
     assert len(said["pni_fast.model_sha256"]) == 64
+    assert json.loads(said["pni_fast.decision"])["threshold"] == model.threshold_
     assert {end.name: (end.type, end.shape) for end in session.get_inputs() + session.get_outputs()} == {
         "crops": ("tensor(uint8)", [1, 64, 64, 3]),
         "anomaly_map": ("tensor(float)", [1, 64, 64]),
         "score": ("tensor(float)", [1]),
+        "is_defective": ("tensor(bool)", [1]),
     }
 
 
