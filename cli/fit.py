@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     help="Show images that look like defects among the good in DIR/suspects.html.",
 )
 @click.option(
+    "--roi",
+    type=options.PATH,
+    metavar="MASK.png",
+    help="Inspect what is white in MASK, of the size of the images, and nothing else.",
+)
+@click.option(
     "--drop-suspects",
     type=click.IntRange(min=0),
     default=0,
@@ -161,6 +167,7 @@ def fit_model(  # the options of the command, one for one
     confidence: float | None = None,
     calibrate: Path | None = None,
     suspects: Path | None = None,
+    roi: Path | None = None,
     drop_suspects: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -234,6 +241,7 @@ def fit_model(  # the options of the command, one for one
             confidence=confidence,
             calibrate=calibrate,
             drop_suspects=drop_suspects,
+            roi=roi,
         )
     model.save(output)
     if suspects is not None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from pni_fast.model.prediction import Prediction
 
@@ -43,6 +41,8 @@ class Outcome:
     @property
     def value(self) -> float:
         """The score, that of a map's maximum to its last bit."""
+        import numpy as np
+
         return float(np.float32(self.score))
 
     @property

@@ -13,7 +13,6 @@ from .decided import NONE, counted_verdicts
 from .outputs import check_folder
 from .resume import identity
 from .scores import REGIONS, REPORT, SUMMARY, TABLE
-from .scoring import score_images
 from .speech import say
 from .summary import print_json, print_line, skipped_records, warn_skipped
 
@@ -100,6 +99,8 @@ def score(
     check_folder(output)
     from pni_fast.model.file import identity as model_identity
     from pni_fast.model.pni import PNI  # what can be refused without it has been
+
+    from .scoring import score_images
 
     fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
     if exit_code and fitted.threshold_ is None:

@@ -9,7 +9,7 @@ from model_files import BOTH, ENSEMBLE, PENALTY, REFINED, rewrite
 from pictures import texture
 from pni_fast import PNI
 from pni_fast.model import exporting
-from refiners import fitted_file
+from refiners import TINY, fitted_file
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,16 @@ def test_other_models(invoke, shared_category, tmp_path, settings):
     assert result.exit_code == 0, result.stderr
     assert "4 pictures" in result.stdout
     same(file, tmp_path / "model.onnx", 1e-4)
+
+
+def test_a_region(invoke, shared_category, tmp_path):
+    roi = np.zeros((96, 96), bool)
+    roi[:, :60] = True
+    settings = {**TINY, "position": False, "context": {"used": False}}
+    model = PNI("lite", **settings).fit(shared_category, roi=roi)
+    model.save(tmp_path / "model.safetensors")
+    assert invoke("export", tmp_path / "model.safetensors", "-o", tmp_path / "model.onnx").exit_code == 0
+    same(tmp_path / "model.safetensors", tmp_path / "model.onnx", 1e-4)
 
 
 def test_a_refined_model(invoke, tmp_path):

@@ -42,6 +42,7 @@ LIGHT = [
     "cli.coreset",
     "cli.info",
     "cli.score",
+    "cli.scoring",
     "cli.threshold",
     "cli.update",
     "data",

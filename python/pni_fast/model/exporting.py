@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -102,14 +102,16 @@ def model_graph(fitted: Fitted) -> tuple[Graph, dict[str, Array]]:
     features, shape = add_extractor(graph, extractor, crops, size, size)
     if shape[1:3] != tuple(fitted.grid):
         raise PniError(f"the backbone gives maps of {shape[1:3]}, the model was fitted on {fitted.grid}")
+    if fitted.region is not None:
+        features = _inside(graph, features, shape, fitted.region.sources)
     allowed, weight = _allowed(fitted)
     scores = add_scores(graph, features, fitted.grid, parts, allowed, weight)
     upsampler = Upsampler(*fitted.grid, size, config.sigma)
     rows, columns = np.asarray(upsampler._rows), np.asarray(upsampler._columns)
-    anomaly_map = add_map(graph, scores, rows, columns)
+    anomaly_map = _shown(graph, add_map(graph, scores, rows, columns), fitted)
     tensors = state_arrays(extractor.backbone, BACKBONE)
     if fitted.refiner is not None:
-        anomaly_map = _refined(graph, fitted, crops, anomaly_map)
+        anomaly_map = _shown(graph, _refined(graph, fitted, crops, anomaly_map), fitted)
         tensors |= state_arrays(fitted.refiner.module(), REFINER)
     score = add_image_score(graph, anomaly_map, size, config.image_score)
     anomaly_map = graph.node("Reshape", [anomaly_map, graph.constant([1, size, size], "int64")])
@@ -122,6 +124,20 @@ def model_graph(fitted: Fitted) -> tuple[Graph, dict[str, Array]]:
         )
     made = graph.graph("pni-fast")
     return made, {name: tensors[name] for name in made.asked()}
+
+
+def _inside(graph: GraphBuilder, features: str, shape: Sequence[int], sources: NDArray[np.int64]) -> str:
+    """Add what gives patches outside the region the features of the nearest inside."""
+    flat = graph.node("Reshape", [features, graph.constant([-1, shape[-1]], "int64")])
+    taken = graph.node("Gather", [flat, graph.constant(sources, "int64")], {"axis": 0})
+    return graph.node("Reshape", [taken, graph.constant(shape, "int64")])
+
+
+def _shown(graph: GraphBuilder, anomaly_map: str, fitted: Fitted) -> str:
+    """Add what makes a map 0 outside the region."""
+    if fitted.roi is None:
+        return anomaly_map
+    return graph.node("Mul", [anomaly_map, graph.constant(fitted.roi, "float32")])
 
 
 def threshold_of(fitted: Fitted) -> float | None:

@@ -32,6 +32,7 @@ from .decided import check_decision, decision_arrays, decision_values, read_deci
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
 from .header import DIGEST, FORMAT, KEY, SINGLE, installed_version, member_values, one_line, read_header
+from .region import check_roi, read_roi, read_size
 
 Tensors = dict[str, NDArray[Any]]
 Value = TypeVar("Value")
@@ -53,6 +54,9 @@ def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
         "config": model.config.as_dict(),
         "n_images": model.n_images,
     }
+    roi, image_size = model.members[0].roi, model.members[0].image_size
+    if image_size is not None:
+        header["image_size"] = list(image_size)
     if len(model.members) == 1:
         tensors = _tensors(model.members[0])
         header |= {"format": SINGLE, **_values(model.members[0])}
@@ -64,6 +68,8 @@ def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
         if model.decision is not None:
             header["decision"] = decision_values(model.decision)
             tensors |= decision_arrays(model.decision)
+    if roi is not None:
+        tensors["roi"] = roi
     header[DIGEST] = digest(header, tensors)
     with atomic_path(path) as temporary:
         write_tensors(temporary, tensors, {KEY: json.dumps(header, sort_keys=True)})
@@ -199,6 +205,8 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
         own = check_decision(said.get("decision"), _stripped(prefix, opened.places))
         expected |= {prefix + name for name in own}
     expected |= check_decision(header.get("decision"), opened.places)
+    expected |= check_roi(opened.places, config.crop)
+    image_size = read_size(header.get("image_size"))
     surplus = sorted(set(opened.places) - expected)
     if surplus:
         raise PniError(f"tensor {surplus[0]!r} belongs to nothing in this model")
@@ -209,7 +217,8 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
     for prefix, outline, said in zip(prefixes, outlines, values, strict=True):
         own_tensors = _stripped(prefix, tensors)
         decision = read_decision(said.get("decision"), own_tensors)
-        members.append(replace(outline.filled(own_tensors), decision=decision))
+        filled = outline.filled(own_tensors)
+        members.append(replace(filled, decision=decision, roi=read_roi(tensors), image_size=image_size))
     model = combine(config, members)
     if len(members) == 1:
         return model

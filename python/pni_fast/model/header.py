@@ -23,7 +23,7 @@ DIGEST = "digest"
 INNER = ("context", "mlp", "refiner")
 """Settings that have settings."""
 
-OWN = frozenset({"format", "version", "config", "n_images", "decision", DIGEST})
+OWN = frozenset({"format", "version", "config", "n_images", "decision", "image_size", DIGEST})
 VALUES = frozenset(
     {"gate", "weights_source", "grid", "scale", "normalization", "refiner_range"}
     | {"weight", "trials", "context_names", "engine", "decision"}

@@ -30,7 +30,6 @@ from pni_fast.runtime.copies import on_device
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import ordered_map
 from pni_fast.scoring.rules import RULE_CLASSES
-from pni_fast.scoring.scorer import Scorer
 
 from .fitted import Fitted
 
@@ -100,13 +99,13 @@ class LeavingOut:
         whole, run, fitted = self.whole, self.run, self.fitted
         rest = self.bank.without(*self.twins.get(index, (index,)))
         rule = RULE_CLASSES[fitted.config.rule](self.without(rest), run.device)
-        scorer = Scorer(whole.extract, whole.neighborhood, rule, whole.upsampler, run.precision)
+        scorer = fitted.scorer_with(whole.extract, whole.neighborhood, rule, whole.upsampler, run.precision)
         grid = self.bank.of(index).reshape(1, self.bank.height, self.bank.width, -1)
         found = scorer.feature_maps(on_device(grid, run.device), threads=1)
         if self.fused is not None:
             crop = crop_image(source.read(fitted.config.geometry.depth), fitted.config.geometry)
             found = RefinedScorer(scorer, self.fused, fitted.refiner_range).refine(crop[None], found)
-        return found[0]
+        return found[0] if fitted.region is None else fitted.region.shown(found[0])
 
     def without(self, rest: Rest) -> Distribution:
         """Return the distribution of what is left."""

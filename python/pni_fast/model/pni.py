@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pni_fast.config import Config, Geometry, WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
+from pni_fast.data.region import RegionLike
 from pni_fast.decision.decision import FALSE_ALARMS
 from pni_fast.errors import PniError, needs
 from pni_fast.features.engines.choose import choose_engine
@@ -219,6 +220,7 @@ class PNI(Verdicts):
         confidence: float | None = None,
         calibrate: ImagesLike | None = None,
         drop_suspects: int = 0,
+        roi: RegionLike | None = None,
     ) -> PNI:
         """Learn what good images look like.
 
@@ -247,6 +249,9 @@ class PNI(Verdicts):
         drop_suspects
             Leave out so many images, at most, that look like defects among the good, the worst first; a first
             fit finds them. What looks like one and stays is in ``suspects_``.
+        roi
+            A mask of the part to inspect: an image file, white there, or an array (H, W). What lies outside
+            decides nothing, and maps are 0 there. One of another size than the images is scaled to them.
 
         Raises
         ------
@@ -283,6 +288,7 @@ class PNI(Verdicts):
                 checkpoint=checkpoint_file,
                 refiner_weights=self.refiner_weights,
                 asked=asked,
+                roi=roi,
             )
         return self
 

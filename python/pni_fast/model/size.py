@@ -11,6 +11,8 @@ from pni_fast.distribution.neighborhood import NeighborhoodMLP
 from pni_fast.features.backbones import STRIDES, build_backbone, channels, shapes_alone
 from pni_fast.refinement import RefinementNetwork
 
+from .left_out import MOST
+
 HEADER, ENTRY, NAME = 1 << 14, 256, 128
 """Bytes that the settings, the entry of a tensor in the table and an image's name have at most, as a rule."""
 
@@ -21,7 +23,10 @@ def most_model_bytes(config: Config, n_images: int) -> int:
     Fewer where images are broken, where a gate drops position, or where a backbone's maps are smaller than
     the crop by more than its stride.
     """
-    return HEADER + sum(_member_bytes(member, n_images) for member in config.members)
+    members = [_member_bytes(member, n_images) for member in config.members]
+    # Of each, and of an ensemble itself: a digest an image, and two figures of every image left out.
+    decisions = 8 * n_images + 16 * min(n_images, MOST) + 4 * ENTRY
+    return HEADER + config.crop**2 + sum(members) + (len(members) + 1) * decisions
 
 
 def checkpoint_bytes(config: Config) -> int:

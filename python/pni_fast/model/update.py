@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
 from pni_fast.data import Source
+from pni_fast.data.region import size_of
 from pni_fast.decision import Decision
 from pni_fast.decision.decision import LEFT_OUT
 from pni_fast.distribution.bank import Bank, Rest
@@ -94,6 +95,7 @@ def update(model: FittedModel, sources: Sequence[Source], run: Run) -> tuple[Fit
     new = [source for index, source in enumerate(sources) if index in fresh]
     if not new:
         raise DataError(f"all {len(sources)} images are in the model already: nothing to update it with")
+    _refuse_other_sizes(new, model.members[0].image_size)
     tally = Tally(model.config, Asked(decision.false_alarms, decision.confidence))
     grown = [_grow(member, new, run, tally) for member in model.members]
     sizes = [
@@ -107,6 +109,17 @@ def update(model: FittedModel, sources: Sequence[Source], run: Run) -> tuple[Fit
     else:
         whole = grown[0]
     return whole, Updated(len(new), known, tuple(sizes))
+
+
+def _refuse_other_sizes(sources: Sequence[Source], size: tuple[int, int] | None) -> None:
+    """Refuse images of another size than all of the fit had: another camera, or another cut."""
+    for source in sources if size is not None else ():
+        own = size_of(source)
+        if size is not None and own != tuple(size):
+            raise DataError(
+                f"{source.path or source.name}: must have the size of the images fitted on, "
+                f"{size[0]}×{size[1]}, got {own[0]}×{own[1]}"
+            )
 
 
 def _joined(before: Decision | None, found: Decision | None) -> Decision | None:
@@ -137,8 +150,10 @@ def _grow(member: Fitted, sources: Sequence[Source], run: Run, tally: Tally) -> 
     """Return a member that knows more images, and tally the scores of these."""
     known, config = member.distribution, member.config
     _, features = extract_features(member.extractor.extraction(run), sources, config.geometry, run)
+    if member.region is not None:
+        member.region.fill(features)
     rows = features.reshape(-1, features.shape[-1])
-    picked, labels = growth(rows, known.coreset, known.n_classes, config.coreset_ratio, run)
+    picked, labels = growth(rows, known.coreset, known.n_classes, member.narrowed.coreset_ratio, run)
     labels = labels.reshape(features.shape[:3])
     added = rows[picked]
     groups = known.groups
