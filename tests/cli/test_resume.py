@@ -263,10 +263,26 @@ def test_one_line_an_image(invoke, category, model_file, tmp_path):
     assert "both print to standard output" in refused.stderr
 
 
-def test_resume_takes_the_options_and_the_model_of_the_command(invoke, category, model_file, tmp_path):
+def test_resume_takes_the_options_and_the_model_of_the_command(
+    invoke, category, model_file, tmp_path, monkeypatch
+):
     """Nothing to go on from: the run is a plain one; what is left of one with other options is refused."""
+    runs = []
+    monkeypatch.setattr(
+        import_module("pni_fast.cli.score"), "identity", lambda *of: (runs.append(identity(*of)), runs[-1])[1]
+    )
     arguments = ("score", model_file, category / "test", "-o", tmp_path / "out", "-q", "--device", "cpu")
     assert invoke(*arguments, "--resume").exit_code == 0
+    other = tmp_path / "other.safetensors"
+    assert invoke("threshold", model_file, "--at", 1, "-o", other, "-q").exit_code == 0
+    assert (
+        invoke(
+            "score", other, *arguments[2:], "--resume", "--report", "--overlays", "--min-area", 7
+        ).exit_code
+        == 0
+    )
+    changed = {name for name in runs[0] if runs[0][name] != runs[1][name]}
+    assert changed == {"model", "report", "overlays", "min_area"}
     left = tmp_path / "out" / ".pni-fast-abcdefgh"
     left.mkdir()
     (left / STATE).write_text(json.dumps({"model": "another"}))
