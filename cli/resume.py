@@ -9,13 +9,12 @@ import itertools
 import json
 import math
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from pni_fast.errors import PniError
-from pni_fast.runtime.files import PREFIX, in_use
+from pni_fast.runtime.files import PREFIX
 from pni_fast.runtime.targets import writing
 
 from .outcome import COLUMNS, Outcome
@@ -88,21 +87,19 @@ def left_by(run: Mapping[str, str], output: Path) -> Callable[[Path], Path | Non
     """
 
     def find(folder: Path) -> Path | None:
+        # Whoever asks holds the folder's lock: nobody is at work in there.
         left = [staging for staging in folder.glob(f"{PREFIX}*") if (staging / STATE).is_file()]
-        for staging in sorted(left, key=lambda path: path.stat().st_mtime, reverse=True):
-            with in_use(staging) as abandoned:
-                if not abandoned and sys.platform != "win32":
-                    continue
-            was = _read_state(staging / STATE)
-            wrong = [name for name in {**run, **was} if run.get(name) != was.get(name)]
-            if wrong:
-                raise PniError(
-                    f"{output}: cannot resume: the run that was ended early is of "
-                    f"{_difference(wrong[0], was)}; "
-                    "give what it was given, or begin anew without --resume"
-                )
-            return staging
-        return None
+        if not left:
+            return None
+        staging = max(left, key=lambda path: path.stat().st_mtime)
+        was = _read_state(staging / STATE)
+        wrong = [name for name in {**run, **was} if run.get(name) != was.get(name)]
+        if wrong:
+            raise PniError(
+                f"{output}: cannot resume: the run that was ended early is of {_difference(wrong[0], was)}; "
+                "give what it was given, or begin anew without --resume"
+            )
+        return staging
 
     return find
 

@@ -1,11 +1,13 @@
 """`pni-fast export`: what is written gives our scores in another runtime, or nothing is written."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
-from model_files import BOTH, ENSEMBLE, PENALTY, REFINED, rewrite
+from model_files import BOTH, ENSEMBLE, PENALTY, REFINED
 from pictures import texture
 from pni_fast import PNI
 from pni_fast.model import exporting
@@ -76,6 +78,7 @@ def test_rows_are_searched_in_parts(invoke, plain, tmp_path, monkeypatch):
     "settings",
     [
         {"position": False, "sigma": 0.0},
+        {"rule": "penalty", "distribution_size": 16, "position_gate": False},
         {"rule": "both", "distribution_size": 16, "position_gate": False},
         {"rule": "blend", "distribution_size": 16, "context": {"used": False}, "position_gate": False},
     ],
@@ -98,23 +101,13 @@ def test_a_region(invoke, shared_category, tmp_path):
     same(tmp_path / "model.safetensors", tmp_path / "model.onnx", 1e-4)
 
 
-def test_a_refined_model(invoke, tmp_path):
-    file = rewrite(REFINED, tmp_path / "model.safetensors", lambda *_: None)
-    model = PNI.load(file, device="cpu")
-    if model.neighborhood_ is not None:
-        pytest.skip("its MLP cannot be exported")
+@pytest.mark.parametrize("file", [REFINED, PENALTY])
+def test_released_models(invoke, tmp_path, file):
     assert invoke("export", file, "-o", tmp_path / "model.onnx", "-q").stdout == ""
-    same(file, tmp_path / "model.onnx")
+    same(file, tmp_path / "model.onnx", 1e-4)
 
 
-@pytest.mark.parametrize(
-    ("file", "said"),
-    [
-        (ENSEMBLE, "one --backbone"),
-        (BOTH, "--no-neighborhood"),
-        (PENALTY, "--no-"),
-    ],
-)
+@pytest.mark.parametrize(("file", "said"), [(ENSEMBLE, "one --backbone"), (BOTH, "--no-neighborhood")])
 def test_what_cannot_be_exported(refused, tmp_path, file, said):
     line = refused("export", file, "-o", tmp_path / "model.onnx")
     assert line.startswith("export takes")
@@ -165,3 +158,14 @@ def test_openvino_checks_where_there_is_no_other(invoke, plain, tmp_path, monkey
 def test_a_graph_of_gigabytes(refused, plain, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "MOST_BYTES", 1000)
     assert "--coreset-ratio" in refused("export", plain, "-o", tmp_path / "model.onnx")
+
+
+def test_the_example_in_the_docs(invoke, plain, tmp_path, monkeypatch, capsys):
+    docs = Path(__file__).resolve().parents[2] / "docs" / "export.md"
+    code = re.search(r"```python\n(.*?)```", docs.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    assert invoke("export", plain, "-o", "model.onnx", "-q").exit_code == 0
+    texture(51, defect=True).save("part.png")
+    exec(code[1], {})
+    expected = PNI.load(plain, device="cpu").score_samples("part.png")
+    assert float(capsys.readouterr().out.split()[0]) == pytest.approx(float(expected[0]), rel=1e-3)

@@ -24,6 +24,16 @@ def test_the_installation(invoke):
     assert any(line.split() == ["simd:", record["simd"]] for line in lines)
 
 
+def test_the_hub_has_weights_under_their_own_names():
+    """So `info` finds them without importing timm."""
+    import timm
+    from pni_fast.cli.info import HUB
+    from pni_fast.config.presets import PAPER_BACKBONES
+
+    for name in PAPER_BACKBONES:
+        assert timm.get_pretrained_cfg(name).hf_hub_id == f"{HUB}/{name}"
+
+
 def test_threads_follow_the_environment_variable(starter):
     one = {"PNI_FAST_NUM_THREADS": "1"}
     found = starter.run("-m", "pni_fast.cli", "info", "--json", environment=one)

@@ -97,9 +97,8 @@ class Installed:
 def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Installed]:
     """Return a function that installs a wheel into a new environment.
 
-    The dependencies are those of the running environment, or those of the folders given, lent by
-    path entries.
-    The running environment's own installation of the package hangs on a ``.pth`` file, which is not read
+    The dependencies are those of the running environment, or of the folders given, lent by path entries. The
+    running environment's own installation of the package hangs on a ``.pth`` file, which is not read
     there, or comes behind the wheel's.
     """
 

@@ -80,15 +80,18 @@ def test_what_the_whole_model_did_not_keep_is_fitted_anew(root, tmp_path):
 
 
 def test_features_of_an_image_are_extracted_once(root, full, monkeypatch):
-    from pni_fast.features.extractor import FeatureExtractor
+    from pni_fast.features.stored import StoredExtractor
 
     category = open_category(root / "bottle")
     shared = share_extraction(full)
     calls = []
-    forward = FeatureExtractor.forward
-    monkeypatch.setattr(
-        FeatureExtractor, "forward", lambda self, images: calls.append(1) or forward(self, images)
-    )
+    extraction = StoredExtractor.extraction
+
+    def counted(self, run):
+        extract = extraction(self, run)
+        return lambda crops: calls.append(1) or extract(crops)
+
+    monkeypatch.setattr(StoredExtractor, "extraction", counted)
     images = [sample.path for sample in category.test]
     for variant in ("neither", "P", "PC"):
         derive(shared, Variant.named(variant), category.train).score_samples(images)

@@ -23,6 +23,7 @@ class Function(nn.Module):
         super().__init__()
         self.function = function
         self.weight = nn.Parameter(torch.linspace(0.5, 1.5, 16).view(4, 4))
+        self.register_buffer("places", torch.tensor([[0, 3], [2, 1], [1, 1], [0, 0]]))
         self.register_buffer("offsets", torch.arange(4.0).view(1, 4, 1, 1), persistent=False)
 
     def forward(self, x):
@@ -54,12 +55,15 @@ FUNCTIONS = {
         x.mean((2, 3)).view(1, 4, 1, 1) + x.sum(1, keepdim=True) + x.amax((2, 3), True)
     ),
     "moments": lambda _, x: torch.cat(torch.var_mean(x, 1, keepdim=True, correction=0), 1),
+    "variance": lambda _, x: x.var((2, 3), keepdim=True),
     "moments without a place": lambda _, x: torch.stack(torch.var_mean(x, (2, 3)), -1),
     "length": lambda _, x: x / x.norm(2, dim=1, keepdim=True),
     "shapes": lambda _, x: (
         x.flatten(1).view(1, 4, 48).transpose(1, 2).permute(1, 0, 2).unsqueeze(1).squeeze(2)
     ),
     "parts": lambda _, x: torch.cat([x[:, 1:3, ::2], x[:, :2, 1::2]], dim=1) + x.select(2, 1).unsqueeze(2),
+    "rows of a table": lambda m, x: x + m.weight[:, m.places].reshape(1, 4, 1, 8),
+    "products added": lambda m, x: torch.addcmul(x, x, m.offsets, value=0.5) + torch.addcmul(x, x, x),
     "splits": lambda _, x: torch.cat([*x.chunk(2, 3)][::-1], 3) + torch.stack(x.unbind(1)[::-1], 1),
     "expanded": lambda m, x: (
         m.offsets.expand(1, 4, 6, 8) + x + x[:, :1].repeat(1, 4, 1, 1) + x[:, :1].expand(SHAPE)
@@ -158,6 +162,7 @@ def seen_by_others(_, x):
         ),
         (seen_by_others, "a change of a value that others see"),
         (lambda _, x: x if x.sum() > 0 else -x, "Function cannot be written as a graph"),
+        (lambda m, x: x[:, m.places[0], m.places[0]], "an index along several dimensions"),
         (lambda _, x: x.double(), "numbers of type float64"),
         (lambda _, x: F.interpolate(x, scale_factor=1.3, mode="bilinear"), "a part of a pixel"),
     ],

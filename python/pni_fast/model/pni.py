@@ -19,6 +19,7 @@ from pni_fast.errors import PniError, needs
 from pni_fast.features.engines.choose import choose_engine
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.device import Device
+from pni_fast.runtime.networks import gradients
 from pni_fast.runtime.precision import Precision
 from pni_fast.runtime.run import Run
 
@@ -265,9 +266,7 @@ class PNI(Verdicts):
         WeightsError
             The backbone or its weights cannot be found or do not fit.
         """
-        needs("torch", "fit")
-        import torch
-
+        needs("torch", "fit")  # most fits need it, and what is fitted without it is no reason to miss it
         from . import fit as fitting
         from .deciding import Asked
 
@@ -277,8 +276,7 @@ class PNI(Verdicts):
         apart = [] if calibrate is None else training_sources(calibrate)
         self.skipped_, self.suspects_ = [], []
         asked = Asked(false_alarms, confidence, apart, drop_suspects, self.suspects_.append)
-        # Whatever the caller has switched off, training needs gradients.
-        with torch.inference_mode(False), torch.enable_grad():
+        with gradients():
             self._fitted = fitting.fit(
                 sources,
                 self._config,

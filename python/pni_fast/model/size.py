@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from torch import nn  # whoever asks is about to fit
+from typing import TYPE_CHECKING
 
 from pni_fast.config import Config
 from pni_fast.distribution.context import MOST_BYTES
 from pni_fast.distribution.distribution import distribution_size
-from pni_fast.distribution.neighborhood import NeighborhoodMLP
-from pni_fast.features.backbones import STRIDES, build_backbone, channels, shapes_alone
-from pni_fast.refinement import RefinementNetwork
+from pni_fast.features.embedded import DIMENSION, backbone_bytes, is_embedded
 
 from .left_out import MOST
+
+if TYPE_CHECKING:
+    from torch import nn
+
+STRIDE = 8
+"""From pixels to patches, of the finest level used."""
 
 HEADER, ENTRY, NAME = 1 << 14, 256, 128
 """Bytes that the settings, the entry of a tensor in the table and an image's name have at most, as a rule."""
@@ -31,15 +35,17 @@ def most_model_bytes(config: Config, n_images: int) -> int:
 
 def checkpoint_bytes(config: Config) -> int:
     """Return how many bytes a checkpoint of the refiner's training has: weights, and Adam's two moments."""
+    from pni_fast.features.backbones import shapes_alone
+    from pni_fast.refinement import RefinementNetwork
+
     with shapes_alone():
         return HEADER + 3 * _bytes(RefinementNetwork(config.refiner))
 
 
 def _member_bytes(config: Config, n_images: int) -> int:
-    (name,) = config.backbones
-    backbone = build_backbone(name, outline=True)
-    dimension = min(config.dimension, channels(backbone))
-    patches = (-(-config.crop // min(STRIDES))) ** 2
+    channels, backbone = _backbone(config)
+    dimension = min(config.dimension, channels)
+    patches = (-(-config.crop // STRIDE)) ** 2
     rows = max(int(n_images * patches * config.coreset_ratio), 1)
     n_classes = distribution_size(rows, config.distribution_size)
     arrays = rows * dimension * 4 + rows * 8
@@ -50,13 +56,35 @@ def _member_bytes(config: Config, n_images: int) -> int:
         context = min(kept * (2 * patches + 4 * dimension), MOST_BYTES) + 8 * dimension + NAME * kept
         position = max(position, context)
     arrays += position
-    networks: list[nn.Module] = [backbone]
+    return arrays + backbone + _networks(config, dimension, n_classes)
+
+
+def _backbone(config: Config) -> tuple[int, int]:
+    """Return the channels of a backbone's levels, and its bytes."""
+    if is_embedded(config, None):  # or weights of its shapes
+        return DIMENSION, sum(ENTRY + count for count in backbone_bytes())
+    from pni_fast.features.backbones import build_backbone, channels
+
+    (name,) = config.backbones
+    backbone = build_backbone(name, outline=True)
+    return channels(backbone), _bytes(backbone)
+
+
+def _networks(config: Config, dimension: int, n_classes: int) -> int:
+    """Return the bytes of the networks beside the backbone."""
+    if not (config.neighborhood or config.refinement):
+        return 0
+    from pni_fast.distribution.neighborhood import NeighborhoodMLP
+    from pni_fast.features.backbones import shapes_alone
+    from pni_fast.refinement import RefinementNetwork
+
+    total = 0
     with shapes_alone():
         if config.neighborhood:
-            networks.append(NeighborhoodMLP(dimension, n_classes, config.neighborhood_size, config.mlp))
+            total += _bytes(NeighborhoodMLP(dimension, n_classes, config.neighborhood_size, config.mlp))
         if config.refinement:
-            networks.append(RefinementNetwork(config.refiner))
-    return arrays + sum(map(_bytes, networks))
+            total += _bytes(RefinementNetwork(config.refiner))
+    return total
 
 
 def _bytes(network: nn.Module) -> int:

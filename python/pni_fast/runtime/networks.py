@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from numpy.typing import NDArray
 
-from pni_fast.errors import needs
+from pni_fast.errors import ModelFileError, needs
 
 from .device import Device
 
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 N = TypeVar("N", bound="nn.Module")
+
+
+@contextlib.contextmanager
+def gradients() -> Iterator[None]:
+    """Let torch keep gradients, whatever the caller has switched off; without torch there was nothing to."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 class StoredNetwork(Generic[N]):
@@ -47,6 +60,8 @@ class StoredNetwork(Generic[N]):
         ------
         NotInstalledError
             torch is not installed.
+        ModelFileError
+            The tensors are those of another network.
         """
         with self._lock:
             if self._network is None:
@@ -55,9 +70,16 @@ class StoredNetwork(Generic[N]):
 
                 with torch.inference_mode(False):  # its tensors are to be used anywhere
                     tensors = {name: torch.from_numpy(array) for name, array in self._tensors.items()}
-                    self._network = self._build(tensors)
+                    self._network = self._built(tensors)
                 self._tensors.clear()  # on a CPU they are the network's memory now
             return self._network
+
+    def _built(self, tensors: dict[str, Tensor]) -> N:
+        try:
+            return self._build(tensors)
+        except RuntimeError as error:  # so torch says that names or shapes differ
+            reason = " ".join(str(error).split())[:300]
+            raise ModelFileError(f"the model's tensors do not make the network it names: {reason}") from error
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Return the tensors by name; those of a network that was built are as it has them now."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +22,9 @@ def add_scores(
     features: str,
     grid: tuple[int, int],
     distribution: Distribution,
-    allowed: NDArray[np.bool_] | None,
-    weight: float,
+    allowed: NDArray[np.bool_] | None = None,
+    weight: float = 0.0,
+    penalty: NDArray[np.float32] | None = None,
 ) -> str:
     """Add the search behind Φ (1, h, w, d); return the name of the scores, (h, w).
 
@@ -43,6 +46,8 @@ def add_scores(
         Classes allowed at each position, (h·w, K), or None where nothing is forbidden.
     weight
         Of the distance to what is allowed; the rest is the free distance's.
+    penalty
+        In place of these two what each class costs at each position, in units of distance, (h·w, K).
     """
     coreset = distribution.coreset
     area, dimension = grid[0] * grid[1], coreset.shape[1]
@@ -60,17 +65,24 @@ def add_scores(
     if len(starts) > 1:
         sizes = graph.constant([min(step, area - start) for start in starts], "int64")
         parts = graph.nodes("Split", [rows, sizes], len(starts), {"axis": 0})
-    own = np.array_equal(distribution.groups, np.arange(len(coreset)))
+
+    def by_vector(classes: NDArray[Any]) -> str:
+        """Return what is said of the classes, for each vector of the coreset."""
+        said = graph.constant(np.ascontiguousarray(classes))
+        if np.array_equal(distribution.groups, np.arange(len(coreset))):
+            return said
+        return graph.node("Gather", [said, graph.constant(distribution.groups)], {"axis": 1})
+
     scores = []
     for start, part in zip(starts, parts, strict=True):
         squared = graph.node("Add", [graph.node("MatMul", [part, products]), squares])
         found = []
-        if allowed is None or weight < 1:
+        if penalty is not None:
+            found.append(_penalised(graph, part, squared, vectors, by_vector(penalty[start : start + step])))
+        elif allowed is None or weight < 1:
             found.append(_distance(graph, part, squared, vectors))
         if allowed is not None and weight > 0:
-            may = graph.constant(allowed[start : start + step].astype(np.uint8))
-            if not own:
-                may = graph.node("Gather", [may, graph.constant(distribution.groups)], {"axis": 1})
+            may = by_vector(allowed[start : start + step].astype(np.uint8))
             may = graph.node("Cast", [may], {"to": 9})
             among = graph.node("Where", [may, squared, graph.constant(FORBIDDEN, "float32")])
             found.append(_distance(graph, part, among, vectors))
@@ -84,12 +96,26 @@ def _distance(graph: GraphBuilder, rows: str, squared: str, vectors: str) -> str
     """Return the distance of each row to the vector whose entry of `squared` is the least."""
     nearest = graph.node("ArgMin", [squared], {"axis": 1, "keepdims": 0})
     difference = graph.node("Sub", [rows, graph.node("Gather", [vectors, nearest], {"axis": 0})])
-    total = graph.node(
-        "ReduceSum",
-        [graph.node("Mul", [difference, difference]), graph.constant([1], "int64")],
-        {"keepdims": 0},
-    )
-    return graph.node("Sqrt", [total])
+    return graph.node("Sqrt", [_sum_of_squares(graph, difference, 0)])
+
+
+def _sum_of_squares(graph: GraphBuilder, rows: str, keep: int) -> str:
+    squares = graph.node("Mul", [rows, rows])
+    return graph.node("ReduceSum", [squares, graph.constant([1], "int64")], {"keepdims": keep})
+
+
+def _penalised(graph: GraphBuilder, rows: str, squared: str, vectors: str, penalty: str) -> str:
+    """Return the least sum of distance and penalty of each row."""
+    whole = graph.node("Add", [squared, _sum_of_squares(graph, rows, 1)])
+    away = graph.node("Sqrt", [graph.node("Clip", [whole, graph.constant(0.0, "float32")])])
+    costs = graph.node("Add", [away, penalty])
+    best = graph.node("ArgMin", [costs], {"axis": 1, "keepdims": 1})
+    paid = graph.node("GatherElements", [penalty, best], {"axis": 1})
+    found = graph.node("Squeeze", [best, graph.constant([1], "int64")])
+    difference = graph.node("Sub", [rows, graph.node("Gather", [vectors, found], {"axis": 0})])
+    distance = graph.node("Sqrt", [_sum_of_squares(graph, difference, 1)])
+    total = graph.node("Add", [distance, paid])
+    return graph.node("Squeeze", [total, graph.constant([1], "int64")])
 
 
 def _blended(graph: GraphBuilder, found: list[str], weight: float) -> str:

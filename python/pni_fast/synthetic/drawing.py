@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
-from scipy.interpolate import CubicSpline
 
 from pni_fast.data import list_images, read_mask
 from pni_fast.data.cropping import resize_mask
@@ -84,6 +83,16 @@ def _place(mask: Mask, shape: tuple[int, int], rng: np.random.Generator) -> Mask
     return moved
 
 
+def _spline(
+    knots: NDArray[np.float64], values: NDArray[np.float64], along: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return a smooth curve through `values` at `knots`, at the places `along`."""
+    from scipy.interpolate import CubicSpline  # a third of a second that only strokes need
+
+    curve: NDArray[np.float64] = CubicSpline(knots, values)(along)
+    return curve
+
+
 def _path(shape: tuple[int, int], length: float, rng: np.random.Generator) -> tuple[NDArray[np.float64], ...]:
     """Return a smooth wandering line: x, y, and its place 0..1 along the stroke, one point a pixel or so."""
     knots = int(rng.integers(3, 8))
@@ -93,8 +102,7 @@ def _path(shape: tuple[int, int], length: float, rng: np.random.Generator) -> tu
     y = start[0] + np.concatenate(([0.0], np.cumsum(steps * np.sin(headings))))
     x = start[1] + np.concatenate(([0.0], np.cumsum(steps * np.cos(headings))))
     along = np.linspace(0.0, 1.0, max(8, int(2.0 * length)))
-    spline = CubicSpline(np.linspace(0.0, 1.0, knots), np.stack((x, y), axis=1))
-    points = spline(along)
+    points = _spline(np.linspace(0.0, 1.0, knots), np.stack((x, y), axis=1), along)
     return points[:, 0], points[:, 1], along
 
 
@@ -104,7 +112,7 @@ def _brush(
     """Draw a path with a pen whose pressure varies and fades at both ends."""
     x, y, along = path
     knots = np.linspace(0.0, 1.0, 6)
-    pressure = CubicSpline(knots, rng.uniform(0.35, 1.0, 6))(along)
+    pressure = _spline(knots, rng.uniform(0.35, 1.0, 6), along)
     taper = np.minimum(1.0, 8.0 * np.minimum(along, 1.0 - along) + 0.15)
     radius = np.maximum(0.5, 0.5 * width * np.clip(pressure, 0.2, 1.2) * taper)
     for left, top, size in zip(x, y, radius, strict=True):

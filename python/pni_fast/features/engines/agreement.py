@@ -13,6 +13,14 @@ ALLOWED = 1e-4
 """Relative difference in float32: sums of thousands of products in another order differ by about 1e-6."""
 
 
+def refusal(engine: str, difference: float) -> str:
+    """Return the line that refuses an engine's features, by their largest relative difference."""
+    return (
+        f"engine {engine} gives features that differ from those of torch by {difference:.1e} of the largest, "
+        f"at most {ALLOWED:g} is allowed; use engine torch"
+    )
+
+
 @dataclass(frozen=True)
 class Agreement:
     """How far features differ, relative to those of PyTorch.

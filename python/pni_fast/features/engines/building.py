@@ -60,5 +60,7 @@ class GraphBuilder:
         return names
 
     def graph(self, name: str) -> Graph:
-        """Return what was built."""
-        return Graph(name, tuple(self._nodes), self._constants, self._inputs, self._outputs)
+        """Return what was built, without constants that nothing takes."""
+        taken = {value for node in self._nodes for value in node.inputs}
+        constants = {key: value for key, value in self._constants.items() if key in taken}
+        return Graph(name, tuple(self._nodes), constants, self._inputs, self._outputs)

@@ -337,6 +337,22 @@ def _select(call: Call) -> str:
     return call.graph.node("Gather", [call.first(), call.graph.constant(index, "int64")], {"axis": axis})
 
 
+def _index(call: Call) -> str:
+    """Return rows picked by whole numbers along one dimension: a table of places."""
+    picked = [(axis, index) for axis, index in enumerate(call["indices"]) if index is not None]
+    if len(picked) != 1 or "int" not in str(picked[0][1].dtype):
+        raise NoGraphError("an index along several dimensions")
+    ((axis, index),) = picked
+    return call.graph.node("Gather", [call.first(), call.value(index)], {"axis": axis})
+
+
+def _add_product(call: Call) -> str:
+    product = call.graph.node("Mul", [call.value(call["tensor1"]), call.value(call["tensor2"])])
+    if call["value"] != 1:
+        product = call.graph.node("Mul", [product, call.graph.constant(float(call["value"]), "float32")])
+    return call.graph.node("Add", [call.first(), product])
+
+
 def _split(call: Call) -> list[str | None]:
     axis = call["dim"] % call.rank()
     sizes = call.graph.constant([part.shape[axis] for part in call.results], "int64")
@@ -460,6 +476,7 @@ OPERATORS: dict[str, Operator] = {
     "native_layer_norm": _layer_norm,
     "native_group_norm": _group_norm,
     "var_mean": _var_mean,
+    "var": lambda call: _var_mean(call)[0] or "",
     **{name: _reduce(name) for name in _REDUCED},
     "linalg_vector_norm": _norm,
     "add": _two("Add"),
@@ -467,6 +484,7 @@ OPERATORS: dict[str, Operator] = {
     "rsub": _two("Sub", swapped=True),
     "mul": _two("Mul"),
     "div": _two("Div"),
+    "addcmul": _add_product,
     "pow": _pow,
     "rsqrt": _rsqrt,
     "relu": _one("Relu"),
@@ -491,7 +509,7 @@ OPERATORS: dict[str, Operator] = {
     "gelu": _gelu,
     "mish": _mish,
     "_prelu_kernel": _prelu,
-    "_softmax": _softmax,
+    **_filled(("_softmax", "_safe_softmax"), _softmax),
     **_filled(("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "_reshape_alias"), _shape),
     **_filled(("clone", "contiguous", "alias", "detach", "lift_fresh"), _same),
     "expand": _expand,
@@ -503,6 +521,7 @@ OPERATORS: dict[str, Operator] = {
     "stack": _stack,
     "slice": _slice,
     "select": _select,
+    "index": _index,
     **_filled(("split", "split_with_sizes"), _split),
     "unbind": _unbind,
     "constant_pad_nd": _pad,

@@ -15,6 +15,7 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .building import GraphBuilder
+from .graph import Array
 from .operators import OPERATORS, Call, NoGraphError
 
 _CREATES = frozenset({"empty", "empty_strided", "new_empty"})
@@ -53,9 +54,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if id(value) not in self._known:
             if value.is_meta:
                 raise NoGraphError("a value from nowhere")
-            array = value.detach().numpy()
-            kept = array.astype("float32") if value.is_floating_point() else array
-            return self.graph.constant(kept)
+            return self.graph.constant(_array(value))
         name = self._known[id(value)][1]
         if name is None:
             raise NoGraphError("a change of a value that others see")
@@ -106,7 +105,7 @@ def record(
     graph
         Gets the nodes, and as constants what is no tensor of the network's state.
     network
-        In eval mode; nothing of it is changed.
+        In eval mode. It is left as it is, but nobody else may run it meanwhile.
     inputs
         Names in the graph of the float32 arguments, and their shapes.
     prefix
@@ -122,10 +121,10 @@ def record(
     known: list[tuple[Tensor, str]] = []
     for name, value in [*network.named_parameters(), *network.named_buffers()]:
         outlines[name] = torch.empty_like(value, device="meta")
-        if name in state:
+        if name in state and value.is_floating_point():
             known.append((outlines[name], prefix + name))
         else:
-            known.append((outlines[name], graph.constant(value.detach().cpu().numpy(), "float32")))
+            known.append((outlines[name], graph.constant(_array(value))))
     arguments = tuple(torch.empty(shape, device="meta") for _, shape in inputs)
     known += [(argument, name) for argument, (name, _) in zip(arguments, inputs, strict=True)]
     recorder = _Recorder(graph, known)
@@ -139,6 +138,11 @@ def record(
         raise NoGraphError(f"{type(network).__name__} cannot be written as a graph: {reason}") from error
     values = [results] if isinstance(results, Tensor) else list(results)
     return [(recorder.name(value), tuple(value.shape)) for value in values]
+
+
+def _array(value: Tensor) -> Array:
+    array: Array = value.detach().cpu().numpy()
+    return array.astype("float32") if value.is_floating_point() else array
 
 
 def _bound(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

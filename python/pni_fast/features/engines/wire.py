@@ -16,12 +16,17 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types; groups (3 and 4) are history."""
 
 
+_SHORT = [bytes([number]) for number in range(0x80)]
+
+
 class WireError(ValueError):
     """Bytes that are no message."""
 
 
 def varint(number: int) -> bytes:
     """Return a whole number of 64 bits, seven bits a byte; a negative one as its two's complement."""
+    if 0 <= number < 0x80:
+        return _SHORT[number]
     number &= (1 << 64) - 1
     out = bytearray()
     while number > 0x7F:
@@ -96,6 +101,8 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
             raise WireError("it ends within a number")
         byte = data[at]
         at += 1
+        if byte < 0x80 and not shift:
+            return byte, at
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if value >= 1 << 64:
