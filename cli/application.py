@@ -13,9 +13,12 @@ from .failures import Application
 
 COMMANDS = (
     "fit",
+    "threshold",
+    "update",
     "refine",
     "score",
     "evaluate",
+    "compare",
     "export",
     "coreset",
     "synthesize",

@@ -10,7 +10,6 @@ from pni_fast.errors import needs
 from . import options
 from .evaluate import evaluate_model, print_metrics
 from .fit import fit_model
-from .score import score_images
 from .speech import say as tell
 
 
@@ -49,6 +48,8 @@ def demo(
     needs("skimage", "pni-fast demo")
     from pni_fast.data import open_category
     from pni_fast.demo import build_demo_set
+
+    from .scoring import score_images
 
     def say(line: str) -> None:
         if not quiet:

@@ -54,7 +54,8 @@ def evaluate(
     CATEGORY_DIR is a category in the MVTec AD layout: test/good, test/DEFECT and ground_truth/DEFECT.
 
     \b
-    DIR/metrics.json    image_auroc, image_f1_max, pixel_auroc, pixel_f1_max, aupro
+    DIR/metrics.json    own_threshold (false alarms and misses at the model's threshold), image_auroc,
+                        image_f1_max, pixel_auroc, pixel_f1_max, aupro
     DIR/report.html     one self-contained page: metrics, score histogram, every image, worst mistakes first;
                         with context also the normal images that those called defective were held against
     """  # noqa: D301  click's mark against rewrapping
@@ -70,6 +71,7 @@ def evaluate(
     if as_json:
         print_json(
             {
+                "own_threshold": None if result.outcome is None else result.outcome.as_dict(),
                 **{name: result.metrics.as_dict()[name] for name in METRICS},
                 "notes": result.notes,
                 "metrics": output / "metrics.json",
@@ -103,7 +105,12 @@ def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = Fa
 
 
 def print_metrics(result: Evaluation) -> None:
-    """Print the five metrics, one a line, a dash where the test set does not allow one; then the notes."""
+    """Print what the model's threshold does, the five metrics, a dash where one cannot be had, and the notes.
+
+    The best F1 looks at the answers: no threshold on a line can do that.
+    """
+    for line in [] if result.outcome is None else result.outcome.lines:
+        say(line)
     values = result.metrics.as_dict()
     for name in METRICS:
         value = values[name]

@@ -48,6 +48,7 @@ def export(
     crops         uint8 (1, crop, crop, 3), RGB: the resized and cropped picture
     anomaly_map   float32 (1, crop, crop)
     score         float32 (1)
+    is_defective  bool (1): whether the score is above the threshold, of a model that has one
 
     What must be done to a picture before is in the file's metadata, pni_fast.preprocessing. Before the file
     appears its scores are held against ours. Context, the neighborhood MLP and ensembles cannot be exported.

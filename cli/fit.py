@@ -11,7 +11,8 @@ import click
 from pni_fast.errors import needs
 
 from . import options
-from .outputs import SMALLEST_MODEL, check_room, check_writable, refuse_inputs, refuse_same
+from .decided import described_decision
+from .outputs import SMALLEST_MODEL, check_folder, check_room, check_writable, refuse_inputs, refuse_same
 from .progress import shown
 from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
@@ -27,6 +28,26 @@ if TYPE_CHECKING:
     "--output", "-o", type=options.PATH, required=True, metavar="MODEL.safetensors", help="Model to write."
 )
 @options.model_choice
+@options.promise(0.01)
+@click.option(
+    "--suspects",
+    type=options.PATH,
+    metavar="DIR",
+    help="Show images that look like defects among the good in DIR/suspects.html.",
+)
+@click.option(
+    "--roi",
+    type=options.PATH,
+    metavar="MASK.png",
+    help="Inspect what is white in MASK, of the size of the images, and nothing else.",
+)
+@click.option(
+    "--drop-suspects",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Leave the N worst of them out, as far as there are any; a first fit finds them.",
+)
 @options.refiner_iterations("--refine-iterations", "the preset's; lite 300, paper 55,000")
 @options.refiner_weights("--refiner-weights")
 @options.checkpoint
@@ -42,6 +63,7 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
     """Fit a model on the good images of DATA and write it to one file.
 
     DATA is a folder of good images, or a category in the MVTec AD layout, whose train/good is then used.
+    Images left out of the fit, or those of --calibrate, set the threshold of the model.
     """
     needs("torch", "pni-fast fit")
     began = time.monotonic()
@@ -56,6 +78,7 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
                 "n_images": model.n_images_,
                 "skipped": skipped_records(model.skipped_),
                 **_sizes(members),
+                "decision": model.summary()["decision"],
                 "seconds": round(seconds, 3),
             }
         )
@@ -65,6 +88,8 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
             f"{described_coresets(members)}. {described_position(members)}Model: {output}"
         )
         for line in described_conditions(members):
+            say(line)
+        for line in described_decision(model):
             say(line)
 
 
@@ -138,6 +163,12 @@ def fit_model(  # the options of the command, one for one
     refine_iterations: int | None = None,
     refiner_weights: Path | None = None,
     checkpoint: Path | None = None,
+    false_alarms: float = 0.01,
+    confidence: float | None = None,
+    calibrate: Path | None = None,
+    suspects: Path | None = None,
+    roi: Path | None = None,
+    drop_suspects: int = 0,
     device: str = "auto",
     precision: str = "auto",
     engine: str = "auto",
@@ -159,8 +190,13 @@ def fit_model(  # the options of the command, one for one
     """
     options.check_weights(preset, backbone, weights)
     options.check_settings(preset, settings or {})
+    from pni_fast.decision.conformal import check_rate
+
+    check_rate(false_alarms, confidence)
     check_writable(output, SMALLEST_MODEL)
-    refuse_inputs("--output", output, [data, *weights, refiner_weights])
+    if suspects is not None:
+        check_folder(suspects)
+    refuse_inputs("--output", output, [data, *weights, refiner_weights, calibrate])
     if checkpoint is not None:
         check_writable(checkpoint, SMALLEST_MODEL)
         refuse_same("--checkpoint", checkpoint, "--output", output)
@@ -196,8 +232,22 @@ def fit_model(  # the options of the command, one for one
             raise click.UsageError(f"{option} needs a refiner: add --refine")
     check_room(_files_to_be(model, data, output, checkpoint))
     with shown(quiet=quiet) as progress:
-        model.fit(data, skip_broken=skip_broken, progress=progress, checkpoint=checkpoint)
+        model.fit(
+            data,
+            skip_broken=skip_broken,
+            progress=progress,
+            checkpoint=checkpoint,
+            false_alarms=false_alarms,
+            confidence=confidence,
+            calibrate=calibrate,
+            drop_suspects=drop_suspects,
+            roi=roi,
+        )
     model.save(output)
+    if suspects is not None:
+        from .suspects import write_suspects
+
+        write_suspects(model, suspects)
     if checkpoint is not None:
         from pni_fast.model.fit import member_checkpoints
 

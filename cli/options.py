@@ -179,6 +179,56 @@ def refiner_iterations(name: str, default: str) -> Callable[[F], F]:
     )
 
 
+class Rate(click.ParamType[float]):
+    """A number between 0 and 1, both excluded; the library refuses others in one line."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"must be a number between 0 and 1, got {value!r}", param, ctx)
+
+
+def promise(default: float | None) -> Callable[[F], F]:
+    """Return the options of what a threshold promises; without a default the rate stays that of the model."""
+
+    def add(command: F) -> F:
+        for option in reversed(
+            (
+                click.option(
+                    "--false-alarms",
+                    type=Rate(),
+                    default=default,
+                    show_default=default is not None,
+                    metavar="RATE",
+                    help="Rate of good images called defective that the threshold is to keep."
+                    + ("" if default is not None else "  [default: the model's]"),
+                ),
+                click.option(
+                    "--confidence",
+                    type=Rate(),
+                    metavar="SHARE",
+                    help="Keep the rate with this confidence, such as 0.95, whatever good images were drawn."
+                    "  [default: keep it on average]",
+                ),
+                click.option(
+                    "--calibrate",
+                    type=PATH,
+                    metavar="DIR",
+                    help="Good images, of other days perhaps, that are never fitted on: they stand for the "
+                    "threshold in place of images left out of the fit.",
+                ),
+            )
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
 def model_choice(command: F) -> F:
     """Add the options that say which networks and conditions a model is made of."""
     for option in reversed(

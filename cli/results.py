@@ -36,6 +36,7 @@ def staged_folder(
     table: str | None = None,
     parts: Iterable[str] = (),
     earlier: Iterable[str] = (),
+    sometimes: Iterable[str] = (),
     *,
     left: Callable[[Path], Path | None] | None = None,
 ) -> Iterator[Path]:
@@ -56,6 +57,8 @@ def staged_folder(
         Names in `output`, beside the table's, that a run may replace.
     earlier
         Files of the run before, where no record names them; relative, with forward slashes.
+    sometimes
+        Of `parts`, files beside the table that not every run writes: they go with the run that wrote them.
     left
         Finds in `output` the hidden folder of a run that was ended early, to go on in it. Given that, the
         folder stays on any failure.
@@ -94,7 +97,7 @@ def staged_folder(
                     old = _recorded(folder, table, parts)
                     if not (folder / RECORD).exists() and not (folder / RESULTS_MARK).exists():
                         old += _names(folder, list(earlier))
-                    _replace_run(staging, folder, table, old)
+                    _replace_run(staging, folder, table, old, sometimes)
         _held(shutil.rmtree, staging, ignore_errors=True)
 
 
@@ -125,7 +128,9 @@ def _move_each(staging: Path, folder: Path) -> None:
         put_in_place(staging / name, folder / name)
 
 
-def _replace_run(staging: Path, folder: Path, table: str, old: Iterable[str]) -> None:
+def _replace_run(
+    staging: Path, folder: Path, table: str, old: Iterable[str], sometimes: Iterable[str]
+) -> None:
     """Put the staged run in the place of the `old` one; undone on any error."""
     new = _staged(staging)
     inner = [name for name in new if name != table]
@@ -136,7 +141,10 @@ def _replace_run(staging: Path, folder: Path, table: str, old: Iterable[str]) ->
         sync_file(staging / name)
     aside = folder / ASIDE
     aside.mkdir()
-    _write_json(aside / RECORD, {"table": table, "new": new, "replaced": (folder / table).exists()})
+    _write_json(
+        aside / RECORD,
+        {"table": table, "new": new, "sometimes": sorted(sometimes), "replaced": (folder / table).exists()},
+    )
     try:
         # The old table goes first: without it no file is vouched for.
         for name in (table, *sorted({*old, *inner} - {table})):
@@ -168,7 +176,8 @@ def _recover(folder: Path) -> None:
     # The old table is the first to go aside and the last to come back.
     begun = _inside(folder, table) and (not journal.get("replaced") or (old / table).exists())
     if begun and (folder / table).exists():
-        _write_record(folder, table, new)
+        often = set(_names(folder, journal.get("sometimes")))
+        _write_record(folder, table, [name for name in new if "/" in name or name in often])
         _remove_empty_folders(folder, _staged(old))
     elif begun:
         if (aside / _CLEARED).exists():
@@ -220,9 +229,9 @@ def _recorded(folder: Path, table: str, parts: Iterable[str]) -> list[str]:
 
 
 def _write_record(folder: Path, table: str, new: Iterable[str]) -> None:
-    """Note the files in folders inside; those beside the table have the same names in every run."""
+    """Note files that not every run writes: those in folders inside, and some beside the table."""
     known = _read_json(folder / RECORD)
-    values = known | {table: [name for name in new if "/" in name]}
+    values = known | {table: list(new)}
     if any(values.values()) or known:
         _write_json(folder / RECORD, values)
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
+import itertools
 import json
+import math
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TextIO
 
 from pni_fast.errors import PniError
 from pni_fast.runtime.files import PREFIX
 from pni_fast.runtime.targets import writing
+
+from .outcome import COLUMNS, Outcome
 
 STATE = ".pni-fast-run"
 """In a staging folder: what the run is of, as JSON."""
@@ -20,19 +25,17 @@ STATE = ".pni-fast-run"
 SKIPPED = ".pni-fast-skipped"
 """In a staging folder: images left out, a JSON list [number, reason] a line."""
 
-OWN = (STATE, SKIPPED)
+ENDS = ".pni-fast-regions"
+"""In a staging folder: the bytes of the table of regions once an image's are in it, as [number, bytes]."""
+
+OWN = (STATE, SKIPPED, ENDS)
 """Files of a staging folder that are no results."""
+
+_PNG_END = b"IEND\xaeB`\x82"
+"""Of every PNG: the name and the checksum of its last, empty part."""
 
 WORDS = {"version": "another version of pni-fast", "model": "another model", "inputs": "other inputs"}
 """What differs, by its name in a run's identity; anything else is an option."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one image: its score as the table has it, or why it was left out."""
-
-    score: str = ""
-    reason: str | None = None
 
 
 def identity(model: str, found: Sequence[tuple[Path, str]], options: Mapping[str, object]) -> dict[str, str]:
@@ -113,7 +116,9 @@ def _read_state(path: Path) -> dict[str, str]:
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
-def outcomes(staging: Path, table: str, cells: Sequence[str], whole: Callable[[int], bool]) -> list[Outcome]:
+def outcomes(
+    staging: Path, table: str, cells: Sequence[str], whole: Callable[[int, Outcome], bool]
+) -> list[Outcome]:
     """Return what came of the first images, as far as all of it is there; a half written row is none.
 
     Parameters
@@ -125,51 +130,80 @@ def outcomes(staging: Path, table: str, cells: Sequence[str], whole: Callable[[i
     cells
         The images as the table names them, in order.
     whole
-        Whether the other files of an image are there, by its number; asked in order, until one's are not.
+        Whether all else of an image is there, by its number; asked in order, until one's is not.
     """
-    skipped, rows = _skipped(staging / SKIPPED), iter(_rows(staging / table))
+    skipped, rows = dict(notes(staging / SKIPPED)), iter(_rows(staging / table))
     found: list[Outcome] = []
     for number, name in enumerate(cells):
         if number in skipped:
-            found.append(Outcome(reason=skipped[number]))
+            found.append(Outcome(reason=str(skipped[number])))
             continue
         row = next(rows, None)
-        if row is None or row[0] != name or not whole(number):
+        if row is None or row[0] != name:
             break
-        found.append(Outcome(row[1]))
+        outcome = Outcome(*row[1:])
+        if not whole(number, outcome):
+            break
+        found.append(outcome)
     return found
 
 
-def _rows(path: Path) -> list[tuple[str, str]]:
+def _rows(path: Path) -> list[list[str]]:
     """Return the whole rows of a table, without its head."""
     try:
         text = path.read_bytes().decode("utf-8", errors="surrogateescape")
     except OSError:
         return []
     # What follows the last line's end was being written. A name may hold line ends: cut there, it is alone.
-    lines = text[: text.rfind("\n") + 1].splitlines(keepends=True)
+    lines = io.StringIO(text[: text.rfind("\n") + 1], newline="")
     try:
-        rows = [tuple(row) for row in csv.reader(lines)]
+        rows = list(csv.reader(lines))
     except csv.Error:
         return []
-    whole: list[tuple[str, str]] = []
-    for row in rows[1:]:
-        if len(row) != 2:
-            break
-        whole.append((row[0], row[1]))
-    return whole
+    return list(itertools.takewhile(lambda row: len(row) == len(COLUMNS), rows[1:]))
 
 
-def _skipped(path: Path) -> dict[int, str]:
+def notes(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield what was noted of images, by their numbers; a half written line ends it."""
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):
-        return {}
-    found: dict[int, str] = {}
+        return
     for line in lines:
         try:
-            number, reason = json.loads(line)
+            number, note = json.loads(line)
         except (ValueError, TypeError):
-            break
-        found[int(number)] = str(reason)
-    return found
+            return
+        yield int(number), note
+
+
+def note_line(number: int, note: object) -> str:
+    """Return a line of :func:`notes`."""
+    return json.dumps([number, note]) + "\n"
+
+
+def begun(path: Path, content: str) -> TextIO:
+    """Return a file that holds `content`, open to go on; of one that begins so only the rest is cut off."""
+    # Names that are not UTF-8 on disk come back byte for byte.
+    data = content.encode("utf-8", errors="surrogateescape")
+    if path.exists() and path.read_bytes().startswith(data):
+        os.truncate(path, len(data))
+    else:
+        path.write_bytes(data)
+    return path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def whole_file(path: Path) -> bool:
+    """Whether a map or an overlay was written to its end."""
+    try:
+        with path.open("rb") as file:
+            if path.suffix == ".png":
+                file.seek(-len(_PNG_END), os.SEEK_END)
+                return file.read() == _PNG_END
+            from numpy.lib import format as npy
+
+            npy.read_magic(file)
+            shape, _, dtype = npy.read_array_header_1_0(file)
+            return file.tell() + math.prod(shape) * dtype.itemsize == path.stat().st_size
+    except (OSError, ValueError):
+        return False

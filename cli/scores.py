@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
-import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, cast
@@ -19,123 +17,35 @@ from pni_fast.errors import PniError
 from pni_fast.runtime.files import mark_results
 from pni_fast.runtime.targets import save_array, writing
 
-from .resume import SKIPPED, Outcome, outcomes
+from .names import cell, keeps_suffixes, result_name
+from .outcome import COLUMNS, Outcome
+from .resume import SKIPPED, begun, note_line, outcomes, whole_file
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pni_fast.model.prediction import Prediction
 
-TABLE = "scores.csv"
+TABLE, REGIONS, SUMMARY, REPORT = "scores.csv", "regions.csv", "summary.json", "report.html"
+
 KINDS = {"maps": ".npy", "overlays": ".png"}
 """Folders beside the table, and the suffix of the files in them."""
-
-LONGEST = 255
-"""Bytes a file name may have on every common file system."""
-
-_PNG_END = b"IEND\xaeB`\x82"
-"""Of every PNG: the name and the checksum of its last, empty part."""
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
-
-
-def cell(name: str) -> str:
-    """Return a name for a CSV table; one that a spreadsheet would run as a formula gets a quote before it.
-
-    So does a name that begins with a quote: whoever reads the table takes one quote off, and has the name.
-    """
-    return "'" + name if name.startswith(_FORMULA) else name
-
-
-def keeps_suffixes(names: Iterable[str]) -> bool:
-    """Whether result files must keep the image's suffix, because two images differ in nothing else.
-
-    Compared without case, as some file systems do.
-    """
-    seen = set()
-    for name in names:
-        stem = str(PurePosixPath(name).with_suffix("")).casefold()
-        if stem in seen:
-            return True
-        seen.add(stem)
-    return False
-
-
-def result_name(name: str, suffix: str, *, keep_suffix: bool) -> str:
-    """Return the relative name of a result file, which never leads out of its folder and is never too long.
-
-    Parameters
-    ----------
-    name
-        The image's relative name, with forward slashes.
-    suffix
-        Of the result.
-    keep_suffix
-        Append to the image's suffix instead of replacing it, see `keeps_suffixes`.
-    """
-    path = PurePosixPath(name)
-    parts = [part for part in path.parts if part not in (path.anchor, "..")]
-    if not keep_suffix:
-        parts[-1] = PurePosixPath(parts[-1]).stem
-    parts[-1] += suffix
-    if len(os.fsencode(parts[-1])) > LONGEST:
-        digest = hashlib.sha256(os.fsencode(parts[-1])).hexdigest()[:16]
-        ending = f"~{digest}{suffix}"
-        parts[-1] = _cut(parts[-1], LONGEST - len(ending)) + ending
-    return "/".join(parts)
-
-
-def _cut(text: str, limit: int) -> str:
-    """Return the longest beginning of at most `limit` bytes that cuts no character."""
-    while len(os.fsencode(text)) > limit:
-        text = text[:-1]
-    return text
 
 
 def earlier_files(output: Path) -> Iterator[str]:
     """Yield the files of a run whose folder has no record, as older versions left it, from its table."""
     try:
         with (output / TABLE).open(encoding="utf-8", errors="surrogateescape", newline="") as table:
-            rows = [row for row in csv.reader(table) if len(row) == 2]
+            rows = [row for row in csv.reader(table) if row]
     except (OSError, csv.Error):
         return
-    if rows[:1] != [["image", "score"]]:
+    if not rows or rows[0] not in (list(COLUMNS), list(COLUMNS[:2])):  # before there were verdicts
         return
-    for name, _ in rows[1:]:
+    for name, *_ in rows[1:]:
         if PurePosixPath(name).name:
             for kind, suffix in KINDS.items():
                 for keep_suffix in (False, True):
                     yield f"{kind}/{result_name(name, suffix, keep_suffix=keep_suffix)}"
-
-
-def score_text(score: float) -> str:
-    """Return a score as the table has it: nine digits hold a float32 exactly."""
-    return f"{score:.9g}"
-
-
-def begun(path: Path, content: str) -> TextIO:
-    """Return a file that holds `content`, open to go on; of one that begins so only the rest is cut off."""
-    # Names that are not UTF-8 on disk come back byte for byte.
-    data = content.encode("utf-8", errors="surrogateescape")
-    if path.exists() and path.read_bytes().startswith(data):
-        os.truncate(path, len(data))
-    else:
-        path.write_bytes(data)
-    return path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
-
-
-def whole_file(path: Path) -> bool:
-    """Whether a map or an overlay was written to its end."""
-    try:
-        with path.open("rb") as file:
-            if path.suffix == ".png":
-                file.seek(-len(_PNG_END), os.SEEK_END)
-                return file.read() == _PNG_END
-            from numpy.lib import format as npy
-
-            npy.read_magic(file)
-            shape, _, dtype = npy.read_array_header_1_0(file)
-            return file.tell() + math.prod(shape) * dtype.itemsize == path.stat().st_size
-    except (OSError, ValueError):
-        return False
 
 
 def _key(kind: str, relative: str) -> str:
@@ -159,6 +69,8 @@ class ScoreWriter:
         The folder that messages name; `folder` by default.
     resume
         Go on after what is there of a run that was ended early.
+    beside
+        Whether all that others write of an image is there, by its number and what came of it.
 
     Attributes
     ----------
@@ -178,6 +90,7 @@ class ScoreWriter:
         value_range: tuple[float, float] = (0.0, 1.0),
         output: Path | None = None,
         resume: bool = False,
+        beside: Callable[[int, Outcome], bool] = lambda *_: True,
     ) -> None:
         self.folder = folder
         self.kinds = [kind for kind, wanted in (("maps", maps), ("overlays", overlays)) if wanted]
@@ -196,14 +109,16 @@ class ScoreWriter:
         self.done: list[Outcome] = []
         if resume:
             cells = [cell(name) for name in names]
-            self.done = outcomes(folder, TABLE, cells, lambda number: self._whole(names[number]))
+            self.done = outcomes(
+                folder, TABLE, cells, lambda number, was: beside(number, was) and self._whole(names[number])
+            )
         self.expected -= len(self.done)
         rows, notes = io.StringIO(newline=""), io.StringIO(newline="")
         self._rows, self._notes = csv.writer(rows, lineterminator="\n"), cast("TextIO", notes)
-        self._rows.writerow(("image", "score"))
+        self._rows.writerow(COLUMNS)
         for number, (name, outcome) in enumerate(zip(names, self.done, strict=False)):
             if outcome.reason is None:
-                self._rows.writerow((cell(name), outcome.score))
+                self._rows.writerow((cell(name), *outcome.cells))
             else:
                 self._note(number, outcome.reason)
         with writing(self.output / TABLE):
@@ -228,11 +143,20 @@ class ScoreWriter:
         self.expected -= 1
 
     def _note(self, number: int, reason: str) -> None:
-        self._notes.write(json.dumps([number, reason]) + "\n")
+        self._notes.write(note_line(number, reason))
         self._notes.flush()
 
-    def write(self, name: str, prediction: Prediction) -> dict[str, str]:
+    def write(
+        self, name: str, prediction: Prediction, mask: NDArray[np.bool_] | None = None
+    ) -> dict[str, str]:
         """Add one image under its relative name, its row last: what the table has is there.
+
+        Parameters
+        ----------
+        name, prediction
+            The image.
+        mask
+            (height, width) of what overlays outline.
 
         Returns
         -------
@@ -249,9 +173,9 @@ class ScoreWriter:
             with writing(self.output / kind / relative):
                 target = self.folder / kind / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self._save(kind, target, prediction)
+                self._save(kind, target, prediction, mask)
         with writing(self.output / TABLE):
-            self._rows.writerow((cell(name), score_text(prediction.score)))
+            self._rows.writerow((cell(name), *Outcome.of(prediction).cells))
             self._table.flush()
         if "maps" in self.kinds and not self._has_room:
             self._look_for_room(prediction.anomaly_map.size * 4)
@@ -272,13 +196,13 @@ class ScoreWriter:
             self._taken -= {_key(kind, relative) for kind, relative in files.items()}
         return whole
 
-    def _save(self, kind: str, target: Path, prediction: Prediction) -> None:
+    def _save(self, kind: str, target: Path, prediction: Prediction, mask: NDArray[np.bool_] | None) -> None:
         if kind == "maps":
             save_array(target, prediction.anomaly_map.astype("float32", copy=False))
             return
         from pni_fast.report import overlay
 
-        overlay(prediction.image, prediction.anomaly_map, *self.value_range).save(target)
+        overlay(prediction.image, prediction.anomaly_map, *self.value_range, mask).save(target)
 
     def _name(self, kind: str, name: str) -> str:
         """Return a name no other image of the run has; two can meet only once their folders are cut off."""

@@ -18,11 +18,20 @@ def test_metrics_and_report(invoke, model_file, category, tmp_path, entries):
     assert metrics["image_auroc"] == 1.0
     assert metrics["pixel_auroc"] > 0.9
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines[:5]] == METRICS
-    assert lines[5] == f"Report: {output / 'report.html'}"
+    assert lines[0].startswith("Threshold ")
+    assert lines[0].endswith("(promised at most 20.0 %)")
+    assert lines[1:3] == [
+        "  false alarms 0 of 2 good images (0.0 %)",
+        "  missed       0 of 2 defective images (0.0 %)",
+    ]
+    assert metrics["own_threshold"]["kinds"] == {"stain": {"found": 2, "images": 2}}
+    assert [line.split()[0] for line in lines[3:8]] == METRICS
+    assert lines[8] == f"Report: {output / 'report.html'}"
     page = (output / "report.html").read_text(encoding="utf-8")
     assert "<html" in page
     assert "stain/000.png" in page
+    assert "At the model's own threshold of" in page
+    assert "a look at the answers" in page
     assert 'src="http' not in page
 
 
@@ -89,7 +98,7 @@ def test_missing_masks_are_said_after_the_figures_and_in_the_json(invoke, model_
         "1 mask file of no test image left out: the first is ground_truth/stain/x.png.",
     ]
     shown = invoke("evaluate", model_file, category, "-o", tmp_path / "a", "--device", "cpu")
-    assert shown.stdout.splitlines()[5:7] == [f"Note: {note}" for note in notes]
+    assert shown.stdout.splitlines()[8:10] == [f"Note: {note}" for note in notes]
     told = invoke("evaluate", model_file, category, "-o", tmp_path / "b", "--json", "--device", "cpu")
     assert json.loads(told.stdout)["notes"] == notes
     assert json.loads((tmp_path / "b" / "metrics.json").read_text())["notes"] == notes

@@ -11,7 +11,7 @@ from model_files import BOTH, ENSEMBLE, PENALTY, REFINED
 from pictures import texture
 from pni_fast import PNI
 from pni_fast.model import exporting
-from refiners import fitted_file
+from refiners import TINY, fitted_file
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,15 @@ def run(path, crop):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return session, session.run(["anomaly_map", "score"], {"crops": crop[None]})
+    return session, session.run(None, {"crops": crop[None]})
 
 
 def same(model_file, onnx_file, rtol=1e-3):
     model = PNI.load(model_file, device="cpu")
     for picture in (texture(50), texture(51, defect=True)):
         [expected] = model.predict([picture])
-        session, (anomaly_map, score) = run(onnx_file, expected.image)
+        session, (anomaly_map, score, *told) = run(onnx_file, expected.image)
+        assert [value for (value,) in told] == [expected.is_defective] * (model.threshold_ is not None)
         np.testing.assert_allclose(score, [expected.score], rtol=rtol)
         np.testing.assert_allclose(
             anomaly_map[0], expected.anomaly_map, rtol=rtol, atol=rtol * expected.score
@@ -56,10 +57,12 @@ def test_a_model_with_position(invoke, plain, category, tmp_path):
     said = session.get_modelmeta().custom_metadata_map
     assert json.loads(said["pni_fast.preprocessing"])["crop_from"] == [8, 8]
     assert len(said["pni_fast.model_sha256"]) == 64
+    assert json.loads(said["pni_fast.decision"])["threshold"] == model.threshold_
     assert {end.name: (end.type, end.shape) for end in session.get_inputs() + session.get_outputs()} == {
         "crops": ("tensor(uint8)", [1, 64, 64, 3]),
         "anomaly_map": ("tensor(float)", [1, 64, 64]),
         "score": ("tensor(float)", [1]),
+        "is_defective": ("tensor(bool)", [1]),
     }
 
 
@@ -86,6 +89,16 @@ def test_other_models(invoke, shared_category, tmp_path, settings):
     assert result.exit_code == 0, result.stderr
     assert "4 pictures" in result.stdout
     same(file, tmp_path / "model.onnx", 1e-4)
+
+
+def test_a_region(invoke, shared_category, tmp_path):
+    roi = np.zeros((96, 96), bool)
+    roi[:, :60] = True
+    settings = {**TINY, "position": False, "context": {"used": False}}
+    model = PNI("lite", **settings).fit(shared_category, roi=roi)
+    model.save(tmp_path / "model.safetensors")
+    assert invoke("export", tmp_path / "model.safetensors", "-o", tmp_path / "model.onnx").exit_code == 0
+    same(tmp_path / "model.safetensors", tmp_path / "model.onnx", 1e-4)
 
 
 @pytest.mark.parametrize("file", [REFINED, PENALTY])

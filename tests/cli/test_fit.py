@@ -17,7 +17,10 @@ def test_fit_writes_a_model_and_says_what_it_holds(invoke, category, tmp_path):
     assert summary.endswith(f"dimensions. Model: {output}")
     described = json.loads(invoke("info", output, "--json").stdout)
     assert choice == f"Condition: {described['conditions']}."
+    *table, threshold, shortage = table
     assert table == trial_lines(described["trials"])
+    assert threshold.startswith("Threshold ")
+    assert shortage == "4 good images can promise no less than 20.0 %."
     text = invoke("info", output).stdout
     assert "\ntrials:\n" + "".join(f"  {line}\n" for line in table) in text
     assert " to do" in result.stderr  # plain progress lines, since this is no terminal

@@ -5,7 +5,19 @@ import sys
 
 import pytest
 
-COMMANDS = ("fit", "score", "evaluate", "coreset", "synthesize", "benchmark", "info", "demo")
+COMMANDS = (
+    "fit",
+    "threshold",
+    "update",
+    "compare",
+    "score",
+    "evaluate",
+    "coreset",
+    "synthesize",
+    "benchmark",
+    "info",
+    "demo",
+)
 
 
 def test_help_lists_every_command(invoke):

@@ -9,13 +9,16 @@ import signal
 import textwrap
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from pni_fast.cli.resume import STATE, identity
-from pni_fast.cli.score import score_images
+from pni_fast.cli.scoring import score_images
+from pni_fast.config import Geometry
+from pni_fast.decision import Decision
 from pni_fast.errors import DataError, PniError
 
 
@@ -26,12 +29,16 @@ class Prediction:
     score: float
     anomaly_map: np.ndarray
     image: np.ndarray
+    p_value: float
+    is_defective: bool
 
 
 class Means:
     """A model whose score is an image's mean; it ends with an error after so many images."""
 
     normalization_ = (0.0, 200.0)
+    geometry = Geometry(resize=8, crop=8)
+    decision_ = Decision.of(*np.random.default_rng(0).uniform(-60, 90, (2, 30)).round(3), false_alarms=0.4)
 
     def __init__(self, most=10**9):
         self.most, self.scored, self.skipped_ = most, [], []
@@ -49,7 +56,10 @@ class Means:
                 raise PniError("out of power")
             self.scored.append(source.name)
             grey = pixels[..., 0].astype(np.float32)
-            yield Prediction(source.name, source.path, float(grey.mean()) + 1 / 3, grey, pixels)
+            grey[4:, 3] = grey[:, 6] = 0  # three regions where it is bright
+            score = float(np.float32(grey.mean() + 1 / 3))
+            told = self.decision_.p_value(score), self.decision_.is_defective(score)
+            yield Prediction(source.name, source.path, score, grey, pixels, *told)
             progress("score", len(self.scored), len(sources))
 
 
@@ -75,6 +85,8 @@ def run(found, output, model, *, resume=True, options=None, told=None):
         output,
         maps=True,
         overlays=True,
+        report=True,
+        min_area=2,
         skip_broken=True,
         quiet=True,
         run=identity("sha256:model", found, options or {"maps": True}),
@@ -95,24 +107,32 @@ def staging(output):
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 4, 5])
-def test_a_run_gone_on_with_is_the_run_that_was_never_ended(found, tmp_path, most):
+def test_a_run_gone_on_with_is_the_run_that_was_never_ended(found, tmp_path, monkeypatch, most):
+    monkeypatch.setattr(import_module("pni_fast.decision.drift"), "FEWEST", 2)
     whole, lines = Means(), []
-    expected = run(found, tmp_path / "whole", whole, resume=False, told=lines)
+    expected = run(found, tmp_path / "whole" / "out", whole, resume=False, told=lines)
     with pytest.raises(PniError, match="out of power"):
         run(found, tmp_path / "out", Means(most))
     assert not (tmp_path / "out" / "scores.csv").exists()
     rest, again = Means(), []
     done = run(found, tmp_path / "out", rest, told=again)
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
-    assert rest.scored == whole.scored[most:]
+    files = contents(tmp_path / "out")
+    assert files == contents(tmp_path / "whole" / "out")
+    assert {"scores.csv", "regions.csv", "summary.json", "report.html"} < set(files)
+    shown = whole.scored[:most]  # again, for the page
+    assert rest.scored == shown + whole.scored[most:]
     assert (done.images, done.skipped) == (expected.images, expected.skipped) == (6, whole.skipped_)
-    assert [line.get("score", line.get("error")) for line in again] == [
-        line.get("score", line.get("error")) for line in lines
+    assert done.defective == expected.defective == 3
+    assert done.drift == expected.drift is not None
+    places = {"map", "overlay"}
+    assert [{name: line[name] for name in line.keys() - places} for line in again] == [
+        {name: line[name] for name in line.keys() - places} for line in lines
     ]
+    assert {line.get("verdict") for line in lines} == {"good", "defective", None}
 
 
 def test_what_was_half_written_is_done_again(found, tmp_path):
-    expected = run(found, tmp_path / "whole", Means(), resume=False)
+    expected = run(found, tmp_path / "whole" / "out", Means(), resume=False)
     assert expected.images == 6
 
     def ended():
@@ -124,6 +144,9 @@ def test_what_was_half_written_is_done_again(found, tmp_path):
     def cut(path, count):
         path.write_bytes(path.read_bytes()[:-count])
 
+    def add(path, content):
+        path.write_bytes(path.read_bytes() + content)
+
     for harm in (
         lambda folder: cut(folder / "scores.csv", 1),
         lambda folder: cut(folder / "scores.csv", 9),
@@ -133,10 +156,15 @@ def test_what_was_half_written_is_done_again(found, tmp_path):
         lambda folder: cut(folder / "maps" / "a" / "0.bmp.npy", 4),
         lambda folder: cut(next((folder / "overlays").glob("=*")), 2),
         lambda folder: next((folder / "overlays").glob("=*")).unlink(),
+        lambda folder: cut(folder / "regions.csv", 1),
+        lambda folder: (folder / "regions.csv").unlink(),
+        lambda folder: add(folder / "regions.csv", b"z.png,1,"),
+        lambda folder: cut(folder / ".pni-fast-regions", 1),
+        lambda folder: (folder / ".pni-fast-regions").unlink(),
     ):
         harm(ended())
         done = run(found, tmp_path / "out", Means())
-        assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+        assert contents(tmp_path / "out") == contents(tmp_path / "whole" / "out")
         assert done.skipped == expected.skipped
 
 
@@ -146,7 +174,7 @@ def test_rows_can_be_watched(found, tmp_path):
             for prediction in super().predict(sources, **options):
                 yield prediction
                 folder = staging(tmp_path / "out")
-                seen.append((folder / "scores.csv").read_bytes().count(b",") - 1)
+                seen.append((folder / "scores.csv").read_bytes().count(b",") // 3 - 1)
                 assert len(list((folder / "maps").rglob("*.npy"))) == seen[-1]
 
     seen = []
@@ -209,9 +237,9 @@ def test_a_killed_process_is_gone_on_with(found, tmp_path, starter):
     started.communicate()
     rest = Means()
     done = run(found, tmp_path / "out", rest)
-    run(found, tmp_path / "whole", Means(), resume=False)
-    assert (done.before, len(rest.scored)) == (3, 3)
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    run(found, tmp_path / "whole" / "out", Means(), resume=False)
+    assert (done.before, len(rest.scored)) == (3, 6), "three of them for the page"
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole" / "out")
 
 
 def test_one_line_an_image(invoke, category, model_file, tmp_path):
@@ -224,7 +252,10 @@ def test_one_line_an_image(invoke, category, model_file, tmp_path):
     assert [line["image"] for line in lines if "error" in line] == ["broken.png"]
     scored = [line for line in lines if "score" in line]
     table = (tmp_path / "out" / "scores.csv").read_text().splitlines()[1:]
-    assert [f"{line['image']},{line['score']:.9g}" for line in scored] == table
+    texts = [
+        f"{line['image']},{line['score']:.9g},{line['p_value']:.6g},{line['verdict']}" for line in scored
+    ]
+    assert texts == table
     assert all(Path(line["map"]).is_file() for line in scored)
     assert "Scored" in result.stderr
     refused = invoke(*arguments, "--json-lines", "--json")
@@ -232,10 +263,26 @@ def test_one_line_an_image(invoke, category, model_file, tmp_path):
     assert "both print to standard output" in refused.stderr
 
 
-def test_resume_takes_the_options_and_the_model_of_the_command(invoke, category, model_file, tmp_path):
+def test_resume_takes_the_options_and_the_model_of_the_command(
+    invoke, category, model_file, tmp_path, monkeypatch
+):
     """Nothing to go on from: the run is a plain one; what is left of one with other options is refused."""
+    runs = []
+    monkeypatch.setattr(
+        import_module("pni_fast.cli.score"), "identity", lambda *of: (runs.append(identity(*of)), runs[-1])[1]
+    )
     arguments = ("score", model_file, category / "test", "-o", tmp_path / "out", "-q", "--device", "cpu")
     assert invoke(*arguments, "--resume").exit_code == 0
+    other = tmp_path / "other.safetensors"
+    assert invoke("threshold", model_file, "--at", 1, "-o", other, "-q").exit_code == 0
+    assert (
+        invoke(
+            "score", other, *arguments[2:], "--resume", "--report", "--overlays", "--min-area", 7
+        ).exit_code
+        == 0
+    )
+    changed = {name for name in runs[0] if runs[0][name] != runs[1][name]}
+    assert changed == {"model", "report", "overlays", "min_area"}
     left = tmp_path / "out" / ".pni-fast-abcdefgh"
     left.mkdir()
     (left / STATE).write_text(json.dumps({"model": "another"}))

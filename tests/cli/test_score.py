@@ -13,8 +13,8 @@ from pni_fast.runtime.files import RESULTS_MARK
 def rows(folder):
     with (folder / "scores.csv").open(newline="") as stream:
         table = list(csv.reader(stream))
-    assert table[0] == ["image", "score"]
-    return {name: float(value) for name, value in table[1:]}
+    assert table[0] == ["image", "score", "p_value", "verdict"]
+    return {name: float(value) for name, value, *_ in table[1:]}
 
 
 def test_scores_maps_and_overlays_keep_relative_paths(invoke, model_file, category, tmp_path, entries):
@@ -32,7 +32,7 @@ def test_scores_maps_and_overlays_keep_relative_paths(invoke, model_file, catego
     )
     marks = [RESULTS_MARK, f"maps/{RESULTS_MARK}", f"overlays/{RESULTS_MARK}", RECORD]
     assert entries(output) == sorted(
-        ["scores.csv", "maps", "overlays", *marks]
+        ["scores.csv", "regions.csv", "summary.json", "maps", "overlays", *marks]
         + [f"{kind}/{folder}" for kind in ("maps", "overlays") for folder in ("good", "stain")]
         + [f"maps/{name}.npy" for name in names]
         + [f"overlays/{name}.png" for name in names]

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pni_fast.cli.names import cell, keeps_suffixes, result_name
 from pni_fast.cli.results import RECORD
-from pni_fast.cli.score import score_images
-from pni_fast.cli.scores import cell, earlier_files, keeps_suffixes, result_name
+from pni_fast.cli.scores import earlier_files
+from pni_fast.cli.scoring import score_images
 from pni_fast.data import Source
 from pni_fast.errors import PniError
 from pni_fast.runtime.files import RESULTS_MARK
@@ -23,8 +24,8 @@ from pni_fast.runtime.files import RESULTS_MARK
 def rows(folder):
     with (folder / "scores.csv").open(newline="") as stream:
         table = list(csv.reader(stream))
-    assert table[0] == ["image", "score"]
-    return {name: float(value) for name, value in table[1:]}
+    assert table[0] == ["image", "score", "p_value", "verdict"]
+    return {name: float(value) for name, value, *_ in table[1:]}
 
 
 @dataclass
@@ -35,6 +36,8 @@ class CountedPrediction:
     anomaly_map: np.ndarray
     score: float = 1.0
     image: np.ndarray = field(default_factory=lambda: np.zeros((4, 4, 3), np.uint8))
+    p_value: float | None = None
+    is_defective: bool | None = None
 
     @property
     def name(self):
@@ -96,11 +99,11 @@ def test_a_second_run_takes_the_place_of_the_first_and_what_is_the_users_stays(t
     (tmp_path / "out" / "notes.txt").write_text("mine")
     score(tmp_path / "out", "a/2.png", maps=True)
     mine = ["maps/a/mine.npy", "notes.txt"]
-    ours = [RECORD, RESULTS_MARK, f"maps/{RESULTS_MARK}", "maps/a/2.npy", "scores.csv"]
+    ours = [RECORD, RESULTS_MARK, f"maps/{RESULTS_MARK}", "maps/a/2.npy", "scores.csv", "summary.json"]
     assert files(tmp_path / "out") == sorted(mine + ours)
     assert not (tmp_path / "out" / "overlays").exists()
     score(tmp_path / "out", "a/2.png")
-    assert files(tmp_path / "out") == sorted([*mine, RECORD, RESULTS_MARK, "scores.csv"])
+    assert files(tmp_path / "out") == sorted([*mine, RECORD, RESULTS_MARK, "scores.csv", "summary.json"])
 
 
 def test_what_an_older_version_left_is_known_by_its_table(tmp_path):
@@ -109,7 +112,7 @@ def test_what_an_older_version_left_is_known_by_its_table(tmp_path):
         path.unlink()
     (tmp_path / "maps" / "mine.npy").write_text("mine")
     score(tmp_path, "2.png")
-    assert files(tmp_path) == ["maps/mine.npy", "scores.csv"]
+    assert files(tmp_path) == ["maps/mine.npy", "scores.csv", "summary.json"]
     assert list(earlier_files(tmp_path / "nowhere")) == []
 
 

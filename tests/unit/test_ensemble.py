@@ -226,7 +226,9 @@ def test_progress_names_the_member(good, choice):
     model = PNI(**TINY, **choice, neighborhood=False)
     model.fit(good, progress=lambda stage, *_: stages.append(stage) if stage not in stages else None)
     members = [f"{LITE} (1/2)", f"{RESNET} (2/2)"]
-    assert stages == [f"{member}: {stage}" for member in members for stage in ("features", "coreset")]
+    assert stages == [
+        f"{member}: {stage}" for member in members for stage in ("features", "coreset", "left out")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -38,16 +38,24 @@ TORCH = {
 
 LIGHT = [
     "cli.application",
+    "cli.compare",
     "cli.coreset",
     "cli.info",
     "cli.score",
+    "cli.scoring",
+    "cli.threshold",
+    "cli.update",
     "data",
+    "decision",
     "features.stored",
     "kernels",
     "model.file",
     "model.pni",
     "model.prediction",
+    "model.update",
+    "report.compared",
     "report.heatmap",
+    "report.production",
     "runtime.run",
     "scoring.scorer",
 ]
@@ -158,7 +166,10 @@ call("info")
 call("info", graph)
 np.save(out + ".npy", np.arange(20, dtype=np.float32).reshape(10, 2) ** 2)
 call("coreset", out + ".npy", "--size", "3", "-o", out + ".indices.npy")
-call("score", graph, photo, "-o", out, "--maps")
+call("score", graph, photo, "-o", out, "--maps", "--overlays", "--report")
+call("threshold", graph, "--false-alarms", "0.3", "-o", out + ".other")
+call("compare", graph, out + ".other", photo, "-o", out + "-compared")
+call("update", graph, photo, "-o", out + ".more")
 import pni_fast
 assert list(pni_fast.PNI.load(graph).predict(photo))[0].anomaly_map.shape == (480, 480)
 assert list(pni_fast.PNI.load(graph).alike(photo)) is not None
@@ -210,17 +221,18 @@ def run(environment, code, *arguments):
 
 
 def test_the_belt_imports_nothing_heavy(environment, model_file, plain_file, category, tmp_path):
-    photo = sorted((category / "test").rglob("*.png"))[0]
+    photo = category / "test" / "stain" / "000.png"
     code = BELT.format(heavy=HEAVY, blocked=False) + SCORES
     found = run(environment, code, model_file, plain_file, photo, tmp_path / "out")
     assert "refused" not in found
     assert (tmp_path / "out" / "scores.csv").read_text().count("\n") == 2
+    assert (tmp_path / "out" / "regions.csv").read_text().count("\n") > 1, "it is outlined"
 
 
 def test_without_torch_the_belt_scores_and_the_rest_says_so(
     environment, model_file, plain_file, category, tmp_path
 ):
-    photo = sorted((category / "test").rglob("*.png"))[0]
+    photo = category / "test" / "stain" / "000.png"
     code = BELT.format(heavy=HEAVY, blocked=True) + SCORES + WITHOUT
     found = run(environment, code, model_file, plain_file, photo, tmp_path / "out")
     refused = [line for line in found.splitlines() if line.startswith("refused")]

@@ -76,9 +76,10 @@ class Distribution:
 
     def __post_init__(self) -> None:
         count = len(self.coreset)
-        if self.coreset.ndim != 2 or 0 in self.coreset.shape or not 1 <= self.n_classes <= count:
+        # Classes may be empty: where an image is left out, its vectors go and the others keep their numbers.
+        if self.coreset.ndim != 2 or 0 in self.coreset.shape or self.n_classes < 1:
             raise PniError(
-                f"coreset must be (m, d), m at least the {self.n_classes} classes, got {self.coreset.shape}"
+                f"coreset must be (m, d) of at least one class, got {self.coreset.shape} of {self.n_classes}"
             )
         if self.groups.shape != (count,) or not 0 <= self.groups.min() <= self.groups.max() < self.n_classes:
             raise PniError(

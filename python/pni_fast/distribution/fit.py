@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +32,7 @@ def fit_distribution(
     names: Sequence[str] = (),
     made: MadeDefects | None = None,
     settled: Distribution | None = None,
+    banked: Callable[[Bank], object] | None = None,
 ) -> Distribution:
     """Fit the distribution of normal features.
 
@@ -51,6 +52,8 @@ def fit_distribution(
         As for :class:`.trying.Trying`.
     settled
         Another distribution whose conditions and weight are taken without a trial.
+    banked
+        Handed the coreset with the image that each of its vectors is of.
     """
     features = in_one_piece(features)
     count, height, width, dimension = features.shape
@@ -69,6 +72,8 @@ def fit_distribution(
     groups, _ = nearest(coreset, coreset[:n_classes], num_threads=run.threads)
     labels = picked.labels.reshape(count, height, width)
     bank = Bank(features, labels, picked.indices, groups, config.neighborhood_size)
+    if banked is not None:
+        banked(bank)
     fitted = Distribution(coreset, groups, n_classes, None, None, config.likelihood_lambda or 1.0)
     if RULES[config.rule].tried:
         fitted = with_conditions(fitted, bank, config, run, to_map, names=names, made=made, settled=settled)

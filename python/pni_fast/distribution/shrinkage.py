@@ -56,11 +56,35 @@ def shrunken(
     """
     counted = LabelCounts(labels, position, window)
     likelihoods = ordered_map(counted.log_likelihoods, chosen, threads)
-    best = np.float32(CONCENTRATIONS[int(np.argmax(sum(likelihoods)))])
-    prior = _frequencies(counted.classes).astype(np.float32)
-    patches = counted.area * np.float32(len(labels))
-    smooth: NDArray[np.float32] = (counted.counts + best * prior) / (patches + best)
-    return smooth.reshape(position.shape)
+    return counted.smoothed(CONCENTRATIONS[int(np.argmax(sum(likelihoods)))]).reshape(position.shape)
+
+
+def shrunken_by(
+    labels: NDArray[np.int64], position: NDArray[np.float32], window: int, m: float
+) -> NDArray[np.float32]:
+    """Return :func:`shrunken` of a histogram with an m that is known."""
+    return LabelCounts(labels, position, window).smoothed(m).reshape(position.shape)
+
+
+def concentration(labels: NDArray[np.int64], smooth: NDArray[np.float32], window: int) -> float:
+    """Return the m that a histogram was shrunken by: a model keeps the outcome alone.
+
+    Parameters
+    ----------
+    labels, window
+        As for :func:`shrunken`.
+    smooth
+        What it returned of them.
+    """
+    plain = position_histogram(labels, smooth.shape[-1], patch=window, num_threads=1)
+    counted = LabelCounts(labels, plain, window)
+    prior = _frequencies(counted.classes)
+    place = np.unravel_index(np.argmax(np.abs(plain.reshape(-1, len(prior)) - prior)), counted.counts.shape)
+    patches = float(counted.area[place[0], 0]) * len(labels)
+    value = float(smooth.reshape(counted.counts.shape)[place])
+    away = value - float(prior[place[1]])
+    m = (float(counted.counts[place]) - value * patches) / away if away else CONCENTRATIONS[-1]
+    return float(CONCENTRATIONS[int(np.argmin(np.abs(np.log2(max(m, 1.0)) - np.log2(CONCENTRATIONS))))])
 
 
 class LabelCounts:
@@ -79,6 +103,13 @@ class LabelCounts:
         self.area = ones.astype(np.float32)
         self.counts = np.rint(position.reshape(height * width, -1) * (self.area * np.float32(count)))
         self.classes = np.bincount(labels.ravel(), minlength=self.counts.shape[1]).astype(np.float64)
+
+    def smoothed(self, m: float) -> NDArray[np.float32]:
+        """Return (counts + m·p(c)) / (patches + m), float32 (h·w, K)."""
+        best, prior = np.float32(m), _frequencies(self.classes).astype(np.float32)
+        patches = self.area * np.float32(len(self.labels))
+        smooth: NDArray[np.float32] = (self.counts + best * prior) / (patches + best)
+        return smooth
 
     def log_likelihoods(self, index: int) -> NDArray[np.float64]:
         """Return the mean log probability of an image's classes for each candidate m, by the other images."""

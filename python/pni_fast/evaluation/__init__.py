@@ -2,11 +2,13 @@
 
 from .evaluation import Detector, Evaluation, Result, Scored, evaluate, write_metrics
 from .metrics import Metrics, compute_metrics
+from .outcome import Outcome
 
 __all__ = [
     "Detector",
     "Evaluation",
     "Metrics",
+    "Outcome",
     "Result",
     "Scored",
     "compute_metrics",

@@ -21,6 +21,7 @@ from pni_fast.runtime.files import atomic_path
 
 from .compared import Compared, compare
 from .metrics import Metrics, compute_metrics, counted
+from .outcome import Outcome
 
 
 class Scored(Protocol):
@@ -98,6 +99,11 @@ class Result:
         return self.sample.name
 
     @property
+    def kind(self) -> str | None:
+        """Kind of defect, None for a good image."""
+        return self.sample.defect
+
+    @property
     def defective(self) -> bool:
         """Whether the image is labelled defective."""
         return self.sample.defect is not None
@@ -133,14 +139,21 @@ class Evaluation:
     model: dict[str, Any]
     compared: Mapping[str, Compared] = field(default_factory=dict)
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the model's own threshold makes of the images; None where it has none."""
+        return Outcome.of(self.results, self.model.get("decision"))
+
     def as_dict(self) -> dict[str, Any]:
         """Figures, thresholds, counts, notes and the model's description, ready for JSON."""
         defects = Counter(result.sample.defect for result in self.results)
         good = defects.pop(None, 0)
         figures = self.metrics.as_dict()
         del figures["notes"]
+        outcome = self.outcome
         return {
             **figures,
+            "own_threshold": None if outcome is None else outcome.as_dict(),
             "category": self.category,
             "counts": {
                 "good": good,
@@ -204,12 +217,12 @@ def evaluate(
     progress("metrics", 1, 1)
     low, high = model.normalization_
     notes = [*metrics.notes, *_crop_notes(results), *_unclaimed_notes(category)]
-    noticed = _noticed(results, metrics.image_threshold)[:compared]
+    described = model.summary()
+    own = Outcome.of(results, described.get("decision"))
+    noticed = _noticed(results, metrics.image_threshold if own is None else own.threshold)[:compared]
     asked = [Source(one.name, one.sample.path) for one in noticed]
     alike = compare(model, asked, category, progress) if noticed else {}
-    return Evaluation(
-        category.name, metrics, results, notes, (float(low), float(high)), model.summary(), alike
-    )
+    return Evaluation(category.name, metrics, results, notes, (float(low), float(high)), described, alike)
 
 
 def _noticed(results: list[Result], threshold: float | None) -> list[Result]:

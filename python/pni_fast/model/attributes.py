@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pni_fast.decision import Decision
 from pni_fast.distribution.context import Context
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.distribution.gate import Gate
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from pni_fast.features.extractor import FeatureExtractor
     from pni_fast.refinement import RefinementNetwork
 
+NO_THRESHOLD = "the model has no threshold; give it one with set_threshold(calibrate=...) or fit it again"
+
 
 class FittedAttributes:
     """What is there after ``fit()`` or ``load()``; AttributeError before.
 
-    Of an ensemble only `n_images_` and `normalization_` are its own: the rest belongs to one backbone each
-    and is an attribute of ``members_[0]``, ``members_[1]`` and so on.
+    Of an ensemble only `n_images_`, `normalization_` and what follows from `decision_` are its own: the rest
+    belongs to one backbone each and is an attribute of ``members_[0]``, ``members_[1]`` and so on.
     """
 
     _fitted: FittedModel | None
@@ -39,6 +42,32 @@ class FittedAttributes:
     def normalization_(self) -> tuple[float, float]:
         """Lowest and highest value of maps of normal images, seen at fit time; (0, 1) for an ensemble."""
         return self._model("normalization_").normalization
+
+    @property
+    def decision_(self) -> Decision | None:
+        """The threshold and the scores of good images behind it; None for files of older versions."""
+        return self._model("decision_").decision
+
+    @property
+    def threshold_(self) -> float | None:
+        """Above it an image is called defective; None where the model has no threshold."""
+        decision = self._model("threshold_").decision
+        return None if decision is None else decision.threshold
+
+    @property
+    def pixel_threshold_(self) -> float | None:
+        """Above it a pixel of a map is marked; None where the model has no threshold."""
+        decision = self._model("pixel_threshold_").decision
+        return None if decision is None else decision.pixel_threshold
+
+    @property
+    def offset_(self) -> float:
+        """−`threshold_`, as scikit-learn has it: ``decision_function`` is ``−score − offset_``."""
+        self._model("offset_")
+        threshold = self.threshold_
+        if threshold is None:
+            raise AttributeError(f"'offset_': {NO_THRESHOLD}")
+        return -threshold
 
     @property
     def weights_source_(self) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.config import Config
+from pni_fast.decision import Decision
 from pni_fast.runtime.copies import Values
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.image_maps import Maps
@@ -63,10 +64,13 @@ class Ensemble:
         All settings; its `backbone` names every member's.
     members
         The models, in the order of the backbones, all fitted on the same images.
+    decision
+        As for :class:`.fitted.Fitted`, of the mean maps.
     """
 
     config: Config
     members: tuple[Fitted, ...]
+    decision: Decision | None = None
 
     @property
     def n_images(self) -> int:
@@ -101,6 +105,7 @@ class Ensemble:
             "members": [{name: one[name] for name in own} for one in each],
             "parts": [name for name in PARTS if any(name in one["parts"] for one in each)],
             "normalization": list(self.normalization),
+            "decision": None if self.decision is None else self.decision.summary(),
             "config": self.config.as_dict(),
         }
 

@@ -1,11 +1,11 @@
-"""A whole model as one ONNX graph that needs nothing else: uint8 crop in, map and score out."""
+"""A whole model as one ONNX graph that needs nothing else: uint8 crop in, map, score and verdict out."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ from pni_fast.scoring.rules.penalty import surprise
 from .ensemble import FittedModel
 from .fitted import Fitted
 
-MAP, SCORE = "anomaly_map", "score"
+MAP, SCORE, VERDICT = "anomaly_map", "score", "is_defective"
 """Names of the outputs."""
 
 ALLOWED = 1e-3
@@ -98,21 +98,50 @@ def model_graph(fitted: Fitted) -> tuple[Graph, dict[str, Array]]:
     features, shape = add_extractor(graph, extractor, crops, size, size)
     if shape[1:3] != tuple(fitted.grid):
         raise PniError(f"the backbone gives maps of {shape[1:3]}, the model was fitted on {fitted.grid}")
+    if fitted.region is not None:
+        features = _inside(graph, features, shape, fitted.region.sources)
     scores = add_scores(graph, features, fitted.grid, parts, **_condition(fitted))
     upsampler = Upsampler(*fitted.grid, size, config.sigma)
     rows, columns = np.asarray(upsampler._rows), np.asarray(upsampler._columns)
-    anomaly_map = add_map(graph, scores, rows, columns)
+    anomaly_map = _shown(graph, add_map(graph, scores, rows, columns), fitted)
     tensors = state_arrays(extractor.backbone, BACKBONE)
     if fitted.refiner is not None:
-        anomaly_map = _refined(graph, fitted, crops, anomaly_map)
+        anomaly_map = _shown(graph, _refined(graph, fitted, crops, anomaly_map), fitted)
         tensors |= state_arrays(fitted.refiner.module(), REFINER)
-    # A verdict, once a model has one, is a third output behind the score.
     score = add_image_score(graph, anomaly_map, size, config.image_score)
     anomaly_map = graph.node("Reshape", [anomaly_map, graph.constant([1, size, size], "int64")])
     graph.output(anomaly_map, MAP, (1, size, size))
     graph.output(score, SCORE, (1,))
+    threshold = threshold_of(fitted)
+    if threshold is not None:
+        graph.output(
+            graph.node("Greater", [score, graph.constant(threshold, "float32")]), VERDICT, (1,), "bool"
+        )
     made = graph.graph("pni-fast")
     return made, {name: tensors[name] for name in made.asked()}
+
+
+def _inside(graph: GraphBuilder, features: str, shape: Sequence[int], sources: NDArray[np.int64]) -> str:
+    """Add what gives patches outside the region the features of the nearest inside."""
+    flat = graph.node("Reshape", [features, graph.constant([-1, shape[-1]], "int64")])
+    taken = graph.node("Gather", [flat, graph.constant(sources, "int64")], {"axis": 0})
+    return graph.node("Reshape", [taken, graph.constant(shape, "int64")])
+
+
+def _shown(graph: GraphBuilder, anomaly_map: str, fitted: Fitted) -> str:
+    """Add what makes a map 0 outside the region."""
+    if fitted.roi is None:
+        return anomaly_map
+    return graph.node("Mul", [anomaly_map, graph.constant(fitted.roi, "float32")])
+
+
+def threshold_of(fitted: Fitted) -> float | None:
+    """Return what a float32 score is above where it is above the threshold; None without one."""
+    threshold = None if fitted.decision is None else fitted.decision.threshold
+    if threshold is None:
+        return None
+    near = np.float32(threshold)
+    return float(near if float(near) <= threshold else np.nextafter(near, np.float32(-np.inf)))
 
 
 def _condition(fitted: Fitted) -> dict[str, Any]:
@@ -185,7 +214,8 @@ def export_model(
     Raises
     ------
     PniError
-        The model cannot be exported, the file cannot be written, or a score differs by more than `ALLOWED`.
+        The model cannot be exported, the file cannot be written, a score differs by more than `ALLOWED`, or a
+        verdict on a score that is farther than that from the threshold.
     """
     fitted = check_exportable(model)
     graph, tensors = model_graph(fitted)
@@ -195,7 +225,7 @@ def export_model(
             f"the graph would have {len(content)} bytes, an ONNX file has at most {MOST_BYTES}; "
             "fit with a smaller --coreset-ratio"
         )
-    images, difference, runtime = _checked(content, pictures)
+    images, difference, runtime = _checked(content, pictures, threshold_of(fitted))
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return Exported(len(content), images, difference, runtime)
@@ -209,6 +239,10 @@ def _metadata(fitted: Fitted, source: Path | None) -> Mapping[str, str]:
         "pni_fast.backbone": fitted.config.backbones[0],
         "pni_fast.preset": fitted.config.preset,
     }
+    if fitted.decision is not None:
+        said["pni_fast.decision"] = json.dumps(
+            {name: value for name, value in fitted.decision.summary().items() if name != "suspects"}
+        )
     if source is not None:
         total = hashlib.sha256()
         with source.open("rb") as file:
@@ -219,13 +253,15 @@ def _metadata(fitted: Fitted, source: Path | None) -> Mapping[str, str]:
 
 
 def _checked(
-    content: bytes, pictures: Iterable[tuple[NDArray[np.uint8], float, NDArray[np.float32]]]
+    content: bytes,
+    pictures: Iterable[tuple[NDArray[np.uint8], float, NDArray[np.float32]]],
+    threshold: float | None,
 ) -> tuple[int, float, str]:
     """Return on how many pictures the graph gives our scores, how far it differs and what ran it."""
-    runtime, run = _runner(content)
+    runtime, run = _runner(content, [MAP, SCORE] if threshold is None else [MAP, SCORE, VERDICT])
     images, worst = 0, 0.0
     for crop, score, anomaly_map in pictures:
-        found_map, found = run(crop[None])
+        found_map, found, *told = run(crop[None])
         scale = max(abs(score), float(np.abs(anomaly_map).max()), np.finfo(np.float32).tiny)
         differences = (abs(float(found[0]) - score), float(np.abs(found_map[0] - anomaly_map).max()))
         worst, images = max(worst, *(value / scale for value in differences)), images + 1
@@ -234,18 +270,25 @@ def _checked(
                 f"the exported graph must give our scores to {ALLOWED} under {runtime}, picture {images} "
                 f"differs by {worst:.1e}; nothing was written"
             )
+        if threshold is not None and abs(score - threshold) > ALLOWED * scale:
+            (verdict,) = told
+            if bool(verdict[0]) != (score > threshold):
+                raise PniError(
+                    f"the exported graph must give our verdicts under {runtime}, picture {images} with a "
+                    f"score of {score:.6g} differs; nothing was written"
+                )
     return images, worst, runtime
 
 
-def _runner(content: bytes) -> tuple[str, Any]:
-    """Return what runs the graph here, ONNX's own runtime where it is installed."""
+def _runner(content: bytes, outputs: list[str]) -> tuple[str, Any]:
+    """Return what gives a graph's outputs here, ONNX's own runtime where it is installed."""
     if installed("onnxruntime"):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what is wrong comes as an exception
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        return "onnxruntime", lambda crops: session.run([MAP, SCORE], {CROPS: crops})
+        return "onnxruntime", lambda crops: session.run(outputs, {CROPS: crops})
     if installed("openvino"):
         import openvino
 
@@ -253,9 +296,9 @@ def _runner(content: bytes) -> tuple[str, Any]:
         settings = {"INFERENCE_PRECISION_HINT": "f32"}
         compiled = core.compile_model(core.read_model(content), "CPU", settings)
 
-        def run(crops: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        def run(crops: NDArray[np.uint8]) -> list[NDArray[Any]]:
             made = compiled(crops)
-            return [made[MAP], made[SCORE]]
+            return [made[name] for name in outputs]
 
         return "openvino", run
     raise PniError("export checks what it writes: pip install onnxruntime or openvino")

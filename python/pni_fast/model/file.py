@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,9 +28,11 @@ from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
 
 from .assembly import CONTEXT_TENSORS, GRAPHS, Outline
+from .decided import check_decision, decision_arrays, decision_values, read_decision
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
 from .header import DIGEST, FORMAT, KEY, SINGLE, installed_version, member_values, one_line, read_header
+from .region import check_roi, read_roi, read_size
 
 Tensors = dict[str, NDArray[Any]]
 Value = TypeVar("Value")
@@ -52,6 +54,9 @@ def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
         "config": model.config.as_dict(),
         "n_images": model.n_images,
     }
+    roi, image_size = model.members[0].roi, model.members[0].image_size
+    if image_size is not None:
+        header["image_size"] = list(image_size)
     if len(model.members) == 1:
         tensors = _tensors(model.members[0])
         header |= {"format": SINGLE, **_values(model.members[0])}
@@ -60,6 +65,11 @@ def save(model: FittedModel, path: str | os.PathLike[str]) -> None:
         for number, member in enumerate(model.members):
             tensors |= _prefixed(_prefix(number), _tensors(member))
         header |= {"format": FORMAT, "members": [_values(member) for member in model.members]}
+        if model.decision is not None:
+            header["decision"] = decision_values(model.decision)
+            tensors |= decision_arrays(model.decision)
+    if roi is not None:
+        tensors["roi"] = roi
     header[DIGEST] = digest(header, tensors)
     with atomic_path(path) as temporary:
         write_tensors(temporary, tensors, {KEY: json.dumps(header, sort_keys=True)})
@@ -82,6 +92,8 @@ def _values(fitted: Fitted) -> dict[str, Any]:
         said["context_names"] = list(context.names)
     if fitted.engine is not None:
         said["engine"] = fitted.engine
+    if fitted.decision is not None:
+        said["decision"] = decision_values(fitted.decision)
     return said | {
         "gate": None if gate is None else asdict(gate),
         "weights_source": fitted.weights_source,
@@ -110,6 +122,8 @@ def _tensors(fitted: Fitted) -> Tensors:
         tensors |= _prefixed("neighborhood.", parts.neighborhood.tensors())
     if fitted.refiner is not None:
         tensors |= _prefixed("refiner.", fitted.refiner.tensors())
+    if fitted.decision is not None:
+        tensors |= decision_arrays(fitted.decision)
     return tensors
 
 
@@ -187,19 +201,28 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
     expected = {
         prefix + name for prefix, outline in zip(prefixes, outlines, strict=True) for name in outline.names
     }
+    for prefix, said in zip(prefixes, values, strict=True):
+        own = check_decision(said.get("decision"), _stripped(prefix, opened.places))
+        expected |= {prefix + name for name in own}
+    expected |= check_decision(header.get("decision"), opened.places)
+    expected |= check_roi(opened.places, config.crop)
+    image_size = read_size(header.get("image_size"))
     surplus = sorted(set(opened.places) - expected)
     if surplus:
         raise PniError(f"tensor {surplus[0]!r} belongs to nothing in this model")
     tensors = opened.read()
     if DIGEST in header and header.pop(DIGEST) != digest(header, tensors):
         raise PniError("its digest is not that of what it holds; it was damaged, or changed by hand")
-    return combine(
-        config,
-        [
-            outline.filled(_stripped(prefix, tensors))
-            for prefix, outline in zip(prefixes, outlines, strict=True)
-        ],
-    )
+    members = []
+    for prefix, outline, said in zip(prefixes, outlines, values, strict=True):
+        own_tensors = _stripped(prefix, tensors)
+        decision = read_decision(said.get("decision"), own_tensors)
+        filled = outline.filled(own_tensors)
+        members.append(replace(filled, decision=decision, roi=read_roi(tensors), image_size=image_size))
+    model = combine(config, members)
+    if len(members) == 1:
+        return model
+    return replace(model, decision=read_decision(header.get("decision"), tensors))
 
 
 def _graphs(opened: TensorFile, prefix: str) -> dict[str, NDArray[np.uint8]]:

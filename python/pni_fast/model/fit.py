@@ -13,8 +13,11 @@ from pni_fast.config import Config
 from pni_fast.config.geometry import AUTO_DEPTH
 from pni_fast.data import Source
 from pni_fast.data.depth import depth_of, highest_value
+from pni_fast.data.region import Region, RegionLike, common_size, read_region
 from pni_fast.data.spacing import evenly_spaced
+from pni_fast.distribution.bank import Bank
 from pni_fast.distribution.fit import fit_distribution
+from pni_fast.distribution.left_out import ToMap
 from pni_fast.errors import PniError
 from pni_fast.features.extract import extract_features
 from pni_fast.runtime.copies import on_device
@@ -25,10 +28,11 @@ from pni_fast.runtime.threads import one_torch_thread, ordered_map
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.map_range import map_range
 
+from .deciding import Asked, Tally, digests_of, refuse_fitted
 from .ensemble import FittedModel, combine
 from .extraction import build, check_engine, described
-from .fitted import Fitted
-from .made_defects import defects_in
+from .fitted import Fitted, narrowed
+from .made_defects import defects_in, made_inside, map_inside
 
 RANGE_IMAGES = 32
 """Normal images, evenly spaced over the training set, whose maps fix the normalisation."""
@@ -44,6 +48,8 @@ def fit(
     on_broken: OnBroken | None = None,
     checkpoint: Path | None = None,
     refiner_weights: Path | None = None,
+    asked: Asked | None = None,
+    roi: RegionLike | None = None,
 ) -> FittedModel:
     """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
 
@@ -59,6 +65,14 @@ def fit(
         from pni_fast.refinement import check_encoder
 
         check_encoder(config.refiner, refiner_weights)
+    asked = asked or Asked()
+    refuse_fitted(asked.calibration, digests_of(sources if asked.calibration else [], run), run)
+    if asked.dropped:
+        named = _suspects(sources, config, weights, run, on_broken, asked.dropped, roi)
+        sources = [source for source in sources if source.name not in named]
+    image_size = common_size(list(sources))
+    mask = None if roi is None else read_region(roi, config.geometry, image_size)
+    tally = Tally(config, asked)
     fitted: list[Fitted] = []
     checkpoints = [None] * len(members) if checkpoint is None else member_checkpoints(config, checkpoint)
     for number, ((member, file), own_checkpoint) in enumerate(zip(members, checkpoints, strict=True), 1):
@@ -71,10 +85,30 @@ def fit(
             on_broken=on_broken,
             checkpoint=own_checkpoint,
             refiner_weights=refiner_weights,
+            tally=tally,
+            roi=mask,
+            image_size=image_size,
         )
         on_broken = None  # from the second member on, `sources` are those that could be read
         fitted.append(one if len(members) == 1 else one.to(CPU))
-    return combine(config, fitted)
+    return tally.decided(combine(config, fitted), run)
+
+
+def _suspects(
+    sources: Sequence[Source],
+    config: Config,
+    weights: Sequence[Path | None],
+    run: Run,
+    on_broken: OnBroken | None,
+    most: int,
+    roi: RegionLike | None,
+) -> set[str]:
+    """Return the names of images that look like defects among the good, by a fit without trained networks."""
+    plain = replace(config, neighborhood=False, refinement=False)
+    skip = None if on_broken is None else lambda *_: None  # they are told by the fit that counts
+    scouted = fit(sources, plain, weights, run.within("suspects: "), on_broken=skip, roi=roi)
+    assert scouted.decision is not None  # every fit makes one
+    return {suspect.name for suspect in scouted.decision.suspects[:most]}
 
 
 def member_checkpoints(config: Config, checkpoint: Path) -> list[Path]:
@@ -114,6 +148,9 @@ def _fit_member(
     on_broken: OnBroken | None,
     checkpoint: Path | None,
     refiner_weights: Path | None,
+    tally: Tally,
+    roi: NDArray[np.bool_] | None,
+    image_size: tuple[int, int] | None,
 ) -> tuple[Fitted, list[Source]]:
     """Fit a model with one backbone; return the sources it could read too."""
     extractor, weights_source = build(config, weights)
@@ -121,19 +158,29 @@ def _fit_member(
     check_engine(extractor, extract, sources, config, weights, run)
     read, features = extract_features(extract, sources, config.geometry, run, on_broken)
     count, height, width, _ = features.shape
-    to_map = Upsampler(height, width, config.crop, config.sigma)
+    to_map: ToMap = Upsampler(height, width, config.crop, config.sigma)
     made = defects_in(read, extract, config, run)
+    within = config
+    if roi is not None:
+        region = Region(roi, (height, width))
+        region.fill(features)
+        within = narrowed(config, region)
+        made, to_map = made_inside(made, region), map_inside(to_map, region)
+    banks: list[Bank] = []
     distribution = fit_distribution(
-        features, config, run, to_map, names=[source.name for source in read], made=made
+        features,
+        within,
+        run,
+        to_map,
+        names=[source.name for source in read],
+        made=made,
+        banked=banks.append,
     )
     fitted = Fitted(
-        config,
-        weights_source,
-        extractor,
-        (height, width),
-        distribution,
-        count,
+        *(config, weights_source, extractor, (height, width), distribution, count),
         engine=described(extractor, run),
+        roi=roi,
+        image_size=image_size,
     )
     if config.refinement:
         from .refiner_fit import fit_refiner
@@ -141,7 +188,7 @@ def _fit_member(
         fitted = fit_refiner(fitted, read, features, run, checkpoint=checkpoint, weights=refiner_weights)
     else:
         fitted = fitted.with_normalization(_normal_range(fitted, features, run))
-    return fitted, read
+    return tally.add(fitted, banks[0], read, run), read
 
 
 def _normal_range(fitted: Fitted, features: NDArray[np.float32], run: Run) -> tuple[float, float]:

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
+from pni_fast.data.region import Region
+from pni_fast.decision import Decision
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.errors import PniError
-from pni_fast.features.stored import StoredExtractor
+from pni_fast.features.stored import Extract, StoredExtractor
 from pni_fast.refinement.refined import RefinedScorer
 from pni_fast.refinement.stored import StoredRefiner
 from pni_fast.runtime.device import Device
+from pni_fast.runtime.precision import Precision
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.image_maps import Maps
-from pni_fast.scoring.rules import RULE_CLASSES
+from pni_fast.scoring.inspected import InspectedMaps, InspectedScorer
+from pni_fast.scoring.rules import RULE_CLASSES, Rule
 from pni_fast.scoring.scorer import Scorer
 
 from .finite_maps import FiniteMaps
+
+if TYPE_CHECKING:
+    from pni_fast.distribution.neighborhood import NeighborhoodMLP
 
 PARTS = ("position", "context", "neighborhood", "refinement")
 """What a model may have besides PatchCore."""
@@ -55,6 +66,13 @@ class Fitted:
         Values of the likelihood map that the refiner sees as 0 and 1.
     engine
         What made the features it was fitted on, in words; None: it does not say, as older files.
+    decision
+        The threshold and the good images that stand for it; None in files of older versions and in the
+        members of an ensemble of theirs.
+    roi
+        (crop, crop): the part of the crop that is inspected, or None for all.
+    image_size
+        Width and height of the images fitted on, where all have the same.
 
     Raises
     ------
@@ -72,6 +90,9 @@ class Fitted:
     refiner: StoredRefiner | None = None
     refiner_range: tuple[float, float] = (0.0, 1.0)
     engine: str | None = None
+    decision: Decision | None = None
+    roi: NDArray[np.bool_] | None = None
+    image_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         whole = all(type(side) is int and 0 < side <= self.config.crop for side in self.grid)
@@ -117,20 +138,43 @@ class Fitted:
         """Return this model with another map range."""
         return replace(self, normalization=normalization)
 
+    @cached_property
+    def region(self) -> Region | None:
+        """What is inspected, None for the whole crop."""
+        return None if self.roi is None else Region(self.roi, self.grid)
+
+    @property
+    def narrowed(self) -> Config:
+        """The settings a distribution is fitted with: the coreset is a share of the patches inspected."""
+        return self.config if self.region is None else narrowed(self.config, self.region)
+
+    def scorer_with(
+        self,
+        extract: Extract,
+        neighborhood: NeighborhoodMLP | None,
+        rule: Rule,
+        upsampler: Upsampler,
+        precision: Precision,
+    ) -> Scorer:
+        """Return what gives maps by a rule, before any refinement; arguments as for :class:`.Scorer`."""
+        parts = (extract, neighborhood, rule, upsampler, precision)
+        return Scorer(*parts) if self.region is None else InspectedScorer(*parts, region=self.region)
+
     def likelihood_scorer(self, run: Run) -> Scorer:
         """Return what gives maps before any refinement, its networks on the device of the run."""
         rule = RULE_CLASSES[self.config.rule](self.distribution, run.device)
         upsampler = Upsampler(*self.grid, self.config.crop, self.config.sigma)
         neighborhood = self.distribution.neighborhood
         mlp = None if neighborhood is None else neighborhood.on(run.device)
-        return Scorer(self.extractor.extraction(run), mlp, rule, upsampler, run.precision)
+        return self.scorer_with(self.extractor.extraction(run), mlp, rule, upsampler, run.precision)
 
     def scorer(self, run: Run) -> Maps:
         """Return what gives the final maps, its networks on the device of the run."""
         scorer = self.likelihood_scorer(run)
         if self.refiner is None:
             return FiniteMaps(scorer)
-        return FiniteMaps(RefinedScorer(scorer, self.refiner.fused(run), self.refiner_range))
+        refined: Maps = RefinedScorer(scorer, self.refiner.fused(run), self.refiner_range)
+        return FiniteMaps(refined if self.region is None else InspectedMaps(refined, self.region))
 
     def _position(self) -> str:
         """Return in words whether position is used and why."""
@@ -187,5 +231,12 @@ class Fitted:
             "weight": fitted.weight,
             "trials": None if trials is None else trials.as_list(),
             "normalization": list(self.normalization),
+            "inspected": None if self.roi is None else float(self.roi.mean()),
+            "decision": None if self.decision is None else self.decision.summary(),
             "config": self.config.as_dict(),
         }
+
+
+def narrowed(config: Config, region: Region) -> Config:
+    """Return settings whose coreset is as large a share of the patches of a region as it is of all."""
+    return replace(config, coreset_ratio=config.coreset_ratio * region.share)

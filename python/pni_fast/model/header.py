@@ -23,10 +23,10 @@ DIGEST = "digest"
 INNER = ("context", "mlp", "refiner")
 """Settings that have settings."""
 
-OWN = frozenset({"format", "version", "config", "n_images", DIGEST})
+OWN = frozenset({"format", "version", "config", "n_images", "decision", "image_size", DIGEST})
 VALUES = frozenset(
     {"gate", "weights_source", "grid", "scale", "normalization", "refiner_range"}
-    | {"weight", "trials", "context_names", "engine"}
+    | {"weight", "trials", "context_names", "engine", "decision"}
 )
 """What is said of the whole model and of each member. Any other name would be lost without a word."""
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pni_fast.config import Config, Geometry, WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
+from pni_fast.data.region import RegionLike
+from pni_fast.decision.decision import FALSE_ALARMS
 from pni_fast.errors import PniError, needs
 from pni_fast.features.engines.choose import choose_engine
 from pni_fast.progress import Progress, silent
@@ -23,9 +25,9 @@ from pni_fast.runtime.run import Run
 
 from . import file as model_file
 from .alike import alike_images
-from .attributes import FittedAttributes
 from .ensemble import FittedModel
 from .prediction import Prediction, predictions
+from .verdicts import Verdicts
 
 
 def resolved_run(device: str, precision: str, num_threads: int | None, engine: str) -> Run:
@@ -36,7 +38,7 @@ def resolved_run(device: str, precision: str, num_threads: int | None, engine: s
     return run
 
 
-class PNI(FittedAttributes):
+class PNI(Verdicts):
     """Anomaly detection with position and neighborhood information (Bae, Lee & Kim, ICCV 2023).
 
     Parameters
@@ -85,6 +87,9 @@ class PNI(FittedAttributes):
         The local files of weights, None where there is none.
     skipped_ : list of (str, str)
         Images left out by the last ``fit`` or ``predict`` with ``skip_broken``, and why.
+    suspects_ : list of Prediction
+        Images of the last ``fit`` that look like defects among the good, the worst first, with the score and
+        the map of a model that does not know them. ``decision_.suspects`` keeps their names.
     members_ : tuple of PNI
         The model of every backbone, fitted, to be used like any other; of an ensemble only they have the
         attributes below that are marked with *.
@@ -92,6 +97,8 @@ class PNI(FittedAttributes):
         Images fitted on.
     normalization_ : tuple of float
         Lowest and highest value of maps of normal images, seen at fit time; (0, 1) for an ensemble.
+    decision_, threshold_, pixel_threshold_, offset_
+        The threshold, its twin for pixels of the map, and the good images that stand for it.
     coreset_*, groups_*, position_*, context_*, weight_*, trials_*, neighborhood_*, scale_*, gate_*
         The distribution: :class:`pni_fast.model.attributes.FittedAttributes` has their types and shapes.
     extractor_*, grid_*, weights_source_*
@@ -143,6 +150,7 @@ class PNI(FittedAttributes):
         self.refiner_weights = None if refiner_weights is None else Path(refiner_weights)
         self._run = resolved_run(device, precision, num_threads, engine)
         self.skipped_: list[tuple[str, str]] = []
+        self.suspects_: list[Prediction] = []
         self._fitted: FittedModel | None = None
 
     @classmethod
@@ -151,7 +159,7 @@ class PNI(FittedAttributes):
         model = cls.__new__(cls)
         model._config, model._run, model._fitted = fitted.config, run, fitted
         model.weights, model.refiner_weights = member_weights(fitted.config.backbones), None
-        model.skipped_ = []
+        model.skipped_, model.suspects_ = [], []
         return model
 
     @property
@@ -209,6 +217,11 @@ class PNI(FittedAttributes):
         skip_broken: bool = False,
         progress: Progress = silent,
         checkpoint: str | os.PathLike[str] | None = None,
+        false_alarms: float = FALSE_ALARMS,
+        confidence: float | None = None,
+        calibrate: ImagesLike | None = None,
+        drop_suspects: int = 0,
+        roi: RegionLike | None = None,
     ) -> PNI:
         """Learn what good images look like.
 
@@ -226,6 +239,20 @@ class PNI(FittedAttributes):
             File that the refiner's training is kept in, with `refinement` only. Where it exists, training
             goes on from it and on a CPU gives the very model of a fit never stopped. It is left in place:
             remove it once the model is saved. Each member of an ensemble has a file, FILE-1 and so on.
+        false_alarms
+            The rate of good images called defective that the threshold is to promise, in (0, 1). Too few
+            good images can promise no less than 1/(n + 1): ``decision_.shortage`` then says so.
+        confidence
+            The rate holds with this probability over the draw of the good images; None: on average over it.
+        calibrate
+            Good images that are not fitted on, of other days perhaps: they stand for the threshold in place
+            of images left out of the fit.
+        drop_suspects
+            Leave out so many images, at most, that look like defects among the good, the worst first; a first
+            fit finds them. What looks like one and stays is in ``suspects_``.
+        roi
+            A mask of the part to inspect: an image file, white there, or an array (H, W). What lies outside
+            decides nothing, and maps are 0 there. One of another size than the images is scaled to them.
 
         Raises
         ------
@@ -234,17 +261,21 @@ class PNI(FittedAttributes):
         ModelFileError
             The checkpoint is broken or of another run.
         DataError
-            A path is missing, a folder is empty, an image cannot be read.
+            A path is missing, a folder is empty, an image cannot be read, or one is both fitted on and for
+            calibration.
         WeightsError
             The backbone or its weights cannot be found or do not fit.
         """
         needs("torch", "fit")  # most fits need it, and what is fitted without it is no reason to miss it
         from . import fit as fitting
+        from .deciding import Asked
 
         checkpoint_file = None if checkpoint is None else Path(checkpoint)
         fitting.check_refiner_options(self._config, checkpoint_file, self.refiner_weights)
         sources = training_sources(images)
-        self.skipped_ = []
+        apart = [] if calibrate is None else training_sources(calibrate)
+        self.skipped_, self.suspects_ = [], []
+        asked = Asked(false_alarms, confidence, apart, drop_suspects, self.suspects_.append)
         with gradients():
             self._fitted = fitting.fit(
                 sources,
@@ -254,6 +285,8 @@ class PNI(FittedAttributes):
                 on_broken=self._skip if skip_broken else None,
                 checkpoint=checkpoint_file,
                 refiner_weights=self.refiner_weights,
+                asked=asked,
+                roi=roi,
             )
         return self
 

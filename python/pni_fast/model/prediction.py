@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from pni_fast.data import ImagesLike, prediction_sources
 from pni_fast.data.depth import Brightness
+from pni_fast.data.region import size_of
 from pni_fast.data.sources import keeps_its_items
+from pni_fast.decision import Decision
 from pni_fast.progress import Progress
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.image_maps import stream_maps
@@ -38,6 +41,11 @@ class Prediction:
         ensemble the mean of its members' maps, each normalised so that normal images span [0, 1].
     image
         uint8 (crop, crop, 3), the part of the image that the map covers.
+    p_value
+        How likely a good image scores at least as much, by the good images that the model keeps the scores
+        of; None where it keeps none.
+    is_defective
+        Whether the score is above the model's threshold; None where it has none.
     """
 
     name: str
@@ -45,6 +53,8 @@ class Prediction:
     score: float
     anomaly_map: NDArray[np.float32]
     image: NDArray[np.uint8]
+    p_value: float | None = None
+    is_defective: bool | None = None
 
 
 def image_score(anomaly_map: NDArray[np.float32], share: float) -> float:
@@ -85,7 +95,7 @@ def predictions(
     skipped
         Images left out, and why, are added here.
     """
-    scorer, config = fitted.scorer(run), fitted.config
+    scorer, config, decision = fitted.scorer(run), fitted.config, fitted.decision or Decision()
     sources = prediction_sources(images)
     if keeps_its_items(images):
         sources = iter(known := list(sources))
@@ -98,11 +108,23 @@ def predictions(
         skipped.append((name, reason))
 
     on_broken = skip if skip_broken else None
-    brightness = Brightness()
+    brightness, size = Brightness(), fitted.members[0].image_size
+    asked = fitted.members[0].roi is not None and size is not None
     results = stream_maps(scorer, sources, config.geometry, run, on_broken=on_broken, ahead=ahead)
     for done, item in enumerate(results, 1):
         brightness.add(item.image)
+        if asked and size is not None and size != (own := size_of(item.source)):
+            asked = False  # once is enough
+            warnings.warn(
+                f"{item.source.name}: {own[0]}×{own[1]} pixels, the images fitted on had another size, "
+                f"{size[0]}×{size[1]}: what is inspected may lie elsewhere in it",
+                stacklevel=2,
+            )
         score = image_score(item.result, config.image_score)
-        yield Prediction(item.source.name, item.source.path, score, item.result, item.image)
+        yield Prediction(
+            *(item.source.name, item.source.path, score, item.result, item.image),
+            p_value=decision.p_value(score),
+            is_defective=decision.is_defective(score),
+        )
         progress("score", done + len(skipped), total)
     brightness.check(config.geometry.depth)

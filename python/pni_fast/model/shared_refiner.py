@@ -10,6 +10,7 @@ from typing import TypeAlias, Union
 
 from pni_fast.config import RefinerConfig
 from pni_fast.data import ImagesLike, training_sources
+from pni_fast.decision import Decision
 from pni_fast.errors import DataError, PniError
 from pni_fast.features.extract import extract_features
 from pni_fast.progress import Progress, silent
@@ -18,7 +19,9 @@ from pni_fast.refinement.checkpoint import read_header
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import one_torch_thread
 
+from .deciding import Asked, Tally
 from .fitted import Fitted
+from .left_out import bank_of
 from .pni import PNI, resolved_run
 from .refiner_fit import HalfFit, fit_half, with_refiner
 
@@ -130,8 +133,9 @@ def refine(
         checkpoint=checkpoint_file,
     )
     refined = []
-    for fitted, half, broken in zip(ready, halves, skipped, strict=True):
-        model = PNI.from_fitted(with_refiner(fitted, half, refiner, run), run.reporting(silent))
+    for fitted, half, broken, images in zip(ready, halves, skipped, categories, strict=True):
+        whole = _decided(with_refiner(fitted, half, refiner, run), images, run)
+        model = PNI.from_fitted(whole, run.reporting(silent))
         model.skipped_ = broken
         refined.append(model)
     return refined
@@ -212,4 +216,23 @@ def _fit_half(
             f"{shown}must hold the {fitted.n_images} images that {name} was fitted on, got {len(read)}; is "
             "it the model of another category?"
         )
+    if fitted.region is not None:
+        fitted.region.fill(features)
     return fit_half(fitted, read, features, run), broken
+
+
+def _decided(fitted: Fitted, images: ImagesLike, run: Run) -> Fitted:
+    """Return a refined model with the threshold of its own maps: a refiner makes other scores.
+
+    The images are read again: their features would fill the memory through a long training.
+    """
+    before = fitted.decision or Decision()
+    config = fitted.config
+    quiet, sources = run.reporting(silent), training_sources(images)
+    extract = fitted.extractor.extraction(run)
+    read, features = extract_features(extract, sources, config.geometry, quiet, lambda *_: None)
+    if fitted.region is not None:
+        fitted.region.fill(features)
+    tally = Tally(config, Asked(before.false_alarms, before.confidence))
+    bank = bank_of(features, fitted.distribution, config.neighborhood_size, run.threads)
+    return tally.add(fitted, bank, read, run)

@@ -9,6 +9,8 @@ from pni_fast.distribution.context import MOST_BYTES
 from pni_fast.distribution.distribution import distribution_size
 from pni_fast.features.embedded import DIMENSION, backbone_bytes, is_embedded
 
+from .left_out import MOST
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -25,7 +27,10 @@ def most_model_bytes(config: Config, n_images: int) -> int:
     Fewer where images are broken, where a gate drops position, or where a backbone's maps are smaller than
     the crop by more than its stride.
     """
-    return HEADER + sum(_member_bytes(member, n_images) for member in config.members)
+    members = [_member_bytes(member, n_images) for member in config.members]
+    # Of each, and of an ensemble itself: a digest an image, and two figures of every image left out.
+    decisions = 8 * n_images + 16 * min(n_images, MOST) + 4 * ENTRY
+    return HEADER + config.crop**2 + sum(members) + (len(members) + 1) * decisions
 
 
 def checkpoint_bytes(config: Config) -> int:

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .heatmap import colour_scale, overlay
     from .html import write_report
+    from .production import Production
+    from .suspects import write_suspects
 
-__all__ = ["colour_scale", "overlay", "write_report"]
+__all__ = ["Production", "colour_scale", "overlay", "write_report", "write_suspects"]
 
-_LAZY = {"colour_scale": ".heatmap", "overlay": ".heatmap", "write_report": ".html"}
+_LAZY = {
+    "Production": ".production",
+    "colour_scale": ".heatmap",
+    "overlay": ".heatmap",
+    "write_report": ".html",
+    "write_suspects": ".suspects",
+}
 
 
 def __getattr__(name: str) -> Any:

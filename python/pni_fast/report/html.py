@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from html import escape
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,16 @@ from pni_fast.runtime.files import atomic_path
 from .conditions import choices, trials_section
 from .heatmap import scale_css
 from .histogram import histogram_svg
-from .ranking import Verdict, by_kind, display_range, rank, score_format
+from .page import begin, end, header
+from .ranking import Verdict, by_kind, display_range, rank, report_threshold, score_format
 from .tiles import card
 
 MAX_IMAGES = 300
 """Images shown when the caller does not say; a page of 300 weighs about 10 MB."""
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-
 _FIGURES = (
     ("image_auroc", "Image AUROC", "chance that a defective image scores above a good one"),
-    ("image_f1_max", "Image F1max", "precision and recall of images at the best threshold"),
+    ("image_f1_max", "Image F1max", "precision and recall at the threshold best for these very images"),
     ("pixel_auroc", "Pixel AUROC", "chance that a defective pixel scores above a normal one"),
     ("pixel_f1_max", "Pixel F1max", "agreement of map and ground truth at the best threshold"),
     ("aupro", "AUPRO", "how much of each defect is covered, up to 30 % false positive pixels"),
@@ -70,15 +68,10 @@ def write_report(
 
 def _page(evaluation: Evaluation, max_images: int, progress: Progress) -> Iterator[str]:
     verdicts = rank(evaluation)
-    style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
-    title = escape(evaluation.category)
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title} · pni-fast report</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+    yield begin(f"{evaluation.category} · pni-fast report")
+    yield header(
+        "Inspection report", evaluation.category, _verdict(evaluation, verdicts), list(evaluation.notes)
     )
-    yield _header(evaluation, verdicts)
     yield _figures(evaluation)
     yield (
         f'<div class="columns"><section class="panel">{_histogram(verdicts, evaluation)}</section>'
@@ -90,31 +83,30 @@ def _page(evaluation: Evaluation, max_images: int, progress: Progress) -> Iterat
     yield (
         f"<details><summary>All settings of the model</summary>{_table(_flat(evaluation.model))}</details>\n"
     )
-    yield _footer()
-
-
-def _header(evaluation: Evaluation, verdicts: list[Verdict]) -> str:
-    items = "".join(f"<li>{escape(note)}</li>" for note in evaluation.notes)
-    notes = f'<ul class="notes">{items}</ul>' if items else ""
-    return (
-        f'<header><p class="eyebrow">Inspection report</p><h1>{escape(evaluation.category)}</h1>'
-        f'<p class="verdict">{_verdict(evaluation, verdicts)}</p>{notes}</header>\n'
+    yield end(
+        "Metrics are taken over the central crop that the model sees, ground truth cropped the same way; "
+        "AUPRO is integrated up to a false positive rate of 0.3."
     )
 
 
 def _verdict(evaluation: Evaluation, verdicts: list[Verdict]) -> str:
     bad = sum(verdict.result.defective for verdict in verdicts)
     good = len(verdicts) - bad
-    threshold = evaluation.metrics.image_threshold
+    threshold, own = report_threshold(evaluation)
     if threshold is None:
         return f"{counted(len(verdicts), 'image')} scored: {good} good, {bad} defective."
     missed, alarms = sum(v.missed for v in verdicts), sum(v.false_alarm for v in verdicts)
     found = f"{'all' if not missed else bad - missed} {'' if not missed else 'of '}{bad}"
     lost = f', <span class="alert">{missed} missed</span>' if missed else ""
     alarm = f'<span class="alert">{counted(alarms, "false alarm")}</span>' if alarms else "no false alarm"
+    outcome = evaluation.outcome
+    whose = "At the model's own threshold of" if own else "At a threshold of"
+    promise = ""
+    if outcome is not None and outcome.promised is not None:
+        promise = f", where at most {100 * outcome.promised:.1f} % were promised"
     return (
-        f"At a threshold of {threshold:{score_format(verdicts)}}, {found} defective images are found{lost}, "
-        f"with {alarm} among {counted(good, 'good image')}."
+        f"{whose} {threshold:{score_format(verdicts)}}, {found} defective images are found{lost}, "
+        f"with {alarm} among {counted(good, 'good image')}{promise}."
     )
 
 
@@ -139,12 +131,17 @@ def _histogram(verdicts: list[Verdict], evaluation: Evaluation) -> str:
         )
         for kind in (False, True)
     )
-    hint = (
-        "The threshold is the one with the best F1 on these very images: a guide, not a promise for others."
-        if evaluation.metrics.image_threshold is not None
-        else "Without both good and defective images there is no best threshold."
-    )
-    drawing = histogram_svg(good, bad, evaluation.metrics.image_threshold, score_format(verdicts))
+    threshold, own = report_threshold(evaluation)
+    best, form = evaluation.metrics.image_threshold, score_format(verdicts)
+    if own:
+        hint = "The threshold is the model's own: good images it does not know set it, none of these."
+        if best is not None:
+            hint += f" The best F1 on these very images is at {best:{form}}: a look at the answers."
+    elif best is not None:
+        hint = "The threshold is the one with the best F1 on these very images: a look at the answers."
+    else:
+        hint = "Without both good and defective images there is no best threshold."
+    drawing = histogram_svg(good, bad, threshold, form, "the model's own" if own else "best F1")
     return (
         f'<h3>Image scores <span class="key good"><i class="swatch"></i>{len(good)} good</span>'
         f'<span class="key bad"><i class="swatch"></i>{len(bad)} defective</span></h3>'
@@ -191,7 +188,7 @@ def _gallery(
 
 
 def _order(evaluation: Evaluation, wrong: int, left_out: int) -> str:
-    if evaluation.metrics.image_threshold is None:
+    if report_threshold(evaluation)[0] is None:
         order = "highest score first"
     elif wrong:
         order = f"{counted(wrong, 'mistake')} first, then the closest calls"
@@ -269,14 +266,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
             yield f"{prefix}{key}", ", ".join(str(item) for item in value) or "–"
         else:
             yield f"{prefix}{key}", str(value)
-
-
-def _footer() -> str:
-    from pni_fast import __version__
-
-    return (
-        f"<footer>Written by pni-fast {escape(__version__)}. Metrics are taken over the central crop that "
-        "the model sees, ground truth cropped the same way; AUPRO is integrated up to a false positive rate "
-        "of 0.3.</footer>\n"
-        "</main>\n</body>\n</html>\n"
-    )

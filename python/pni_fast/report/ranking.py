@@ -14,14 +14,14 @@ from .heatmap import colour_scale
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the F1max threshold makes of one image.
+    """What a threshold makes of one image.
 
     Attributes
     ----------
     result
         The image.
     called
-        Whether its score reaches the threshold; None without a threshold.
+        Whether it is called defective; None without a threshold.
     margin
         Score minus threshold; the score itself without a threshold.
     """
@@ -70,18 +70,33 @@ class KindSummary:
 def rank(evaluation: Evaluation) -> list[Verdict]:
     """Order the results: mistakes, the clearest first, then the others, the closest call first.
 
-    Without a threshold (no good or no defective image) the highest score comes first.
+    The threshold is the model's own, or that of F1max where it has none. Without any (no good or no defective
+    image either) the highest score comes first.
     """
-    threshold = evaluation.metrics.image_threshold
+    threshold, above = report_threshold(evaluation)
     if threshold is None:
         verdicts = [Verdict(result, None, result.score) for result in evaluation.results]
         return sorted(verdicts, key=lambda verdict: (-verdict.margin, verdict.result.name))
     verdicts = [
-        Verdict(result, result.score >= threshold, result.score - threshold) for result in evaluation.results
+        Verdict(
+            result,
+            result.score > threshold or (not above and result.score == threshold),
+            result.score - threshold,
+        )
+        for result in evaluation.results
     ]
     wrong = sorted((v for v in verdicts if v.wrong), key=lambda v: (-abs(v.margin), v.result.name))
     right = sorted((v for v in verdicts if not v.wrong), key=lambda v: (abs(v.margin), v.result.name))
     return wrong + right
+
+
+def report_threshold(evaluation: Evaluation) -> tuple[float | None, bool]:
+    """Return the threshold of a report, and whether only what is above it is defective: the model's own.
+
+    At that of F1max, which is a score of the test set, what scores as much is defective too.
+    """
+    outcome = evaluation.outcome
+    return (evaluation.metrics.image_threshold, False) if outcome is None else (outcome.threshold, True)
 
 
 def by_kind(verdicts: list[Verdict]) -> list[KindSummary]:

@@ -26,10 +26,10 @@ class GraphBuilder:
         self._inputs[name] = Declared(kind, tuple(shape))
         return name
 
-    def output(self, value: str, name: str, shape: Sequence[int]) -> None:
-        """Declare a value of float32 as the output `name`."""
+    def output(self, value: str, name: str, shape: Sequence[int], kind: str = "float32") -> None:
+        """Declare a value as the output `name`."""
         self._nodes.append(Node("Identity", (value,), (name,)))
-        self._outputs[name] = Declared("float32", tuple(shape))
+        self._outputs[name] = Declared(kind, tuple(shape))
 
     def constant(self, values: ArrayLike, kind: str | None = None) -> str:
         """Return the name of a constant, kept once however often it is asked for."""

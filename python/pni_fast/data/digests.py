@@ -1,0 +1,39 @@
+"""Whether two images are the same: by the bytes of the file, or of the pixels where there is none."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pni_fast.errors import DataError
+
+from .sources import Source
+
+_SIZE = 8
+"""Bytes of a digest: of a million images two others share one with a chance of 1 to 40 million."""
+
+
+def digest(source: Source) -> int:
+    """Return a number for the bytes of an image, a signed integer of 64 bits.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    content, found = source.content, hashlib.blake2b(digest_size=_SIZE)
+    if isinstance(content, Path):
+        try:
+            with content.open("rb") as file:
+                while part := file.read(1 << 20):
+                    found.update(part)
+        except OSError as error:
+            raise DataError(f"{content}: cannot be read as an image: {error.strerror or error}") from error
+    else:
+        pixels = np.asarray(content) if isinstance(content, Image.Image) else content
+        found.update(f"{pixels.dtype.str}{pixels.shape}".encode())
+        found.update(np.ascontiguousarray(pixels).tobytes())
+    return int.from_bytes(found.digest(), "little", signed=True)
