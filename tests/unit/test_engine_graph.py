@@ -11,7 +11,7 @@ from pni_fast.features.engines.building import GraphBuilder
 from pni_fast.features.engines.checking import check_graph
 from pni_fast.features.engines.export import extractor_graph, state_arrays
 from pni_fast.features.engines.graph import Declared, Node, decode, encode
-from pni_fast.features.engines.networks import extractor_model
+from pni_fast.features.engines.networks import asked_by_extractor, extractor_model
 from pni_fast.features.extractor import FeatureExtractor
 from torch import nn
 
@@ -78,6 +78,13 @@ def test_the_weights_are_asked_for_and_not_held(content, tensors):
     model = extractor_model(content, tensors, CROP, SHAPE)
     assert tensors["backbone.second.weight"].tobytes() in model
     assert tensors["backbone.second.weight"].tobytes() not in content
+
+
+def test_shapes_are_enough_to_know_what_is_asked_for(content, tensors):
+    shapes = {name: value.shape for name, value in tensors.items()}
+    assert set(asked_by_extractor(content, shapes, CROP, SHAPE)) == set(tensors)
+    with pytest.raises(ModelFileError, match="that the model lacks"):
+        asked_by_extractor(content, {}, CROP, SHAPE)
 
 
 def test_the_onnx_package_reads_the_same(content, tensors):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .checking import check_graph, finite
-from .graph import Array, Declared, GraphError, decode, encode
+from .checking import Shapes, check_graph, finite
+from .graph import Array, Declared, Graph, GraphError, decode, encode
 
 CROPS, FEATURES = "crops", "features"
 """Names of an extractor's input and output."""
@@ -38,30 +38,61 @@ def extractor_model(
     ModelFileError
         The graph is no extractor of this kind.
     """
-    inputs = {CROPS: Declared("uint8", (1, *crop, 3))}
-    return _whole(graph, tensors, BACKBONE, inputs, {FEATURES: Declared("float32", (1, *features))})
+    read, asked = _checked_extractor(graph, _shapes(tensors, BACKBONE), crop, features)
+    return encode(read, {name: tensors[name] for name in asked})
+
+
+def asked_by_extractor(
+    graph: bytes, shapes: Shapes, crop: tuple[int, int], features: tuple[int, int, int]
+) -> list[str]:
+    """Return the weights that an extractor's graph asks for, by the shapes of those there are.
+
+    Everything that :func:`extractor_model` looks at has then been looked at.
+
+    Parameters
+    ----------
+    graph, crop, features
+        As for :func:`extractor_model`.
+    shapes
+        Of the backbone's float32 tensors, by their names in a model file.
+
+    Raises
+    ------
+    ModelFileError
+        The graph is no extractor of this kind, or asks for what is not there.
+    """
+    return _checked_extractor(graph, shapes, crop, features)[1]
 
 
 def refiner_model(graph: bytes, tensors: Mapping[str, Array], crop: tuple[int, int]) -> bytes:
     """Return a refiner's ONNX model with its weights, ``refiner.…``; see :func:`extractor_model`."""
     inputs = {CROPS: Declared("uint8", (1, *crop, 3)), MAPS: Declared("float32", (1, *crop))}
-    return _whole(graph, tensors, REFINER, inputs, {REFINED: Declared("float32", (1, *crop))})
+    outputs = {REFINED: Declared("float32", (1, *crop))}
+    read, asked = _checked(graph, _shapes(tensors, REFINER), inputs, outputs)
+    return encode(read, {name: tensors[name] for name in asked})
 
 
-def _whole(
-    graph: bytes,
-    tensors: Mapping[str, Array],
-    prefix: str,
-    inputs: Mapping[str, Declared],
-    outputs: Mapping[str, Declared],
-) -> bytes:
-    read = decode(graph)
-    known = {
+def _shapes(tensors: Mapping[str, Array], prefix: str) -> dict[str, tuple[int, ...]]:
+    return {
         name: values.shape
         for name, values in tensors.items()
         if name.startswith(prefix) and values.dtype.name == "float32"
     }
-    asked = check_graph(read, known, inputs, outputs)
+
+
+def _checked_extractor(
+    graph: bytes, shapes: Shapes, crop: tuple[int, int], features: tuple[int, int, int]
+) -> tuple[Graph, list[str]]:
+    inputs = {CROPS: Declared("uint8", (1, *crop, 3))}
+    return _checked(graph, shapes, inputs, {FEATURES: Declared("float32", (1, *features))})
+
+
+def _checked(
+    graph: bytes, shapes: Shapes, inputs: Mapping[str, Declared], outputs: Mapping[str, Declared]
+) -> tuple[Graph, list[str]]:
+    """Return a graph and the names of the weights it asks for."""
+    read = decode(graph)
+    asked = check_graph(read, shapes, inputs, outputs)
     if not finite(read.constants):
         raise GraphError("its graph has a constant that is not finite")
-    return encode(read, {name: tensors[name] for name in asked})
+    return read, asked
