@@ -49,7 +49,6 @@ LIGHT = [
     "features.stored",
     "kernels",
     "model.file",
-    "model.fit",
     "model.pni",
     "model.prediction",
     "model.update",
@@ -136,7 +135,7 @@ def test_what_scores_brings_nothing_heavy(name):
 
 
 def test_the_test_sees_what_comes_by_a_way_round():
-    assert brought("model.refiner_fit")["torch"]
+    assert brought("model.shared_refiner")["torch"]
     assert brought("model.pni") == {}
 
 
