@@ -78,7 +78,8 @@ def _scored(model: PNI, check: Path | None) -> Iterator[tuple[Any, float, Any]]:
 
     images: Any
     if check is None:
-        images = _made_up(model.geometry.resize)
+        side = model.geometry.resize
+        images = _made_up(*(model.fitted.members[0].image_size or (side, side)))
     else:
         found = [path for path, _ in collect_inputs((check,))]
         images = found[:: -(-len(found) // MOST)]
@@ -86,18 +87,18 @@ def _scored(model: PNI, check: Path | None) -> Iterator[tuple[Any, float, Any]]:
         yield result.image, result.score, result.anomaly_map
 
 
-def _made_up(side: int) -> list[Any]:
+def _made_up(width: int, height: int) -> list[Any]:
     """Return noise, a slope, and both with an edge: what no training image looks like."""
     import numpy as np
 
     random = np.random.default_rng(0)
-    slope = np.linspace(0, 255, side)
+    down, across = np.linspace(0, 255, height), np.linspace(0, 255, width)
     pictures = []
     for noisy, edged in itertools.product((0, 40), (False, True)):
-        picture = np.repeat((slope[:, None] / 2 + slope[None, :] / 2)[:, :, None], 3, axis=2)
+        picture = np.repeat((down[:, None] / 2 + across[None, :] / 2)[:, :, None], 3, axis=2)
         picture += random.normal(0, noisy, picture.shape)
         if edged:
-            picture[side // 3 : side // 2, side // 3 : side // 2] = (250, 30, 30)
+            picture[height // 3 : height // 2, width // 3 : width // 2] = (250, 30, 30)
         pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
     assert len(pictures) == MADE
     return pictures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pni_fast import PNI
 from pni_fast.cli.resume import STATE, identity
 from pni_fast.cli.scoring import score_images
 from pni_fast.config import Geometry
@@ -289,3 +291,31 @@ def test_resume_takes_the_options_and_the_model_of_the_command(
     result = invoke(*arguments, "--resume")
     assert result.exit_code == 1
     assert "cannot resume: the run that was ended early is of another" in result.stderr
+
+
+def test_the_command_goes_on_with_a_model_of_ours(invoke, category, model_file, tmp_path, monkeypatch):
+    """Two good images, and two defective ones of which the second is to come."""
+    arguments = (
+        "score",
+        model_file,
+        category / "test",
+        "-q",
+        "--device",
+        "cpu",
+        "--overlays",
+        "--report",
+        "-o",
+    )
+    assert invoke(*arguments, tmp_path / "whole" / "out").exit_code == 0
+    predict = PNI.predict
+
+    def ended(model, *given, **options):
+        yield from itertools.islice(predict(model, *given, **options), 3)
+        raise PniError("out of power")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PNI, "predict", ended)
+        assert invoke(*arguments, tmp_path / "out", "--resume").exit_code == 1
+    assert (staging(tmp_path / "out") / "scores.csv").read_text().count("\n") == 4
+    assert invoke(*arguments, tmp_path / "out", "--resume").exit_code == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole" / "out")

@@ -26,7 +26,6 @@ TORCH = {
     "features.engines.recording",
     "features.extractor",
     "features.weights",
-    "model.size",
     "refinement.checkpoint",
     "refinement.examples",
     "refinement.loss",
@@ -136,7 +135,7 @@ def test_what_scores_brings_nothing_heavy(name):
 
 
 def test_the_test_sees_what_comes_by_a_way_round():
-    assert brought("model.fit")["torch"]
+    assert brought("model.shared_refiner")["torch"]
     assert brought("model.pni") == {}
 
 

@@ -174,7 +174,7 @@ def test_progress_counts_every_stage_to_its_end(good):
     PNI(**TINY, neighborhood=True).fit(
         good, progress=lambda stage, done, total: seen.setdefault(stage, []).append((done, total))
     )
-    assert list(seen) == ["features", "coreset", "conditions", "neighborhood"]
+    assert list(seen) == ["features", "coreset", "conditions", "neighborhood", "left out"]
     assert all(steps[-1][0] == steps[-1][1] > 0 for steps in seen.values())
 
 
@@ -231,7 +231,7 @@ def test_refinement_is_trained_fused_and_saved(good, tmp_path):
     model = PNI(**PLACED, refinement=True, refiner=config).fit(
         good, progress=lambda stage, *_: stages.append(stage) if stage not in stages else None
     )
-    assert stages == ["features", "coreset", "synthetic maps", "refinement"]
+    assert stages == ["features", "coreset", "synthetic maps", "refinement", "left out"]
     plain = PNI(**PLACED).fit(good)
     test = texture(51, defect=True)
     (refined,), (base,) = model.predict(test), plain.predict(test)

@@ -116,8 +116,8 @@ class Production:
         if named:
             shown = ", ".join(named[:5]) + (", …" if len(named) > 5 else "")
             notes.append(
-                f"Among the good images of the fit {len(named)} looked like defects and make the threshold "
-                f"higher: {shown}."
+                f"Among the good images of the fit some look like defects ({len(named)}), which makes the "
+                f"threshold higher: {shown}."
             )
         return notes
 
