@@ -17,8 +17,9 @@ from pni_fast.config.overrides import SWITCH
 from pni_fast.data import category_names, open_benchmark
 from pni_fast.errors import DataError, PniError, WeightsError
 from pni_fast.features.engines.choose import choose_engine
+from pni_fast.model.computing import resolved_run
 from pni_fast.model.fit import check_refiner_options
-from pni_fast.model.pni import PNI, resolved_run
+from pni_fast.model.pni import PNI
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.files import locked, mark_results
 from pni_fast.runtime.targets import writing

@@ -19,10 +19,11 @@ from pni_fast.refinement.checkpoint import read_header
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import one_torch_thread
 
+from .computing import resolved_run
 from .deciding import Asked, Tally
 from .fitted import Fitted
 from .left_out import bank_of
-from .pni import PNI, resolved_run
+from .pni import PNI
 from .refiner_fit import HalfFit, fit_half, with_refiner
 
 ModelLike: TypeAlias = Union[str, "os.PathLike[str]", PNI]

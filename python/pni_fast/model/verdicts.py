@@ -14,10 +14,9 @@ from pni_fast.data import ImagesLike, training_sources
 from pni_fast.decision import Decision
 from pni_fast.errors import PniError
 from pni_fast.progress import Progress, silent
-from pni_fast.runtime.run import Run
 
-from .attributes import NO_THRESHOLD, FittedAttributes
-from .ensemble import FittedModel
+from .attributes import NO_THRESHOLD
+from .computing import Computing
 from .prediction import Prediction
 
 if TYPE_CHECKING:
@@ -26,18 +25,8 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound="Verdicts")
 
 
-class Verdicts(FittedAttributes):
+class Verdicts(Computing):
     """What follows from a threshold; :class:`pni_fast.PNI` has the rest."""
-
-    @property
-    @abstractmethod
-    def fitted(self) -> FittedModel:
-        """The fitted model behind the estimator."""
-
-    @property
-    @abstractmethod
-    def run(self) -> Run:
-        """How it computes."""
 
     @abstractmethod
     def predict(self, images: ImagesLike) -> Iterator[Prediction]:
