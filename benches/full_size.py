@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -52,7 +53,7 @@ class Stages:
     def around(self, name: str, stage: str) -> Any:
         """Return a patch that times every call of the function at a dotted name."""
         module, _, attribute = name.rpartition(".")
-        plain = getattr(sys.modules[module], attribute)
+        plain = getattr(import_module(module), attribute)
 
         def timed(*arguments: Any, **more: Any) -> Any:
             with self.timed(stage):
@@ -92,7 +93,7 @@ def fit(model: Any, images: list[Any], stages: Stages) -> float:
             "pni_fast.distribution.fit.greedy_coreset": "coreset and labels",
             "pni_fast.distribution.fit.nearest": "coreset and labels",
             "pni_fast.distribution.fit.position_histogram": "histogram",
-            "pni_fast.distribution.fit.train_neighborhood": "MLP training",
+            "pni_fast.distribution.neighborhood.train_neighborhood": "MLP training",
             "pni_fast.model.fit._normal_range": "range of normal maps",
         }.items():
             patches.enter_context(stages.around(name, stage))

@@ -10,6 +10,7 @@ import click
 from pni_fast.config.choices import METRICS
 
 from . import options
+from .engines import tell_engines
 from .outputs import check_folder
 from .progress import shown
 from .results import staged_folder
@@ -67,6 +68,7 @@ def evaluate(
     from pni_fast.model.pni import PNI
 
     fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
+    tell_engines(fitted, quiet=quiet)
     result = evaluate_model(fitted, category, output, quiet=quiet)
     if as_json:
         print_json(

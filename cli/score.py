@@ -10,6 +10,7 @@ from pni_fast.errors import DataError, PniError
 
 from . import options
 from .decided import NONE, counted_verdicts
+from .engines import tell_engines
 from .outputs import check_folder
 from .resume import identity
 from .scores import REGIONS, REPORT, SUMMARY, TABLE
@@ -103,6 +104,7 @@ def score(
     from .scoring import score_images
 
     fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
+    tell_engines(fitted, quiet=quiet)
     if exit_code and fitted.threshold_ is None:
         raise PniError(f"{model}: --exit-code needs a threshold. {NONE}")
     options_used = {

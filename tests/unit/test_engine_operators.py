@@ -6,10 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pni_fast.features.engines.building import GraphBuilder
+from pni_fast.features.engines.call import NoGraphError
 from pni_fast.features.engines.checking import check_graph
 from pni_fast.features.engines.export import state_arrays
 from pni_fast.features.engines.graph import decode, encode
-from pni_fast.features.engines.operators import NoGraphError
 from pni_fast.features.engines.recording import record
 from torch import nn
 

@@ -62,8 +62,8 @@ class StoredGraph:
         """
         try:
             return set(asked_weights(self.content.tobytes(), shapes, self.inputs, self.outputs))
-        except ModelFileError as error:
-            raise PniError(str(error)) from error
+        except ModelFileError as error:  # it does not know of which file it is; whoever reads that does
+            raise PniError(f"its graph does not fit its crop, grid and coreset: {error}") from error
 
 
 class GraphNetwork(StoredNetwork[N]):

@@ -286,7 +286,7 @@ def _runner(content: bytes, outputs: list[str]) -> tuple[str, Any]:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what is wrong comes as an exception
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         return "onnxruntime", lambda crops: session.run(outputs, {CROPS: crops})
     if installed("openvino"):

@@ -237,6 +237,8 @@ def _facts(model: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "backbone" in model:
         for member in model.get("members", [model]):
             yield "Backbone", f"{member['backbone']}, weights: {member.get('weights', 'unknown')}"
+            if member.get("engine"):
+                yield "Fitted by", member["engine"]
     if "preset" in model:
         yield "Preset", str(model["preset"])
     if "parts" in model:

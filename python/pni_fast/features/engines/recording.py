@@ -15,8 +15,9 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .building import GraphBuilder
+from .call import Call, NoGraphError
 from .graph import Array
-from .operators import OPERATORS, Call, NoGraphError
+from .operators import OPERATORS
 
 _CREATES = frozenset({"empty", "empty_strided", "new_empty"})
 """Without values: torch makes room so for what a batch norm would return in training."""
