@@ -11,6 +11,7 @@ import click
 from pni_fast.errors import PniError
 
 from . import options
+from .engines import tell_engines
 from .names import cell
 from .outputs import check_folder
 from .progress import shown
@@ -68,6 +69,7 @@ def compare(
         for file in (model, model_2)
     ]
     for file, one in zip((model, model_2), models, strict=True):
+        tell_engines(one, quiet=quiet)
         if one.threshold_ is None:
             raise PniError(f"{file}: has no threshold, so no verdict to compare; see pni-fast threshold")
     comparison = Comparison((model.name, model_2.name), [one.decision_ for one in models])

@@ -29,8 +29,8 @@ def described_decision(model: PNI) -> list[str]:
         looks = "image looks like a defect" if len(named) == 1 else "images look like defects"
         makes = "makes" if len(named) == 1 else "make"
         lines.append(
-            f"{len(named)} {looks} among the good and {makes} the threshold higher: {listed(named)}. See "
-            "them with --suspects DIR, leave them out with --drop-suspects N."
+            f"{len(named)} {looks} among the good and {makes} the threshold higher: {listed(named)}. "
+            "See them with --suspects DIR, leave them out with --drop-suspects N."
         )
     return lines
 

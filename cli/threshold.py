@@ -8,6 +8,7 @@ import click
 
 from . import options
 from .decided import described_decision
+from .engines import tell_engines
 from .outputs import SMALLEST_MODEL, check_writable, refuse_inputs
 from .progress import shown
 from .speech import say
@@ -63,6 +64,8 @@ def threshold(
     from pni_fast.model.pni import PNI
 
     fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
+    if calibrate is not None:
+        tell_engines(fitted, quiet=quiet)
     with shown(quiet=quiet) as progress:
         fitted.set_threshold(
             false_alarms, confidence=confidence, calibrate=calibrate, at=at, progress=progress

@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .decided import described_decision, listed
+from .engines import tell_engines
 from .outputs import SMALLEST_MODEL, check_writable, refuse_inputs
 from .progress import shown
 from .speech import say
@@ -54,6 +55,7 @@ def update(
     from pni_fast.model.pni import PNI
 
     fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
+    tell_engines(fitted, quiet=quiet)
     with shown(quiet=quiet) as progress:
         done = fitted.update(sources, progress=progress)
     fitted.save(output)

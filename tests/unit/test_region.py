@@ -61,7 +61,7 @@ def test_nothing_outside_counts(model, left):
 
 
 def test_a_defect_counts_where_it_is_inspected(model):
-    """In so small a picture the network sees all of it from everywhere: the second is no zero."""
+    """In so small a picture the network sees all of it from everywhere: the second is not nothing."""
     plain = np.asarray(noisy(9))
     inside, outside = plain.copy(), plain.copy()
     inside[40:60, 16:36] = outside[40:60, 76:96] = (250, 40, 40)
