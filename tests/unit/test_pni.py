@@ -238,7 +238,7 @@ def test_refinement_is_trained_fused_and_saved(good, tmp_path):
     low, high = model.refiner_range_
     normalised = (base.anomaly_map - np.float32(low)) / np.float32(high - low)
     expected = fuse(model.refiner_.refine(refined.image[None], normalised[None])[0], normalised, 0.1)
-    np.testing.assert_array_equal(refined.anomaly_map, expected)
+    np.testing.assert_allclose(refined.anomaly_map, expected, rtol=1e-6)  # an engine's, beside torch's
     model.save(tmp_path / "m.safetensors")
     loaded = PNI.load(tmp_path / "m.safetensors", device="cpu")
     assert loaded.score_samples(test).tobytes() == model.score_samples(test).tobytes()

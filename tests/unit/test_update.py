@@ -6,7 +6,8 @@ from model_files import PENALTY
 from pictures import texture
 from pni_fast import PNI, DataError, PniError, nearest, position_histogram
 from pni_fast.distribution.context import Context, describe
-from pni_fast.model.growing import grown_context, radius
+from pni_fast.model.counted import grown_context
+from pni_fast.model.update import radius
 
 TINY = {
     **{"resize": 80, "crop": 64, "coreset_ratio": 0.1, "distribution_size": 12, "device": "cpu"},

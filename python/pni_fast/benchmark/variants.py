@@ -259,7 +259,7 @@ def _derive_member(
     progress: Progress,
 ) -> Fitted:
     config = variant.applied_to(fitted.config)
-    member = replace(fitted, config=config, distribution=distribution, refiner=None)
+    member = replace(fitted, config=config, distribution=distribution, refiner=None, decision=None)
     chosen = [train[index] for index in evenly_spaced(len(train), RANGE_IMAGES)]
     predictions = PNI.from_fitted(member, run).predict(chosen, progress=progress)
     return member.with_normalization(map_range(found.anomaly_map for found in predictions))

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
 from pni_fast.data import Source
@@ -24,14 +25,17 @@ from pni_fast.decision import Decision
 from pni_fast.decision.decision import LEFT_OUT
 from pni_fast.errors import DataError, PniError
 from pni_fast.features.extract import extract_features
-from pni_fast.kernels import nearest
+from pni_fast.kernels import greedy_coreset, nearest
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import one_torch_thread
 
+from .counted import Counted, GrownBank
 from .deciding import Asked, Tally, digests_of, known_decision
 from .ensemble import Ensemble, FittedModel
 from .fitted import Fitted
-from .growing import Counted, GrownBank, growth
+
+BLOCK = 256
+"""Rows whose distances to each other are taken at once."""
 
 
 @dataclass(frozen=True)
@@ -164,3 +168,52 @@ def _grow(member: Fitted, sources: Sequence[Source], run: Run, tally: Tally) -> 
     )
     told = tally.count(grown, Counted(grown, bank, counted.names, run, before=member), sources, run)
     return replace(told, decision=_joined(member.decision, told.decision))
+
+
+def growth(
+    rows: NDArray[np.float32], coreset: NDArray[np.float32], n_classes: int, ratio: float, run: Run
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that a coreset grows by to keep its radius, and the C_dist class of every row.
+
+    Parameters
+    ----------
+    rows
+        Features (n, d) of new images.
+    coreset
+        C_emb, C_dist first.
+    n_classes
+        K.
+    ratio
+        Share of the new rows that enter at least, as in a fit of all.
+    run
+        Told the stage "coreset".
+    """
+    least = radius(coreset, run.threads)
+    fewest = size = max(1, int(len(rows) * ratio))
+    while True:
+        found = greedy_coreset(
+            rows,
+            min(size, len(rows)),
+            initial=coreset,
+            assign=n_classes,
+            num_threads=run.threads,
+            progress=lambda done, total: run.progress("coreset", done, total),
+        )
+        if found.radii[-1] < least or size >= len(rows):
+            break
+        size *= 4
+    assert found.labels is not None  # asked for with `assign`
+    count = max(fewest, int((found.radii >= least).sum()))
+    return found.indices[:count][found.radii[:count] > 0], found.labels
+
+
+def radius(rows: NDArray[np.float32], threads: int) -> float:
+    """Return the least distance of two rows, infinity for one: to which a greedy coreset was picked."""
+    if len(rows) <= BLOCK:
+        wide = rows.astype(np.float64)
+        squares = ((wide[:, None] - wide[None]) ** 2).sum(axis=2)
+        np.fill_diagonal(squares, np.inf)
+        return float(np.sqrt(squares.min()))
+    half = len(rows) // 2
+    across = float(nearest(rows[half:], rows[:half], num_threads=threads)[1].min())
+    return min(across, radius(rows[:half], threads), radius(rows[half:], threads))
