@@ -73,7 +73,7 @@ def test_room_for_the_model_is_looked_at_before_the_fit(refused, category, tmp_p
     monkeypatch.setattr(PNI, "fit", lambda *_, **__: pytest.fail("the fit began"))
     line = refused("fit", category, "-o", output, *SMALL)
     assert line == (
-        f"{output}: cannot write: 11.5 MiB may be needed, got 5.0 MiB free in {tmp_path}; "
+        f"{output}: cannot write: 11.6 MiB may be needed, got 5.0 MiB free in {tmp_path}; "
         "free some or give another folder"
     )
     # A checkpoint is there twice while the next one is written.
