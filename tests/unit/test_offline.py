@@ -38,7 +38,8 @@ def watch(event, arguments):
             seen.append(f"opened to write: {path}")
         return
     if path not in named and not inside(path, named + system):
-        code = path.suffix in (".py", ".pyc", ".so") or path.is_dir()
+        # Where modules are looked for need not be there: python311.zip never is.
+        code = path.suffix in (".py", ".pyc", ".so") or path.is_dir() or path in own
         if not inside(path, own) or not (code or library(path)):
             seen.append(f"opened: {path}")
 
