@@ -58,6 +58,8 @@ def test_ctrl_c_while_modules_load(environment, category, tmp_path, entries, mod
             str(tmp_path / "model"),
             "--device",
             "cpu",
+            "--engine",
+            "torch",  # or a fit imports neither that nor timm
         ],
         env=environment,
         capture_output=True,
