@@ -160,6 +160,31 @@ def test_a_fork_goes_on(model, tmp_path, environment, most):
     assert subprocess.run(command, env=environment, check=False, timeout=120).returncode == 0
 
 
+SIGNALLED = """
+import os, signal, sys, threading, time
+from pni_fast.features.engines.choose import open_engine
+
+engines = [open_engine(sys.argv[2], open(sys.argv[1], "rb").read())]
+gone = threading.Thread(target=engines.clear)
+gone.start()
+gone.join()
+seen = []
+signal.signal(signal.SIGTERM, lambda *_: seen.append(True))
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0)
+assert seen
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+@pytest.mark.parametrize("name", GRAPHS)
+def test_signals_are_taken_after_an_engine_went_on_another_thread(model, tmp_path, environment, name):
+    file = tmp_path / "model.onnx"
+    file.write_bytes(model)
+    command = [sys.executable, "-W", "ignore", "-c", SIGNALLED, str(file), name]
+    assert subprocess.run(command, env=environment, check=False, timeout=120).returncode == 0
+
+
 def test_torch_is_an_engine_too(extractor):
     engine = TorchEngine(extractor)
     image = crops(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from queue import LifoQueue
 from typing import Any
 
@@ -18,6 +19,18 @@ PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 MOST_COPIES = 256 << 20
 """Bytes of weights that copies of a network may take together."""
+
+
+@cache
+def _core() -> Any:
+    """Return the one core of the process, which is never let go.
+
+    It gives the thread that first compiles another stack for signals and takes that away when it goes, on
+    whatever thread that is: the next signal, Ctrl-C say, would find none and end the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVINOEngine:
@@ -51,7 +64,7 @@ class OpenVINOEngine:
     def __init__(self, model: bytes, threads: int = 1, precision: str = "fp32") -> None:
         import openvino
 
-        self._core, self._tensor = openvino.Core(), openvino.Tensor
+        self._core, self._tensor = _core(), openvino.Tensor
         if precision not in PRECISIONS:
             raise PniError(
                 f"engine openvino computes in {', '.join(PRECISIONS)}, got precision {precision!r}"
