@@ -12,7 +12,6 @@ import pytest
 from packaging.requirements import Requirement
 from pictures import texture
 from pni_fast import PNI
-from pni_fast.runtime.tensor_file import TensorFile
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -119,10 +118,9 @@ def test_a_model_is_described_and_what_needs_more_says_so(bare, model_and_photo)
 
 def test_it_gives_the_scores_of_the_whole_environment(bare, model_and_photo, tmp_path):
     model, photo = model_and_photo
-    with TensorFile(model) as file:
-        if "engine.graph" not in file.places:
-            pytest.skip("fit stores no graph yet")
     bare.command("score", model, photo, "-o", tmp_path / "out", "--overlays", "--maps")
-    (expected,) = PNI.load(model, device="cpu").score_samples([photo])
-    assert (tmp_path / "out" / "scores.csv").read_text() == f"image,score\nphoto.png,{expected:.9g}\n"
+    (expected,) = PNI.load(model, device="cpu").predict([photo])
+    verdict = "defective" if expected.is_defective else "good"
+    row = f"photo.png,{expected.score:.9g},{expected.p_value:.6g},{verdict}"
+    assert (tmp_path / "out" / "scores.csv").read_text().splitlines() == ["image,score,p_value,verdict", row]
     assert (tmp_path / "out" / "overlays" / "photo.png").is_file()
