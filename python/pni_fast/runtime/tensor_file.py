@@ -53,6 +53,9 @@ _KINDS = {
 }
 """Types of the format: what torch and, where it has them, NumPy call them, and bytes of a value."""
 
+TORCH_ALONE = frozenset({"bfloat16", "float8_e4m3fn", "float8_e5m2"})
+"""Of them, those that NumPy has only once some other package has taught it."""
+
 _NAMES = {dtype: name for name, (dtype, _) in _KINDS.items()}
 
 
@@ -133,10 +136,9 @@ class TensorFile:
         for name, place in self.places.items():
             if only is not None and name not in only:
                 continue
-            try:
-                dtype = np.dtype(place.dtype)
-            except TypeError:
-                raise TensorFileError(f"tensor {name!r} is of type {place.dtype}") from None
+            if place.dtype in TORCH_ALONE:
+                raise TensorFileError(f"tensor {name!r} is of type {place.dtype}")
+            dtype = np.dtype(place.dtype)
             found[name] = self._bytes(name, place).view(dtype).reshape(place.shape)
         return found
 
