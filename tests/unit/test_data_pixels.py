@@ -1,10 +1,12 @@
 """Files, PIL images and arrays of the same pixels are the same picture; a depth decides what is white."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from pni_fast.config import Config
 from pni_fast.data import Source, image_size, prediction_sources, read_image, read_mask, training_sources
 from pni_fast.data.depth import Brightness, depth_of, highest_value
@@ -184,3 +186,38 @@ def test_the_setting_of_the_depth():
     for wrong in (7, 17, "deep", "-12", ""):
         with pytest.raises(PniError, match="depth must be from 8 to 16 bits, or auto, got"):
             Config(depth=wrong)
+
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+XMP = b'XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta tiff:Orientation="6"/>'
+SAYING = {
+    "exif": (b"eXIf", TURNED.tobytes().removeprefix(b"Exif\0\0")),
+    "xmp": (b"iTXt", XMP),
+    "packed": (b"iTXt", XMP[:18] + b"\1\0\0\0" + zlib.compress(XMP[22:])),
+}
+
+
+def with_chunk(path, place, kind, content):
+    Image.new("RGB", (30, 20)).save(path)
+    plain = path.read_bytes()
+    at = {"before": 8 + 25, "behind": len(plain) - 12}[place]
+    path.write_bytes(plain[:at] + chunk(kind, content) + plain[at:])
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+@pytest.mark.parametrize("how", SAYING)
+def test_the_size_of_a_png_follows_what_is_said_of_how_it_lies(tmp_path, place, how):
+    with_chunk(tmp_path / "a.png", place, *SAYING[how])
+    assert read_image(tmp_path / "a.png").size == image_size(tmp_path / "a.png") == (20, 30)
+
+
+@pytest.mark.parametrize("text", [b"Comment\0six", XMP.replace(b"tiff:Orientation", b"tiff:Make")])
+def test_the_size_of_a_png_is_had_without_its_pixels_where_nothing_says_more(tmp_path, monkeypatch, text):
+    with_chunk(tmp_path / "a.png", "behind", b"iTXt" if text.startswith(b"XML") else b"tEXt", text)
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda _: pytest.fail("decoded"))
+    assert image_size(tmp_path / "a.png") == (30, 20)

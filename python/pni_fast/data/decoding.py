@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import IO, cast
@@ -20,6 +20,9 @@ IMAGE_SUFFIXES = frozenset(
     | {".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
 """File name endings that count as images, in lower case."""
+
+_LONGEST_TEXT = 1 << 20
+"""Bytes of a text in a PNG that are looked through."""
 
 LIMIT_VARIABLE = "PNI_FAST_MAX_IMAGE_MIB"
 """Environment variable: the most that one image may take when decoded, in MiB."""
@@ -58,7 +61,7 @@ def load(path: Path, *, mask: bool = False) -> Image.Image:
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Width and height of an upright image, read from the file's header alone.
+    """Width and height of an upright image, without its pixels unless EXIF lies behind them.
 
     Raises
     ------
@@ -69,7 +72,30 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     with decoding(source), _opened(source) as file:
         image = _identified(source, file)
         width, height = image.size
-        return (height, width) if _is_turned(image) else (width, height)
+        if image.format == "PNG" and "exif" not in image.info and not _says_more(file):
+            turned = _orientation(image, Image.Image.getexif) >= 5  # a PNG's own would decode it to find more
+        else:
+            turned = _is_turned(image)
+        return (height, width) if turned else (width, height)
+
+
+def _says_more(file: IO[bytes]) -> bool:
+    """Whether a PNG has anything behind its pixels that may say how it lies: EXIF, or XMP that does."""
+    file.seek(8)
+    behind = False
+    while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+        size, kind = int.from_bytes(head[:4], "big"), head[4:]
+        behind = behind or kind == b"IDAT"
+        if not behind or kind not in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+            file.seek(size + 4, os.SEEK_CUR)
+            continue
+        content = file.read(size + 4) if size < _LONGEST_TEXT else b""
+        compressed = content.startswith(b"XML:com.adobe.xmp\0\1")
+        if kind == b"eXIf" or not content or compressed:
+            return True
+        if content.startswith(b"Raw profile type exif") or b"Orientation" in content:
+            return True
+    return False
 
 
 def is_wide(path: Path) -> bool:
@@ -191,10 +217,12 @@ def _is_turned(image: Image.Image) -> bool:
     return image.format != "TIFF" and _orientation(image) >= 5
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(
+    image: Image.Image, getexif: Callable[[Image.Image], Image.Exif] = lambda image: image.getexif()
+) -> int:
     # An EXIF block that cannot be parsed says nothing; the pixels may still be whole.
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        value = getexif(image).get(_ORIENTATION, 1)
     except Exception:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
