@@ -179,19 +179,6 @@ def refiner_iterations(name: str, default: str) -> Callable[[F], F]:
     )
 
 
-class Rate(click.ParamType[float]):
-    """A number between 0 and 1, both excluded; the library refuses others in one line."""
-
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number."""
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"must be a number between 0 and 1, got {value!r}", param, ctx)
-
-
 def promise(default: float | None) -> Callable[[F], F]:
     """Return the options of what a threshold promises; without a default the rate stays that of the model."""
 
@@ -200,7 +187,7 @@ def promise(default: float | None) -> Callable[[F], F]:
             (
                 click.option(
                     "--false-alarms",
-                    type=Rate(),
+                    type=float,  # the library refuses what is no share, in one line
                     default=default,
                     show_default=default is not None,
                     metavar="RATE",
@@ -209,7 +196,7 @@ def promise(default: float | None) -> Callable[[F], F]:
                 ),
                 click.option(
                     "--confidence",
-                    type=Rate(),
+                    type=float,  # the library refuses what is no share, in one line
                     metavar="SHARE",
                     help="Keep the rate with this confidence, such as 0.95, whatever good images were drawn."
                     "  [default: keep it on average]",
