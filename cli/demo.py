@@ -47,7 +47,7 @@ def demo(
     needs("torch", "pni-fast demo")
     needs("skimage", "pni-fast demo")
     from pni_fast.data import open_category
-    from pni_fast.demo import build_demo_set
+    from pni_fast.demo import CALIBRATION, build_demo_set
 
     from .scoring import score_images
 
@@ -61,7 +61,16 @@ def demo(
     category = open_category(data)
     model_file = output / "model.safetensors"
     say(f"Fitting on {len(category.train)} good images")
-    model = fit_model(data, model_file, device=device, seed=seed, threads=threads, quiet=quiet)
+    others = data / CALIBRATION
+    model = fit_model(
+        data,
+        model_file,
+        calibrate=others if others.is_dir() else None,
+        device=device,
+        seed=seed,
+        threads=threads,
+        quiet=quiet,
+    )
     say(f"Scoring {len(category.test)} test images")
     found = [(sample.path, sample.name) for sample in category.test]
     score_images(model, found, output / "scores", maps=True, overlays=True, quiet=quiet)

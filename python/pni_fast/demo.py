@@ -25,8 +25,12 @@ NAME = "paving"
 WINDOW = 240
 """Side of every image in pixels."""
 
-N_TRAIN, N_GOOD, N_DEFECTIVE = 30, 12, 6
-"""Images in train/good, in test/good, and per kind of defect."""
+N_TRAIN, N_GOOD, N_DEFECTIVE, N_CALIBRATION = 30, 12, 6, 30
+"""Images in train/good, in test/good, per kind of defect, and in `CALIBRATION`."""
+
+CALIBRATION = "calibration"
+"""Folder of good images for the threshold. Those to learn are windows of one half of a photograph, and they
+overlap: left out, each is still half known from the others, and promises nothing about the other half."""
 
 _README = """Demo set of pni-fast, seed {seed}.
 
@@ -103,6 +107,8 @@ def _write_set(root: Path, seed: int) -> None:
             damaged, mask = _damage(photo, *defect(photo, rng))
             _save(root / "test" / kind / f"{index:03d}.png", damaged)
             _save(root / "ground_truth" / kind / f"{index:03d}_mask.png", np.where(mask, 255.0, 0.0))
+    for index in range(N_CALIBRATION):
+        _save(root / CALIBRATION / f"{index:03d}.png", _photograph(unseen, rng))
     (root / "README.txt").write_text(_README.format(seed=seed))
 
 

@@ -42,6 +42,7 @@ def test_it_is_a_complete_category(built):
         "scratch": 6,
         "stain": 6,
     }
+    assert len(list((built / demo.CALIBRATION).glob("*.png"))) == 30
     for sample in category.test:
         with Image.open(sample.path) as image:
             assert (image.size, image.mode) == ((WINDOW, WINDOW), "L")
