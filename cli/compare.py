@@ -11,7 +11,7 @@ import click
 from pni_fast.errors import PniError
 
 from . import options
-from .engines import tell_engines
+from .computing import Computing, computing
 from .names import cell
 from .outputs import check_folder
 from .progress import shown
@@ -31,10 +31,7 @@ WORDS = {True: "defective", False: "good"}
 @click.option(
     "--output", "-o", type=options.PATH, required=True, metavar="DIR", help="Folder for the results."
 )
-@options.device
-@options.precision
-@options.engine
-@options.threads
+@computing
 @options.quiet
 @options.as_json
 def compare(
@@ -43,10 +40,7 @@ def compare(
     model_2: Path,
     inputs: tuple[Path, ...],
     output: Path,
-    device: str,
-    precision: str,
-    engine: str,
-    threads: int | None,
+    computing: Computing,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -61,15 +55,10 @@ def compare(
 
     sources = [Source(name, path) for path, name in collect_inputs(inputs)]
     check_folder(output)
-    from pni_fast.model.pni import PNI
     from pni_fast.report.compared import Comparison
 
-    models = [
-        PNI.load(file, device=device, precision=precision, engine=engine, num_threads=threads)
-        for file in (model, model_2)
-    ]
+    models = [computing.load(file, quiet=quiet) for file in (model, model_2)]
     for file, one in zip((model, model_2), models, strict=True):
-        tell_engines(one, quiet=quiet)
         if one.threshold_ is None:
             raise PniError(f"{file}: has no threshold, so no verdict to compare; see pni-fast threshold")
     comparison = Comparison((model.name, model_2.name), [one.decision_ for one in models])

@@ -10,7 +10,7 @@ import click
 from pni_fast.config.choices import METRICS
 
 from . import options
-from .engines import tell_engines
+from .computing import Computing, computing
 from .outputs import check_folder
 from .progress import shown
 from .results import staged_folder
@@ -32,10 +32,7 @@ COMPARED = 50
 @click.option(
     "--output", "-o", type=options.PATH, required=True, metavar="DIR", help="Folder for the results."
 )
-@options.device
-@options.precision
-@options.engine
-@options.threads
+@computing
 @options.quiet
 @options.as_json
 def evaluate(
@@ -43,10 +40,7 @@ def evaluate(
     model: Path,
     category: Path,
     output: Path,
-    device: str,
-    precision: str,
-    engine: str,
-    threads: int | None,
+    computing: Computing,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -65,10 +59,8 @@ def evaluate(
 
     open_category(category)  # refuses a folder without a test set before the model is loaded
     check_folder(output)
-    from pni_fast.model.pni import PNI
 
-    fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
-    tell_engines(fitted, quiet=quiet)
+    fitted = computing.load(model, quiet=quiet)
     result = evaluate_model(fitted, category, output, quiet=quiet)
     if as_json:
         print_json(

@@ -9,8 +9,8 @@ import click
 from pni_fast.errors import DataError, PniError
 
 from . import options
+from .computing import Computing, computing
 from .decided import NONE, counted_verdicts
-from .engines import tell_engines
 from .outputs import check_folder
 from .resume import identity
 from .scores import REGIONS, REPORT, SUMMARY, TABLE
@@ -38,10 +38,7 @@ DEFECTIVE = 3
     help="Leave regions of fewer pixels of the photograph out.",
 )
 @click.option("--exit-code", is_flag=True, help="End with status 3 when an image is defective.")
-@options.device
-@options.precision
-@options.engine
-@options.threads
+@computing
 @options.skip_broken
 @click.option(
     "--resume",
@@ -62,10 +59,7 @@ def score(
     report: bool,
     min_area: float,
     exit_code: bool,
-    device: str,
-    precision: str,
-    engine: str,
-    threads: int | None,
+    computing: Computing,
     skip_broken: bool,
     resume: bool,
     quiet: bool,
@@ -99,12 +93,10 @@ def score(
     found = _without_own_overlays(collect_inputs(inputs), output)
     check_folder(output)
     from pni_fast.model.file import identity as model_identity
-    from pni_fast.model.pni import PNI  # what can be refused without it has been
 
     from .scoring import score_images
 
-    fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
-    tell_engines(fitted, quiet=quiet)
+    fitted = computing.load(model, quiet=quiet)
     if exit_code and fitted.threshold_ is None:
         raise PniError(f"{model}: --exit-code needs a threshold. {NONE}")
     options_used = {

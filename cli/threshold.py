@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from . import options
+from .computing import Computing, computing
 from .decided import described_decision
-from .engines import tell_engines
 from .outputs import SMALLEST_MODEL, check_writable, refuse_inputs
 from .progress import shown
 from .speech import say
@@ -24,10 +24,7 @@ from .summary import print_json
 @click.option(
     "--output", "-o", type=options.PATH, required=True, metavar="MODEL2.safetensors", help="Model to write."
 )
-@options.device
-@options.precision
-@options.engine
-@options.threads
+@computing
 @options.quiet
 @options.as_json
 def threshold(
@@ -38,10 +35,7 @@ def threshold(
     calibrate: Path | None,
     at: float | None,
     output: Path,
-    device: str,
-    precision: str,
-    engine: str,
-    threads: int | None,
+    computing: Computing,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -60,12 +54,9 @@ def threshold(
     refuse_inputs("--output", output, [calibrate])
     from pni_fast.decision.conformal import check_rate
 
-    check_rate(0.5 if false_alarms is None else false_alarms, confidence)
-    from pni_fast.model.pni import PNI
+    check_rate(false_alarms, confidence)
 
-    fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
-    if calibrate is not None:
-        tell_engines(fitted, quiet=quiet)
+    fitted = computing.load(model, quiet=quiet or calibrate is None)  # without images nothing runs
     with shown(quiet=quiet) as progress:
         fitted.set_threshold(
             false_alarms, confidence=confidence, calibrate=calibrate, at=at, progress=progress

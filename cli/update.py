@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from . import options
+from .computing import Computing, computing
 from .decided import described_decision, listed
-from .engines import tell_engines
 from .outputs import SMALLEST_MODEL, check_writable, refuse_inputs
 from .progress import shown
 from .speech import say
@@ -22,10 +22,7 @@ from .summary import print_json
 @click.option(
     "--output", "-o", type=options.PATH, required=True, metavar="MODEL2.safetensors", help="Model to write."
 )
-@options.device
-@options.precision
-@options.engine
-@options.threads
+@computing
 @options.quiet
 @options.as_json
 def update(
@@ -33,10 +30,7 @@ def update(
     model: Path,
     good: tuple[Path, ...],
     output: Path,
-    device: str,
-    precision: str,
-    engine: str,
-    threads: int | None,
+    computing: Computing,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -52,10 +46,8 @@ def update(
     sources = [Source(name, path) for path, name in collect_inputs(good)]
     check_writable(output, SMALLEST_MODEL)
     refuse_inputs("--output", output, good)
-    from pni_fast.model.pni import PNI
 
-    fitted = PNI.load(model, device=device, precision=precision, engine=engine, num_threads=threads)
-    tell_engines(fitted, quiet=quiet)
+    fitted = computing.load(model, quiet=quiet)
     with shown(quiet=quiet) as progress:
         done = fitted.update(sources, progress=progress)
     fitted.save(output)

@@ -20,8 +20,8 @@ SLACK = 1e-9
 """Of a product of a rate and a count, which is meant to be whole where it is but for rounding."""
 
 
-def check_rate(rate: float, confidence: float | None) -> None:
-    """Refuse a rate or a confidence that is none.
+def check_rate(rate: float | None, confidence: float | None) -> None:
+    """Refuse a rate or a confidence that is none; one that is not given is fine.
 
     Raises
     ------
