@@ -43,7 +43,7 @@ def main() -> None:
         ):
             model.set_threshold(0.1)
             result = evaluate(model, category)
-            own, figures = result.outcome, result.metrics.as_dict()
+            own, figures = result.own_threshold, result.metrics.as_dict()
             assert own is not None
             cells = " | ".join(f"{figures[figure]:.4f}" for figure in FIGURES)
             print(

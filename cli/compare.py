@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import click
+from pni_fast.decision import VERDICTS
 from pni_fast.errors import PniError
 
 from . import options
@@ -21,7 +22,6 @@ from .summary import print_json
 
 TABLE, REPORT = "changes.csv", "report.html"
 COLUMNS = ("image", "score", "verdict", "score_2", "verdict_2")
-WORDS = {True: "defective", False: "good"}
 
 
 @click.command(short_help="Show which verdicts another model changes.")
@@ -73,7 +73,7 @@ def compare(
             rows.writerow(COLUMNS)
             for name, scores, verdicts in comparison.changed:
                 pairs = zip(scores, verdicts, strict=True)
-                cells = [text for score, told in pairs for text in (f"{score:.9g}", WORDS[told])]
+                cells = [text for score, told in pairs for text in (f"{score:.9g}", VERDICTS[told])]
                 rows.writerow((cell(name), *cells))
     ways = Counter(verdicts for _, _, verdicts in comparison.changed)
     if as_json:

@@ -65,7 +65,7 @@ def evaluate(
     if as_json:
         print_json(
             {
-                "own_threshold": None if result.outcome is None else result.outcome.as_dict(),
+                "own_threshold": None if result.own_threshold is None else result.own_threshold.as_dict(),
                 **{name: result.metrics.as_dict()[name] for name in METRICS},
                 "notes": result.notes,
                 "metrics": output / "metrics.json",
@@ -103,7 +103,7 @@ def print_metrics(result: Evaluation) -> None:
 
     The best F1 looks at the answers: no threshold on a line can do that.
     """
-    for line in [] if result.outcome is None else result.outcome.lines:
+    for line in [] if result.own_threshold is None else result.own_threshold.lines:
         say(line)
     values = result.metrics.as_dict()
     for name in METRICS:

@@ -11,7 +11,7 @@ import click
 from pni_fast.errors import needs
 
 from . import options
-from .decided import described_decision
+from .decision import described_decision
 from .outputs import SMALLEST_MODEL, check_folder, check_room, check_writable, refuse_inputs, refuse_same
 from .progress import shown
 from .speech import say

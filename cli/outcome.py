@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pni_fast.decision import VERDICTS
+
 if TYPE_CHECKING:
     from pni_fast.model.prediction import Prediction
 
 COLUMNS = ("image", "score", "p_value", "verdict")
-
-VERDICTS = {True: "defective", False: "good", None: ""}
-"""By :attr:`.Prediction.is_defective`; nothing for a model without a threshold."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pni_fast.errors import DataError, PniError
 
 from . import options
 from .computing import Computing, computing
-from .decided import NONE, counted_verdicts
+from .decision import NONE, counted_verdicts
 from .outputs import check_folder
 from .resume import identity
 from .scores import REGIONS, REPORT, SUMMARY, TABLE

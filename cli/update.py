@@ -9,7 +9,7 @@ import click
 
 from . import options
 from .computing import Computing, computing
-from .decided import described_decision, listed
+from .decision import described_decision, listed
 from .outputs import SMALLEST_MODEL, check_writable, refuse_inputs
 from .progress import shown
 from .speech import say

@@ -6,7 +6,7 @@ from model_files import PENALTY
 from pictures import texture
 from pni_fast import PNI, DataError, PniError, nearest, position_histogram
 from pni_fast.distribution.context import Context, describe
-from pni_fast.model.counted import grown_context
+from pni_fast.model.grown import grown_context
 from pni_fast.model.update import radius
 
 TINY = {

@@ -1,9 +1,20 @@
 """From a score to a verdict: thresholds that good images promise, regions, drift. NumPy only."""
 
 from .conformal import lowest_rate, rank
-from .decision import Decision
+from .decision import VERDICTS, Decision
 from .drift import Drift, drift
 from .regions import Region, regions
 from .suspects import Suspect, suspects
 
-__all__ = ["Decision", "Drift", "Region", "Suspect", "drift", "lowest_rate", "rank", "regions", "suspects"]
+__all__ = [
+    "VERDICTS",
+    "Decision",
+    "Drift",
+    "Region",
+    "Suspect",
+    "drift",
+    "lowest_rate",
+    "rank",
+    "regions",
+    "suspects",
+]

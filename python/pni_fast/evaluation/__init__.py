@@ -2,13 +2,13 @@
 
 from .evaluation import Detector, Evaluation, Result, Scored, evaluate, write_metrics
 from .metrics import Metrics, compute_metrics
-from .outcome import Outcome
+from .own_threshold import OwnThreshold
 
 __all__ = [
     "Detector",
     "Evaluation",
     "Metrics",
-    "Outcome",
+    "OwnThreshold",
     "Result",
     "Scored",
     "compute_metrics",

@@ -21,7 +21,7 @@ from pni_fast.runtime.files import atomic_path
 
 from .compared import Compared, compare
 from .metrics import Metrics, compute_metrics, counted
-from .outcome import Outcome
+from .own_threshold import OwnThreshold
 
 
 class Scored(Protocol):
@@ -140,9 +140,9 @@ class Evaluation:
     compared: Mapping[str, Compared] = field(default_factory=dict)
 
     @property
-    def outcome(self) -> Outcome | None:
+    def own_threshold(self) -> OwnThreshold | None:
         """What the model's own threshold makes of the images; None where it has none."""
-        return Outcome.of(self.results, self.model.get("decision"))
+        return OwnThreshold.of(self.results, self.model.get("decision"))
 
     def as_dict(self) -> dict[str, Any]:
         """Figures, thresholds, counts, notes and the model's description, ready for JSON."""
@@ -150,10 +150,10 @@ class Evaluation:
         good = defects.pop(None, 0)
         figures = self.metrics.as_dict()
         del figures["notes"]
-        outcome = self.outcome
+        own = self.own_threshold
         return {
             **figures,
-            "own_threshold": None if outcome is None else outcome.as_dict(),
+            "own_threshold": None if own is None else own.as_dict(),
             "category": self.category,
             "counts": {
                 "good": good,
@@ -218,7 +218,7 @@ def evaluate(
     low, high = model.normalization_
     notes = [*metrics.notes, *_crop_notes(results), *_unclaimed_notes(category)]
     described = model.summary()
-    own = Outcome.of(results, described.get("decision"))
+    own = OwnThreshold.of(results, described.get("decision"))
     noticed = _noticed(results, metrics.image_threshold if own is None else own.threshold)[:compared]
     asked = [Source(one.name, one.sample.path) for one in noticed]
     alike = compare(model, asked, category, progress) if noticed else {}

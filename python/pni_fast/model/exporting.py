@@ -98,8 +98,8 @@ def model_graph(fitted: Fitted) -> tuple[Graph, dict[str, Array]]:
     features, shape = add_extractor(graph, extractor, crops, size, size)
     if shape[1:3] != tuple(fitted.grid):
         raise PniError(f"the backbone gives maps of {shape[1:3]}, the model was fitted on {fitted.grid}")
-    if fitted.region is not None:
-        features = _inside(graph, features, shape, fitted.region.sources)
+    if fitted.inspected is not None:
+        features = _inside(graph, features, shape, fitted.inspected.sources)
     scores = add_scores(graph, features, fitted.grid, parts, **_condition(fitted))
     upsampler = Upsampler(*fitted.grid, size, config.sigma)
     rows, columns = np.asarray(upsampler._rows), np.asarray(upsampler._columns)

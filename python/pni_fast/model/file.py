@@ -28,11 +28,11 @@ from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
 
 from .assembly import CONTEXT_TENSORS, GRAPHS, Outline
-from .decided import check_decision, decision_arrays, decision_values, read_decision
 from .ensemble import FittedModel, combine
 from .fitted import Fitted
 from .header import DIGEST, FORMAT, KEY, SINGLE, installed_version, member_values, one_line, read_header
-from .region import check_roi, read_roi, read_size
+from .recorded_decision import check_decision, decision_arrays, decision_values, read_decision
+from .recorded_roi import check_roi, read_roi, read_size
 
 Tensors = dict[str, NDArray[Any]]
 Value = TypeVar("Value")

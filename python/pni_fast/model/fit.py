@@ -13,7 +13,8 @@ from pni_fast.config import Config
 from pni_fast.config.geometry import AUTO_DEPTH
 from pni_fast.data import Source
 from pni_fast.data.depth import depth_of, highest_value
-from pni_fast.data.region import Region, RegionLike, common_size, read_region
+from pni_fast.data.inspected import Inspected, RoiLike, read_inspected
+from pni_fast.data.sizes import common_size
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.distribution.bank import Bank
 from pni_fast.distribution.fit import fit_distribution
@@ -28,7 +29,7 @@ from pni_fast.runtime.threads import one_torch_thread, ordered_map
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.map_range import map_range
 
-from .deciding import Asked, Tally, digests_of, refuse_fitted
+from .decision_fit import Asked, Tally, digests_of, refuse_fitted
 from .ensemble import FittedModel, combine
 from .extraction import build, check_engine, described
 from .fitted import Fitted, narrowed
@@ -49,7 +50,7 @@ def fit(
     checkpoint: Path | None = None,
     refiner_weights: Path | None = None,
     asked: Asked | None = None,
-    roi: RegionLike | None = None,
+    roi: RoiLike | None = None,
 ) -> FittedModel:
     """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
 
@@ -71,7 +72,7 @@ def fit(
         named = _suspects(sources, config, weights, run, on_broken, asked.dropped, roi)
         sources = [source for source in sources if source.name not in named]
     image_size = common_size(list(sources))
-    mask = None if roi is None else read_region(roi, config.geometry, image_size)
+    mask = None if roi is None else read_inspected(roi, config.geometry, image_size)
     tally = Tally(config, asked)
     fitted: list[Fitted] = []
     checkpoints = [None] * len(members) if checkpoint is None else member_checkpoints(config, checkpoint)
@@ -101,7 +102,7 @@ def _suspects(
     run: Run,
     on_broken: OnBroken | None,
     most: int,
-    roi: RegionLike | None,
+    roi: RoiLike | None,
 ) -> set[str]:
     """Return the names of images that look like defects among the good, by a fit without trained networks."""
     plain = replace(config, neighborhood=False, refinement=False)
@@ -162,10 +163,10 @@ def _fit_member(
     made = defects_in(read, extract, config, run)
     within = config
     if roi is not None:
-        region = Region(roi, (height, width))
-        region.fill(features)
-        within = narrowed(config, region)
-        made, to_map = made_inside(made, region), map_inside(to_map, region)
+        inspected = Inspected(roi, (height, width))
+        inspected.fill(features)
+        within = narrowed(config, inspected)
+        made, to_map = made_inside(made, inspected), map_inside(to_map, inspected)
     banks: list[Bank] = []
     distribution = fit_distribution(
         features,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
-from pni_fast.data.region import Region
+from pni_fast.data.inspected import Inspected
 from pni_fast.decision import Decision
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.errors import PniError
@@ -139,14 +139,14 @@ class Fitted:
         return replace(self, normalization=normalization)
 
     @cached_property
-    def region(self) -> Region | None:
+    def inspected(self) -> Inspected | None:
         """What is inspected, None for the whole crop."""
-        return None if self.roi is None else Region(self.roi, self.grid)
+        return None if self.roi is None else Inspected(self.roi, self.grid)
 
     @property
     def narrowed(self) -> Config:
         """The settings a distribution is fitted with: the coreset is a share of the patches inspected."""
-        return self.config if self.region is None else narrowed(self.config, self.region)
+        return self.config if self.inspected is None else narrowed(self.config, self.inspected)
 
     def scorer_with(
         self,
@@ -158,7 +158,7 @@ class Fitted:
     ) -> Scorer:
         """Return what gives maps by a rule, before any refinement; arguments as for :class:`.Scorer`."""
         parts = (extract, neighborhood, rule, upsampler, precision)
-        return Scorer(*parts) if self.region is None else InspectedScorer(*parts, region=self.region)
+        return Scorer(*parts) if self.inspected is None else InspectedScorer(*parts, inspected=self.inspected)
 
     def likelihood_scorer(self, run: Run) -> Scorer:
         """Return what gives maps before any refinement, its networks on the device of the run."""
@@ -174,7 +174,7 @@ class Fitted:
         if self.refiner is None:
             return FiniteMaps(scorer)
         refined: Maps = RefinedScorer(scorer, self.refiner.fused(run), self.refiner_range)
-        return FiniteMaps(refined if self.region is None else InspectedMaps(refined, self.region))
+        return FiniteMaps(refined if self.inspected is None else InspectedMaps(refined, self.inspected))
 
     def _position(self) -> str:
         """Return in words whether position is used and why."""
@@ -237,6 +237,6 @@ class Fitted:
         }
 
 
-def narrowed(config: Config, region: Region) -> Config:
+def narrowed(config: Config, inspected: Inspected) -> Config:
     """Return settings whose coreset is as large a share of the patches of a region as it is of all."""
-    return replace(config, coreset_ratio=config.coreset_ratio * region.share)
+    return replace(config, coreset_ratio=config.coreset_ratio * inspected.share)

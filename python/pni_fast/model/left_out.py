@@ -105,7 +105,7 @@ class LeavingOut:
         if self.fused is not None:
             crop = crop_image(source.read(fitted.config.geometry.depth), fitted.config.geometry)
             found = RefinedScorer(scorer, self.fused, fitted.refiner_range).refine(crop[None], found)
-        return found[0] if fitted.region is None else fitted.region.shown(found[0])
+        return found[0] if fitted.inspected is None else fitted.inspected.shown(found[0])
 
     def without(self, rest: Rest) -> Distribution:
         """Return the distribution of what is left."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pni_fast.config import Config
 from pni_fast.data import Source
 from pni_fast.data.cropping import crop_image
-from pni_fast.data.region import Region
+from pni_fast.data.inspected import Inspected
 from pni_fast.distribution.left_out import ToMap
 from pni_fast.distribution.made import MadeDefects
 from pni_fast.distribution.trying import MOST_TRIED
@@ -65,14 +65,14 @@ def shrunken(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool
     return mask[np.ix_(rows, columns)]
 
 
-def made_inside(made: MadeDefects | None, region: Region) -> MadeDefects | None:
+def made_inside(made: MadeDefects | None, inspected: Inspected) -> MadeDefects | None:
     """Return what draws defects, as a model sees them that inspects a region; those outside are left out."""
     if made is None:
         return None
 
     def within(index: int, place: int) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
         drawn = {
-            kind: (rows[region.sources], mask & region.inside)
+            kind: (rows[inspected.sources], mask & inspected.inside)
             for kind, (rows, mask) in made(index, place).items()
         }
         return {kind: (rows, mask) for kind, (rows, mask) in drawn.items() if mask.any()}
@@ -80,6 +80,6 @@ def made_inside(made: MadeDefects | None, region: Region) -> MadeDefects | None:
     return within
 
 
-def map_inside(to_map: ToMap, region: Region) -> ToMap:
-    """Return the way to a map that is 0 outside a region."""
-    return lambda scores: region.shown(to_map(scores))
+def map_inside(to_map: ToMap, inspected: Inspected) -> ToMap:
+    """Return the way to a map that is 0 outside a inspected."""
+    return lambda scores: inspected.shown(to_map(scores))

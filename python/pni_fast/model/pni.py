@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pni_fast.config import WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
-from pni_fast.data.region import RegionLike
+from pni_fast.data.inspected import RoiLike
 from pni_fast.decision.decision import FALSE_ALARMS
 from pni_fast.errors import needs
 from pni_fast.progress import Progress, silent
@@ -163,7 +163,7 @@ class PNI(Verdicts):
         confidence: float | None = None,
         calibrate: ImagesLike | None = None,
         drop_suspects: int = 0,
-        roi: RegionLike | None = None,
+        roi: RoiLike | None = None,
     ) -> PNI:
         """Learn what good images look like.
 
@@ -210,7 +210,7 @@ class PNI(Verdicts):
         """
         needs("torch", "fit")  # most fits need it, and what is fitted without it is no reason to miss it
         from . import fit as fitting
-        from .deciding import Asked
+        from .decision_fit import Asked
 
         checkpoint_file = None if checkpoint is None else Path(checkpoint)
         fitting.check_refiner_options(self._config, checkpoint_file, self.refiner_weights)

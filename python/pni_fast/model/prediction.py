@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pni_fast.data import ImagesLike, prediction_sources
 from pni_fast.data.depth import Brightness
-from pni_fast.data.region import size_of
+from pni_fast.data.sizes import size_of
 from pni_fast.data.sources import keeps_its_items
 from pni_fast.decision import Decision
 from pni_fast.progress import Progress

@@ -20,7 +20,7 @@ from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import one_torch_thread
 
 from .computing import resolved_run
-from .deciding import Asked, Tally
+from .decision_fit import Asked, Tally
 from .fitted import Fitted
 from .left_out import bank_of
 from .pni import PNI
@@ -217,8 +217,8 @@ def _fit_half(
             f"{shown}must hold the {fitted.n_images} images that {name} was fitted on, got {len(read)}; is "
             "it the model of another category?"
         )
-    if fitted.region is not None:
-        fitted.region.fill(features)
+    if fitted.inspected is not None:
+        fitted.inspected.fill(features)
     return fit_half(fitted, read, features, run), broken
 
 
@@ -232,8 +232,8 @@ def _decided(fitted: Fitted, images: ImagesLike, run: Run) -> Fitted:
     quiet, sources = run.reporting(silent), training_sources(images)
     extract = fitted.extractor.extraction(run)
     read, features = extract_features(extract, sources, config.geometry, quiet, lambda *_: None)
-    if fitted.region is not None:
-        fitted.region.fill(features)
+    if fitted.inspected is not None:
+        fitted.inspected.fill(features)
     tally = Tally(config, Asked(before.false_alarms, before.confidence))
     bank = bank_of(features, fitted.distribution, config.neighborhood_size, run.threads)
     return tally.add(fitted, bank, read, run)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
 from pni_fast.data import Source
-from pni_fast.data.region import size_of
+from pni_fast.data.sizes import size_of
 from pni_fast.decision import Decision
 from pni_fast.decision.decision import LEFT_OUT
 from pni_fast.errors import DataError, PniError
@@ -29,10 +29,10 @@ from pni_fast.kernels import greedy_coreset, nearest
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import one_torch_thread
 
-from .counted import Counted, GrownBank
-from .deciding import Asked, Tally, digests_of, known_decision
+from .decision_fit import Asked, Tally, digests_of, known_decision
 from .ensemble import Ensemble, FittedModel
 from .fitted import Fitted
+from .grown import Grown, GrownBank
 
 BLOCK = 256
 """Rows whose distances to each other are taken at once."""
@@ -147,8 +147,8 @@ def _grow(member: Fitted, sources: Sequence[Source], run: Run, tally: Tally) -> 
     """Return a member that knows more images, and tally the scores of these."""
     known, config = member.distribution, member.config
     _, features = extract_features(member.extractor.extraction(run), sources, config.geometry, run)
-    if member.region is not None:
-        member.region.fill(features)
+    if member.inspected is not None:
+        member.inspected.fill(features)
     rows = features.reshape(-1, features.shape[-1])
     picked, labels = growth(rows, known.coreset, known.n_classes, member.narrowed.coreset_ratio, run)
     labels = labels.reshape(features.shape[:3])
@@ -159,14 +159,14 @@ def _grow(member: Fitted, sources: Sequence[Source], run: Run, tally: Tally) -> 
         groups = np.concatenate([groups, own])
     coreset = np.concatenate([known.coreset, added])
     bank = GrownBank(features, labels, picked, groups, config.neighborhood_size, coreset, known.n_classes)
-    counted = Counted(member, bank, [source.name for source in sources], run)
+    counted = Grown(member, bank, [source.name for source in sources], run)
     grown = replace(
         member,
         config=replace(config, distribution_size=known.n_classes),
         distribution=counted.without(bank.whole(), whole=True),
         n_images=member.n_images + bank.count,
     )
-    told = tally.count(grown, Counted(grown, bank, counted.names, run, before=member), sources, run)
+    told = tally.count(grown, Grown(grown, bank, counted.names, run, before=member), sources, run)
     return replace(told, decision=_joined(member.decision, told.decision))
 
 

@@ -84,7 +84,7 @@ class Verdicts(Computing):
         DataError
             An image for calibration was fitted on.
         """
-        from .deciding import calibrated, known_decision
+        from .decision_fit import calibrated, known_decision
 
         changed = (self.fitted.decision or Decision()).changed(false_alarms, confidence, at)
         model = replace(self.fitted, decision=changed)

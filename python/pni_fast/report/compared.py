@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pni_fast.decision import Decision
+from pni_fast.decision import VERDICTS, Decision
 from pni_fast.runtime.files import atomic_path
 
 from .cards import MOST_DEFECTIVE, Card, Few, pictures, section
@@ -16,8 +16,6 @@ from .page import begin, end, header
 
 if TYPE_CHECKING:
     from pni_fast.model.prediction import Prediction
-
-WORDS = {True: "defective", False: "good"}
 
 
 class Comparison:
@@ -64,7 +62,7 @@ class Comparison:
             _, own = pictures(first.image, first.anomaly_map, colour_scale(ranges[0]))
             photo, other = pictures(second.image, second.anomaly_map, colour_scale(ranges[1]))
             shown = tuple((f"{what} by model {n}", uri) for n, (what, uri) in enumerate((own, other), 1))
-            facts = (f"{WORDS[told[0]]} → {WORDS[told[1]]}", f"{first.score:.4g} → {second.score:.4g}")
+            facts = (f"{VERDICTS[told[0]]} → {VERDICTS[told[1]]}", f"{first.score:.4g} → {second.score:.4g}")
             badge = "now defective" if told[1] else ""
             self._cards.add(Card(name, far, told[1], badge, facts, (photo, *shown)))
 

@@ -99,11 +99,9 @@ def _verdict(evaluation: Evaluation, verdicts: list[Verdict]) -> str:
     found = f"{'all' if not missed else bad - missed} {'' if not missed else 'of '}{bad}"
     lost = f', <span class="alert">{missed} missed</span>' if missed else ""
     alarm = f'<span class="alert">{counted(alarms, "false alarm")}</span>' if alarms else "no false alarm"
-    outcome = evaluation.outcome
+    promised = None if evaluation.own_threshold is None else evaluation.own_threshold.promised
     whose = "At the model's own threshold of" if own else "At a threshold of"
-    promise = ""
-    if outcome is not None and outcome.promised is not None:
-        promise = f", where at most {100 * outcome.promised:.1f} % were promised"
+    promise = "" if promised is None else f", where at most {100 * promised:.1f} % were promised"
     return (
         f"{whose} {threshold:{score_format(verdicts)}}, {found} defective images are found{lost}, "
         f"with {alarm} among {counted(good, 'good image')}{promise}."

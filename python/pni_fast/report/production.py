@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pni_fast.decision import Decision, Drift
+from pni_fast.decision import VERDICTS, Decision, Drift
 from pni_fast.runtime.files import atomic_path
 
 from .cards import MOST_DEFECTIVE, MOST_GOOD, Card, Few, pictures, section
@@ -137,11 +137,10 @@ class Production:
         )
 
     def _table(self) -> str:
-        words = {True: "defective", False: "good", None: ""}
         rows = "".join(
             f'<tr><th scope="row">{escape(name)}</th><td class="n">{score:.6g}</td>'
             f'<td class="n">{"" if chance is None else f"{chance:.3g}"}</td>'
-            f'<td class="n">{words[told]}</td></tr>\n'
+            f'<td class="n">{VERDICTS[told]}</td></tr>\n'
             for name, score, chance, told in sorted(self.rows, key=lambda row: -row[1])
         )
         return (

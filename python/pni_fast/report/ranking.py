@@ -95,8 +95,8 @@ def report_threshold(evaluation: Evaluation) -> tuple[float | None, bool]:
 
     At that of F1max, which is a score of the test set, what scores as much is defective too.
     """
-    outcome = evaluation.outcome
-    return (evaluation.metrics.image_threshold, False) if outcome is None else (outcome.threshold, True)
+    own = evaluation.own_threshold
+    return (evaluation.metrics.image_threshold, False) if own is None else (own.threshold, True)
 
 
 def by_kind(verdicts: list[Verdict]) -> list[KindSummary]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pni_fast.data.region import Region
+from pni_fast.data.inspected import Inspected
 from pni_fast.features.stored import Extract
 from pni_fast.runtime.copies import Values
 from pni_fast.runtime.precision import FLOAT32, Precision
@@ -28,7 +28,7 @@ class InspectedScorer(Scorer):
     ----------
     extract, neighborhood, rule, upsampler, precision
         As for :class:`.scorer.Scorer`.
-    region
+    inspected
         What is inspected.
     """
 
@@ -40,14 +40,14 @@ class InspectedScorer(Scorer):
         upsampler: Upsampler,
         precision: Precision = FLOAT32,
         *,
-        region: Region,
+        inspected: Inspected,
     ) -> None:
         super().__init__(extract, neighborhood, rule, upsampler, precision)
-        self.region = region
+        self.inspected = inspected
 
     def features(self, crops: Values) -> Values:
         """Return Φ, float32 (b, h, w, d), patches outside like the nearest inside."""
-        features, index = super().features(crops), self.region.sources
+        features, index = super().features(crops), self.inspected.sources
         if isinstance(features, np.ndarray):
             count, _, _, dimension = features.shape
             filled: Values = features.reshape(count, -1, dimension)[:, index].reshape(features.shape)
@@ -59,7 +59,7 @@ class InspectedScorer(Scorer):
 
     def anomaly_map(self, evidence: Evidence, threads: int) -> NDArray[np.float32]:
         """Return the map of one image, 0 outside."""
-        return self.region.shown(super().anomaly_map(evidence, threads))
+        return self.inspected.shown(super().anomaly_map(evidence, threads))
 
 
 class InspectedMaps:
@@ -69,13 +69,13 @@ class InspectedMaps:
     ----------
     scorer
         What the maps come from.
-    region
+    inspected
         What is inspected.
     """
 
-    def __init__(self, scorer: Maps, region: Region) -> None:
-        self.scorer, self.region = scorer, region
+    def __init__(self, scorer: Maps, inspected: Inspected) -> None:
+        self.scorer, self.inspected = scorer, inspected
 
     def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
         """Return the maps, float32 (crop, crop) each; arguments as for :meth:`.Scorer.maps`."""
-        return [self.region.shown(found) for found in self.scorer.maps(crops, threads, for_each)]
+        return [self.inspected.shown(found) for found in self.scorer.maps(crops, threads, for_each)]

@@ -51,7 +51,7 @@ class GrownBank(Bank):
         return Rest(self.coreset, self.groups, self.labels, np.arange(self.count), self.owner)
 
 
-class Counted(LeavingOut):
+class Grown(LeavingOut):
     """Position and context counted on from a model by new images, all of them or without one.
 
     Parameters

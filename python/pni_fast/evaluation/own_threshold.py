@@ -23,7 +23,7 @@ class Labelled(Protocol):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OwnThreshold:
     """False alarms and misses at a threshold that no test image had a say in.
 
     Attributes
@@ -49,7 +49,7 @@ class Outcome:
     kinds: Mapping[str, tuple[int, int]]
 
     @classmethod
-    def of(cls, results: Sequence[Labelled], decision: Mapping[str, Any] | None) -> Outcome | None:
+    def of(cls, results: Sequence[Labelled], decision: Mapping[str, Any] | None) -> OwnThreshold | None:
         """Return the outcome of a test set; None for a model without a threshold.
 
         Parameters

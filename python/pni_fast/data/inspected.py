@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pni_fast.config import Geometry
-from pni_fast.errors import DataError, PniError
+from pni_fast.errors import PniError
 
 from .cropping import crop_mask
-from .decoding import image_size
 from .images import read_image
-from .sources import Source
 
-RegionLike: TypeAlias = Union[str, "os.PathLike[str]", NDArray[Any]]
+RoiLike: TypeAlias = Union[str, "os.PathLike[str]", NDArray[Any]]
 """A mask: an image file in which white is inspected, or an array (H, W), true there."""
 
 
-class Region:
+class Inspected:
     """What of a crop is inspected.
 
     A patch outside takes the feature of the nearest patch inside: no patch outside enters a coreset, a count
@@ -80,7 +76,7 @@ class Region:
         return cut
 
 
-def read_region(mask: RegionLike, geometry: Geometry, size: tuple[int, int] | None) -> NDArray[np.bool_]:
+def read_inspected(mask: RoiLike, geometry: Geometry, size: tuple[int, int] | None) -> NDArray[np.bool_]:
     """Return the crop of a mask in which white is inspected, bool (crop, crop).
 
     Parameters
@@ -119,24 +115,3 @@ def read_region(mask: RegionLike, geometry: Geometry, size: tuple[int, int] | No
             f"{name}: must be white where images are inspected, got no white pixel inside the crop"
         )
     return crop
-
-
-def size_of(source: Source) -> tuple[int, int]:
-    """Return width and height of an image, from its file's header where it has one."""
-    content = source.content
-    if isinstance(content, Path):
-        return image_size(content)
-    if isinstance(content, Image.Image):
-        return content.size
-    return int(content.shape[1]), int(content.shape[0])
-
-
-def common_size(sources: Sequence[Source]) -> tuple[int, int] | None:
-    """Return the size that all images have, None where they differ or one has none."""
-    sizes = set()
-    for source in sources:
-        try:
-            sizes.add(size_of(source))
-        except DataError:
-            continue
-    return sizes.pop() if len(sizes) == 1 else None

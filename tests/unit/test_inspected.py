@@ -6,7 +6,7 @@ from pictures import texture
 from PIL import Image
 from pni_fast import PNI, DataError, PniError
 from pni_fast.config import Geometry
-from pni_fast.data.region import Region, read_region
+from pni_fast.data.inspected import Inspected, read_inspected
 
 TINY = {
     **{"resize": 80, "crop": 64, "coreset_ratio": 0.1, "distribution_size": 12, "device": "cpu"},
@@ -37,12 +37,17 @@ def model(left):
 def test_patches_outside_are_like_the_nearest_inside():
     mask = np.zeros((8, 8), bool)
     mask[0, 7] = mask[5, 0] = True
-    region = Region(mask, (4, 4))
-    assert np.argwhere(region.inside).tolist() == [[0, 3], [2, 0]]
-    assert region.share == 2 / 16
-    assert region.sources.reshape(4, 4).tolist() == [[8, 3, 3, 3], [8, 8, 3, 3], [8, 8, 8, 3], [8, 8, 8, 3]]
+    inspected = Inspected(mask, (4, 4))
+    assert np.argwhere(inspected.inside).tolist() == [[0, 3], [2, 0]]
+    assert inspected.share == 2 / 16
+    assert inspected.sources.reshape(4, 4).tolist() == [
+        [8, 3, 3, 3],
+        [8, 8, 3, 3],
+        [8, 8, 8, 3],
+        [8, 8, 8, 3],
+    ]
     features = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
-    region.fill(features)
+    inspected.fill(features)
     assert set(features.ravel()) == {3.0, 8.0}
 
 
@@ -56,7 +61,7 @@ def test_nothing_outside_counts(model, left):
     assert all((one.anomaly_map[:, outside] == 0).all() for one in found)
     assert max(one.score for one in found) < 1.5 * model.threshold_, "what is right at the border is seen"
     assert model.summary()["inspected"] == pytest.approx(model.fitted.roi.mean())
-    rows = model.fitted.region.inside.sum() * 5
+    rows = model.fitted.inspected.inside.sum() * 5
     assert len(model.coreset_) == int(rows * 0.1)
 
 
@@ -89,16 +94,16 @@ def test_a_mask_is_read_scaled_or_refused(tmp_path):
     white = np.zeros((48, 96), np.uint8)
     white[:, 48:] = 255
     Image.fromarray(white).save(tmp_path / "roi.png")
-    mask = read_region(tmp_path / "roi.png", geometry, (96, 48))
+    mask = read_inspected(tmp_path / "roi.png", geometry, (96, 48))
     assert not mask[:, :31].any()
     assert mask[:, 33:].all()
     with pytest.warns(UserWarning, match=r"roi\.png: 96×48, the images are 90×90: the mask is scaled"):
-        read_region(tmp_path / "roi.png", geometry, (90, 90))
+        read_inspected(tmp_path / "roi.png", geometry, (90, 90))
     Image.new("L", (96, 48)).save(tmp_path / "black.png")
     with pytest.raises(PniError, match=r"black\.png: must be white where images are inspected"):
-        read_region(tmp_path / "black.png", geometry, None)
+        read_inspected(tmp_path / "black.png", geometry, None)
     with pytest.raises(DataError, match="no such file"):
-        read_region(tmp_path / "none.png", geometry, None)
+        read_inspected(tmp_path / "none.png", geometry, None)
 
 
 def test_conditions_are_tried_inside(left):
