@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from pictures import texture
 from pni_fast import PNI, PniError, nearest
+from pni_fast.config import ContextConfig
 from pni_fast.distribution.bank import Bank
-from pni_fast.distribution.context import describe
+from pni_fast.distribution.described import Described
 from pni_fast.distribution.made import moved, swapped
 from pni_fast.distribution.trials import LIMIT, Trial, Trials
 from pni_fast.distribution.trying import Picture, Trying, told_apart, without_image
@@ -23,9 +24,8 @@ def good():
 
 def tried(features, conditions=("position", "context"), threads=1, images=3):
     bank = Bank(features, *parts(features), WINDOW)
-    descriptors = np.stack([describe(bank.of(index)) for index in range(bank.count)])
-    kept, upsampler = np.arange(bank.count), Upsampler(SIDE, SIDE, 48, 2.0)
-    trying = Trying(bank, conditions, descriptors, kept, images, upsampler, None, seed=0)
+    described = Described.of(bank, ContextConfig(images=images), threads) if "context" in conditions else None
+    trying = Trying(bank, conditions, described, Upsampler(SIDE, SIDE, 48, 2.0), None, seed=0)
     return trying.trials(Run(threads=threads))
 
 

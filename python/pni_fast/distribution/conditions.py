@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pni_fast.config import Config
 from pni_fast.kernels import position_histogram
 from pni_fast.runtime.run import Run
-from pni_fast.runtime.threads import ordered_map
 
 from .bank import Bank
-from .context import Context, covering, describe
+from .described import Described
 from .distribution import Distribution
 from .left_out import ToMap
 from .made import MadeDefects
@@ -46,15 +42,10 @@ def with_conditions(
         As for :func:`.fit.fit_distribution`.
     """
     conditions = possible(config)
-    kept: NDArray[np.int64] = np.arange(0)
-    descriptors: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
-    if "context" in conditions:
-        images = range(bank.count)
-        descriptors = np.stack(list(ordered_map(lambda image: describe(bank.of(image)), images, run.threads)))
-        kept = covering(descriptors, bank.area, config.context.most, run.threads)
+    described = Described.of(bank, config.context, run.threads) if "context" in conditions else None
     trials = None
     if settled is None and conditions and config.position_gate:
-        trying = Trying(bank, conditions, descriptors, kept, config.context.images, to_map, made, config.seed)
+        trying = Trying(bank, conditions, described, to_map, made, config.seed)
         trials = trying.trials(run)
     choice = chosen(config, trials)
     condition, weight = choice.condition, choice.weight
@@ -68,16 +59,8 @@ def with_conditions(
         )
         return replace(fitted, position=histogram, weight=weight, trials=trials)
     if condition == "context":
-        context = Context.of(
-            bank.labels,
-            descriptors,
-            kept=kept,
-            images=config.context.images,
-            window=bank.window,
-            n_classes=bank.n_classes,
-            names=tuple(names),
-        )
-        return replace(fitted, context=context, weight=weight, trials=trials)
+        assert described is not None  # no other choice is possible where it is switched off
+        return replace(fitted, context=described.whole(names), weight=weight, trials=trials)
     return replace(fitted, weight=weight, trials=trials)
 
 

@@ -18,6 +18,7 @@ from pni_fast.runtime.threads import ordered_map
 
 from .bank import Bank, Rest
 from .context import Context
+from .described import Described
 from .gate import risk_of
 from .left_out import ToMap, at_patches
 from .made import MadeDefects, moved, swapped
@@ -81,10 +82,8 @@ class Trying:
         The training set.
     conditions
         Those that may act.
-    descriptors, kept
-        Of context: (n, d), and the images whose labels count.
-    images
-        k of context.
+    described
+        The training set as context sees it; None where context may not act.
     to_map
         From a grid of scores to the anomaly map.
     made
@@ -95,9 +94,7 @@ class Trying:
 
     bank: Bank
     conditions: Sequence[str]
-    descriptors: NDArray[np.float32]
-    kept: NDArray[np.int64]
-    images: int
+    described: Described | None
     to_map: ToMap
     made: MadeDefects | None
     seed: int
@@ -181,15 +178,8 @@ class Trying:
         sets: dict[str, NDArray[np.uint8] | Context] = {}
         if "position" in self.conditions:
             sets["position"] = self.bank.position_sets(rest)
-        if "context" in self.conditions:
-            sets["context"] = Context.of(
-                rest.labels,
-                self.descriptors[rest.kept],
-                kept=np.flatnonzero(np.isin(rest.kept, self.kept)),
-                images=self.images,
-                window=self.bank.window,
-                n_classes=self.bank.n_classes,
-            )
+        if self.described is not None:
+            sets["context"] = self.described.without(rest)
         return sets
 
     def _pictured(

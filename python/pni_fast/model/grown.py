@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.distribution.bank import Bank, Rest
-from pni_fast.distribution.context import Context, covering, describe
+from pni_fast.distribution.context import Context, covering
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.kernels import position_histogram
 from pni_fast.runtime.run import Run
-from pni_fast.runtime.threads import ordered_map
 
 from .fitted import Fitted
 from .left_out import LeavingOut
@@ -71,14 +70,8 @@ class Grown(LeavingOut):
     def __init__(
         self, fitted: Fitted, bank: GrownBank, names: Sequence[str], run: Run, before: Fitted | None = None
     ) -> None:
-        self.fitted, self.bank, self.run, self.twins = fitted, bank, run, {}
-        self.whole = fitted.likelihood_scorer(run)
-        self.fused = None if fitted.refiner is None else fitted.refiner.fused(run)
+        super().__init__(fitted, bank, run, {})
         self.before, self.names = fitted if before is None else before, list(names)
-        self.descriptors = np.zeros((0, 0), dtype=np.float32)
-        if fitted.distribution.context is not None:
-            each = ordered_map(lambda index: describe(bank.of(index)), range(bank.count), run.threads)
-            self.descriptors = np.stack(list(each))
 
     def without(self, rest: Rest, *, whole: bool = False) -> Distribution:
         """Return the distribution of the old images and of what is left of the new ones."""
@@ -87,13 +80,13 @@ class Grown(LeavingOut):
         if position is not None and new:
             seen = position_histogram(rest.labels, bank.n_classes, patch=bank.window, num_threads=1)
             position = (position * np.float32(old) + seen * np.float32(new)) / np.float32(old + new)
-        if context is not None:
+        if context is not None and self.described is not None:
             most = self.before.config.context.most if whole else None
             context = grown_context(
                 context,
                 old,
                 rest.labels,
-                self.descriptors[rest.kept],
+                self.described.descriptors[rest.kept],
                 [self.names[index] for index in rest.kept],
                 most,
                 self.run.threads,

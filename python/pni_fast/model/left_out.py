@@ -21,7 +21,7 @@ from pni_fast.data import Source
 from pni_fast.data.cropping import crop_image
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.distribution.bank import Bank, Rest
-from pni_fast.distribution.context import Context, covering, describe
+from pni_fast.distribution.described import Described
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.distribution.shrinkage import concentration, shrunken_by
 from pni_fast.kernels import nearest, position_histogram
@@ -79,13 +79,9 @@ class LeavingOut:
         self.whole = fitted.likelihood_scorer(run)
         self.fused = None if fitted.refiner is None else fitted.refiner.fused(run)
         known = fitted.distribution
-        self.descriptors: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
-        self.kept: NDArray[np.int64] = np.arange(0)
+        self.described: Described | None = None
         if known.context is not None:
-            each = ordered_map(lambda index: describe(bank.of(index)), range(bank.count), run.threads)
-            self.descriptors = np.stack(list(each))
-            most = fitted.config.context.most
-            self.kept = covering(self.descriptors, bank.area, most, run.threads)
+            self.described = Described.of(bank, fitted.config.context, run.threads)
         self.strength: float | None = None
         if known.position is not None and RULES[fitted.config.rule].calibrated:
             self.strength = concentration(bank.labels, known.position, bank.window)
@@ -110,18 +106,10 @@ class LeavingOut:
     def without(self, rest: Rest) -> Distribution:
         """Return the distribution of what is left."""
         known, bank = self.fitted.distribution, self.bank
-        position, context = known.position, known.context
+        position = known.position
         if position is not None:
             position = position_histogram(rest.labels, bank.n_classes, patch=bank.window, num_threads=1)
             if self.strength is not None:
                 position = shrunken_by(rest.labels, position, bank.window, self.strength)
-        if context is not None:
-            context = Context.of(
-                rest.labels,
-                self.descriptors[rest.kept],
-                kept=np.flatnonzero(np.isin(rest.kept, self.kept)),
-                images=context.images,
-                window=bank.window,
-                n_classes=bank.n_classes,
-            )
+        context = None if self.described is None else self.described.without(rest)
         return replace(known, coreset=rest.coreset, groups=rest.groups, position=position, context=context)
