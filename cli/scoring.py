@@ -97,8 +97,8 @@ def score_images(
         shown(quiet=quiet) as progress,
         Verdicts(
             folder,
-            getattr(model, "decision_", None),
-            getattr(model, "geometry", None),
+            model.decision_,
+            model.geometry,
             min_area=min_area,
             output=output,
             resume=resume,

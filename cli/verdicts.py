@@ -52,7 +52,7 @@ class Verdicts:
         self,
         folder: Path,
         decision: Decision | None,
-        geometry: Geometry | None,
+        geometry: Geometry,
         *,
         min_area: float = 0,
         output: Path | None = None,
@@ -87,7 +87,7 @@ class Verdicts:
     @property
     def located(self) -> bool:
         """Whether regions are written."""
-        return self.decision.pixel_threshold is not None and self.geometry is not None
+        return self.decision.pixel_threshold is not None
 
     def whole(self, number: int, outcome: Outcome) -> bool:
         """Whether the regions of an image done before are there, by its number and what came of it."""
@@ -124,14 +124,16 @@ class Verdicts:
         if not outcome.is_defective or self._table is None or self._ends is None:
             return None
         which = self._which(prediction)
+        if which is None:
+            return None
         with writing(self.output / REGIONS):
-            for one in [] if which is None else regions(*which, min_area=self.min_area):
+            for one in regions(*which, min_area=self.min_area):
                 box = (one.x, one.y, one.width, one.height, one.area)
                 self._rows.writerow((cell(name), *box, f"{one.peak:.9g}"))
             self._table.flush()
             self._ends.write(note_line(number, (self.folder / REGIONS).stat().st_size))
             self._ends.flush()
-        return self.marked(prediction)
+        return marked(*which, min_area=self.min_area)
 
     def marked(self, prediction: Prediction) -> NDArray[np.bool_] | None:
         """Return the pixels that the regions of an image mark; None for a good image."""
@@ -147,7 +149,7 @@ class Verdicts:
     ) -> tuple[NDArray[np.float32], float, tuple[int, int], Geometry] | None:
         """Return what regions are found in; None where they cannot be."""
         threshold = self.decision.pixel_threshold
-        if self.geometry is None or threshold is None or prediction.path is None:
+        if threshold is None or prediction.path is None:
             return None
         return prediction.anomaly_map, threshold, image_size(prediction.path), self.geometry
 

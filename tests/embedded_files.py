@@ -34,10 +34,10 @@ def fresh() -> tuple[bytes, str, NDArray[np.float32]]:
     theirs = dict(
         zip(timm.create_model(EMBEDDED).state_dict(), read_first_format(weights_file()), strict=True)
     )
-    own = {name: theirs[name] for name in extractor.backbone.state_dict()}
+    own = {name: (theirs[name], value.nbytes) for name, value in extractor.backbone.state_dict().items()}
     with one_torch_thread():
         answer = extractor(torch.from_numpy(question()))[0, ::EVERY, ::EVERY].numpy()
-    return extractor_graph(extractor, CROP, CROP), json.dumps(own, indent=0) + "\n", answer
+    return extractor_graph(extractor, CROP, CROP), json.dumps(own) + "\n", answer
 
 
 if __name__ == "__main__":

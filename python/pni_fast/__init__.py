@@ -1,7 +1,8 @@
 """Find defects from good images alone: PNI (ICCV 2023) on an exact, multithreaded Rust core.
 
 Every name is imported on first use, so that importing the package costs nothing: the kernels
-(`greedy_coreset`, `nearest`, `position_histogram`, `max_likelihood`) bring NumPy, :class:`PNI` brings torch.
+(`greedy_coreset`, `nearest`, `position_histogram`, `max_likelihood`) bring NumPy, :class:`PNI` what scoring
+takes, and torch where a model or a fit needs it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import DataError, ModelFileError, PniError, WeightsError
+from .first_use import on_first_use
 
 if TYPE_CHECKING:
     from .kernels import Coreset, greedy_coreset, max_likelihood, nearest, position_histogram
@@ -33,16 +35,19 @@ __all__ = [
     "refine",
 ]
 
-_LAZY = {
-    "PNI": ".model.pni",
-    "Prediction": ".model.prediction",
-    "Coreset": ".kernels",
-    "greedy_coreset": ".kernels",
-    "max_likelihood": ".kernels",
-    "nearest": ".kernels",
-    "position_histogram": ".kernels",
-    "refine": ".model.shared_refiner",
-}
+_get = on_first_use(
+    __name__,
+    {
+        "PNI": ".model.pni",
+        "Prediction": ".model.prediction",
+        "Coreset": ".kernels",
+        "greedy_coreset": ".kernels",
+        "max_likelihood": ".kernels",
+        "nearest": ".kernels",
+        "position_histogram": ".kernels",
+        "refine": ".model.shared_refiner",
+    },
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -50,11 +55,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("pni-fast")
-    if name in _LAZY:
-        from importlib import import_module
-
-        return getattr(import_module(_LAZY[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _get(name)
 
 
 def __dir__() -> list[str]:

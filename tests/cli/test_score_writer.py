@@ -16,6 +16,7 @@ from pni_fast.cli.names import cell, keeps_suffixes, result_name
 from pni_fast.cli.results import RECORD
 from pni_fast.cli.scores import earlier_files
 from pni_fast.cli.scoring import score_images
+from pni_fast.config import Geometry
 from pni_fast.data import Source
 from pni_fast.errors import PniError
 from pni_fast.runtime.files import RESULTS_MARK
@@ -48,6 +49,8 @@ class WatchedModel:
     """Yields predictions, and records how many earlier maps are still alive at each."""
 
     normalization_ = (0.0, 1.0)
+    geometry = Geometry(resize=8, crop=8)
+    decision_ = None
 
     def __init__(self):
         self.alive = []

@@ -17,7 +17,8 @@ from pni_fast.features.engines.agreement import Agreement, agreement
 from pni_fast.features.engines.choose import choose_engine, open_engine
 from pni_fast.features.engines.export import extractor_graph, state_arrays
 from pni_fast.features.engines.networks import extractor_ends, whole_model
-from pni_fast.features.engines.torch_engine import TorchEngine
+from pni_fast.features.stored import TorchExtraction
+from pni_fast.runtime.run import Run
 
 GRAPHS = ("openvino", "onnxruntime")
 
@@ -37,6 +38,10 @@ def model_of(extractor, height, width, grid):
     graph = extractor_graph(extractor, height, width)
     tensors = state_arrays(extractor.backbone, "backbone.")
     return whole_model(graph, tensors, *extractor_ends((height, width), (*grid, extractor.dimension)))
+
+
+def by_torch(extractor):
+    return TorchExtraction(extractor, Run())
 
 
 def crops(count, height=64, width=96):
@@ -66,18 +71,18 @@ def test_every_engine_agrees_with_torch(name, dimension):
     extractor = random_extractor(name, dimension)
     content = model_of(extractor, 64, 64, (8, 8))
     for engine in GRAPHS:
-        found = agreement(open_engine(engine, content), extractor, crops(2, 64, 64))
+        found = agreement(open_engine(engine, content), by_torch(extractor), crops(2, 64, 64))
         assert found.holds, (engine, found)
         assert found.largest < 1e-5
 
 
 def test_an_engine_that_gives_something_else_does_not_agree(extractor, model):
     engine = open_engine("openvino", model)
-    half = agreement(lambda given: engine(given) * np.float32(1.001), extractor, crops(1))
+    half = agreement(lambda given: engine(given) * np.float32(1.001), by_torch(extractor), crops(1))
     assert not half.holds
     assert half.norm == pytest.approx(1e-3, rel=0.01)
     assert not Agreement(float("nan"), 0).holds
-    assert not agreement(lambda given: engine(given) * np.nan, extractor, crops(1)).holds
+    assert not agreement(lambda given: engine(given) * np.nan, by_torch(extractor), crops(1)).holds
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -186,7 +191,7 @@ def test_signals_are_taken_after_an_engine_went_on_another_thread(model, tmp_pat
 
 
 def test_torch_is_an_engine_too(extractor):
-    engine = TorchEngine(extractor)
+    engine = by_torch(extractor)
     image = crops(2)
     with torch.inference_mode():
         assert engine(image).tobytes() == extractor(torch.from_numpy(image)).numpy().tobytes()
@@ -195,7 +200,7 @@ def test_torch_is_an_engine_too(extractor):
 
 def test_engines_import_no_torch(environment):
     code = (
-        "import sys; from pni_fast.features.engines import choose, networks, agreement, torch_engine;"
+        "import sys; from pni_fast.features.engines import choose, networks, agreement;"
         "from pni_fast.features.engines import openvino_engine, onnxruntime_engine;"
         "assert not {'torch', 'timm', 'openvino', 'onnxruntime'} & set(sys.modules)"
     )

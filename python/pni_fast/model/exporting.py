@@ -22,7 +22,7 @@ from pni_fast.features.engines.graph import Array, Graph, encode
 from pni_fast.features.engines.networks import BACKBONE, CROPS, REFINER
 from pni_fast.refinement.exported import add_refiner
 from pni_fast.runtime.files import atomic_path
-from pni_fast.scoring.anomaly_map import Upsampler
+from pni_fast.scoring.anomaly_map import enlarging
 from pni_fast.scoring.exported import add_image_score, add_map, add_scores
 from pni_fast.scoring.rules.penalty import surprise
 
@@ -101,9 +101,8 @@ def model_graph(fitted: Fitted) -> tuple[Graph, dict[str, Array]]:
     if fitted.inspected is not None:
         features = _inside(graph, features, shape, fitted.inspected.sources)
     scores = add_scores(graph, features, fitted.grid, parts, **_condition(fitted))
-    upsampler = Upsampler(*fitted.grid, size, config.sigma)
-    rows, columns = np.asarray(upsampler._rows), np.asarray(upsampler._columns)
-    anomaly_map = _shown(graph, add_map(graph, scores, rows, columns), fitted)
+    rows, columns = (enlarging(side, size, config.sigma) for side in fitted.grid)
+    anomaly_map = _shown(graph, add_map(graph, scores, rows, np.ascontiguousarray(columns.T)), fitted)
     tensors = state_arrays(extractor.backbone, BACKBONE)
     if fitted.refiner is not None:
         anomaly_map = _shown(graph, _refined(graph, fitted, crops, anomaly_map), fitted)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
 from pni_fast.errors import ModelFileError, NotInstalledError, PniError
+from pni_fast.features.engines.graph import LARGEST_GRAPH
 from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
 
@@ -36,9 +37,6 @@ from .recorded_roi import check_roi, read_roi, read_size
 
 Tensors = dict[str, NDArray[Any]]
 Value = TypeVar("Value")
-
-LARGEST_GRAPH = 16 << 20
-"""Bytes of a graph without weights; that of the largest known backbone has a hundredth of it."""
 
 
 def save(model: FittedModel, path: str | os.PathLike[str]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pni_fast.config import REFINERS, RefinerConfig
+from pni_fast.first_use import on_first_use
 
 from .fusion import fuse
 
@@ -30,22 +31,17 @@ __all__ = [
     "train_shared_refiner",
 ]
 
-_LAZY = {
-    "RefinedScorer": ".refined",
-    "RefinementNetwork": ".network",
-    "RefinementTask": ".examples",
-    "check_encoder": ".train",
-    "gradient_loss": ".loss",
-    "refinement_loss": ".loss",
-    "regression_loss": ".loss",
-    "train_refiner": ".train",
-    "train_shared_refiner": ".train",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        from importlib import import_module
-
-        return getattr(import_module(_LAZY[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "RefinedScorer": ".refined",
+        "RefinementNetwork": ".network",
+        "RefinementTask": ".examples",
+        "check_encoder": ".train",
+        "gradient_loss": ".loss",
+        "refinement_loss": ".loss",
+        "regression_loss": ".loss",
+        "train_refiner": ".train",
+        "train_shared_refiner": ".train",
+    },
+)

@@ -5,7 +5,9 @@ Names are imported on first use: a score needs no page.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pni_fast.first_use import on_first_use
 
 if TYPE_CHECKING:
     from .heatmap import colour_scale, overlay
@@ -15,18 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Production", "colour_scale", "overlay", "write_report", "write_suspects"]
 
-_LAZY = {
-    "Production": ".production",
-    "colour_scale": ".heatmap",
-    "overlay": ".heatmap",
-    "write_report": ".html",
-    "write_suspects": ".suspects",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        from importlib import import_module
-
-        return getattr(import_module(_LAZY[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "Production": ".production",
+        "colour_scale": ".heatmap",
+        "overlay": ".heatmap",
+        "write_report": ".html",
+        "write_suspects": ".suspects",
+    },
+)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ def embedded_extractor() -> StoredExtractor:
     content = np.frombuffer(GRAPH.read_bytes(), dtype=np.uint8)
     graph = extractor_graph_of(content, CROP, grid_of(content.tobytes()), DIMENSION)
     read = read_first_format(weights_file())
-    tensors = {own: read[theirs] for own, theirs in names().items()}
+    tensors = {own: read[theirs] for own, (theirs, _) in names().items()}
     return StoredExtractor(EMBEDDED, PATCH, DIMENSION, _built, tensors, graph)
 
 
@@ -88,16 +88,15 @@ def weights_file() -> Path:
 
 
 @cache
-def names() -> dict[str, str]:
-    """Return the names of the weights in their file by those of the backbone's tensors."""
-    found: dict[str, str] = json.loads(NAMES.read_text())
+def names() -> dict[str, tuple[str, int]]:
+    """Return, by the names of the backbone's tensors, those in the file of the weights, and their bytes."""
+    found: dict[str, tuple[str, int]] = json.loads(NAMES.read_text())
     return found
 
 
 def backbone_bytes() -> list[int]:
-    """Return the bytes of each tensor, with no more read than the file of the weights tells."""
-    tensors: dict[str, NDArray[Any]] = read_first_format(weights_file())
-    return [tensors[theirs].nbytes for theirs in names().values()]
+    """Return the bytes of each tensor; nothing of the weights is read."""
+    return [size for _, size in names().values()]
 
 
 def _built(state: dict[str, Tensor]) -> FeatureExtractor:

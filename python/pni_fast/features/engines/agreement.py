@@ -42,21 +42,21 @@ class Agreement:
         return self.norm <= ALLOWED and self.largest <= ALLOWED
 
 
-def agreement(engine: Callable[[Any], Any], extractor: Any, crops: NDArray[np.uint8]) -> Agreement:
+def agreement(
+    engine: Callable[[Any], Any], exact: Callable[[Any], Any], crops: NDArray[np.uint8]
+) -> Agreement:
     """Hold an engine against PyTorch on real crops.
 
     Parameters
     ----------
     engine
         In float32.
-    extractor
-        A :class:`pni_fast.features.extractor.FeatureExtractor` on any device, or an engine to compare with.
+    exact
+        What it is held against, from the same crops to the same features.
     crops
         uint8 (b, H, W, 3), a few.
     """
-    from .torch_engine import TorchEngine
-
-    expected = (extractor if hasattr(extractor, "name") else TorchEngine(extractor))(crops).astype(np.float64)
+    expected = exact(crops).astype(np.float64)
     difference = np.abs(engine(crops) - expected)
     norm, largest = np.linalg.norm(expected), np.abs(expected).max()
     tiny = np.finfo(np.float64).tiny

@@ -56,7 +56,7 @@ def open_engine(name: str, model: bytes, *, threads: int = 1, precision: str = "
     ----------
     name
         ``"openvino"`` or ``"onnxruntime"``; what PyTorch runs is no graph, see
-        :class:`.torch_engine.TorchEngine`.
+        :class:`pni_fast.features.stored.TorchExtraction`.
     model
         ONNX with its weights, see :func:`.networks.whole_model`.
     threads
