@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import click
-from pni_fast.decision import VERDICTS
+from pni_fast.config.choices import VERDICTS
 from pni_fast.errors import PniError
 
 from . import options

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pni_fast.decision import VERDICTS
+from pni_fast.config.choices import VERDICTS
 
 if TYPE_CHECKING:
     from pni_fast.model.prediction import Prediction

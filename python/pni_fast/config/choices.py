@@ -19,3 +19,6 @@ RESULTS_MARK = ".pni-fast-results"
 
 METRICS = ("image_auroc", "image_f1_max", "pixel_auroc", "pixel_f1_max", "aupro")
 """Figures of a test set, shares in [0, 1], in the order they are shown."""
+
+VERDICTS = {True: "defective", False: "good", None: ""}
+"""What an image is called, by whether it is defective; nothing where there is no threshold."""

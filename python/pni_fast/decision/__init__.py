@@ -1,13 +1,12 @@
 """From a score to a verdict: thresholds that good images promise, regions, drift. NumPy only."""
 
 from .conformal import lowest_rate, rank
-from .decision import VERDICTS, Decision
+from .decision import Decision
 from .drift import Drift, drift
 from .regions import Region, regions
 from .suspects import Suspect, suspects
 
 __all__ = [
-    "VERDICTS",
     "Decision",
     "Drift",
     "Region",

@@ -19,9 +19,6 @@ FALSE_ALARMS = 0.01
 LEFT_OUT, CALIBRATION = "left out", "calibration"
 """Where the scores come from: images of the fit, each left out of it, or others that were never in it."""
 
-VERDICTS = {True: "defective", False: "good", None: ""}
-"""What an image is called, by whether it is defective; nothing where there is no threshold."""
-
 _NO_SCORES: NDArray[np.float64] = np.zeros(0)
 _NO_DIGESTS: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 

@@ -7,7 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pni_fast.decision import VERDICTS, Decision
+from pni_fast.config.choices import VERDICTS
+from pni_fast.decision import Decision
 from pni_fast.runtime.files import atomic_path
 
 from .cards import MOST_DEFECTIVE, Card, Few, pictures, section

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pni_fast.decision import VERDICTS, Decision, Drift
+from pni_fast.config.choices import VERDICTS
+from pni_fast.decision import Decision, Drift
 from pni_fast.runtime.files import atomic_path
 
 from .cards import MOST_DEFECTIVE, MOST_GOOD, Card, Few, pictures, section
