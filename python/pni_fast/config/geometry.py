@@ -40,6 +40,11 @@ class Geometry:
         check_depth(self.depth)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, in pixels, of what is inspected."""
+        return self.crop, self.crop
+
+    @property
     def cut(self) -> slice:
         """The part of a resized side that is kept."""
         start = (self.resize - self.crop) // 2
