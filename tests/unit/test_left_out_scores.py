@@ -8,6 +8,7 @@ from pictures import texture
 from pni_fast import PNI, DataError, PniError, position_histogram
 from pni_fast.distribution import shrinkage
 from pni_fast.distribution.bank import Bank
+from pni_fast.distribution.trials import Trials
 from pni_fast.model import fit as fitting
 from pni_fast.model.left_out import LeavingOut
 from pni_fast.runtime.run import Run
@@ -62,6 +63,18 @@ def test_left_out_maps_are_those_of_a_model_without_the_image(good, monkeypatch,
     assert left.distribution.position.sum(axis=2) == pytest.approx(1, abs=1e-4)
     again = shrinkage.shrunken_by(bank.labels, *histogram_of(bank), leaving.strength)
     np.testing.assert_array_equal(again, fitted.distribution.position)
+
+
+@pytest.mark.parametrize(("number", "condition"), [(0, "none"), (2, "position"), (6, "context")])
+def test_distances_that_trials_found_are_used_and_are_the_same(good, monkeypatch, number, condition):
+    monkeypatch.setattr(Trials, "decided", classmethod(lambda cls, rows: cls(tuple(rows), number)))
+    _, fitted, bank, sources = fitted_with_bank(good, monkeypatch)
+    assert fitted.distribution.condition == condition
+    leaving = LeavingOut(fitted, bank, Run(), {})
+    assert sorted(bank.left_out) == list(range(len(good)))
+    found = [leaving.map(sources[index], index) for index in sorted(bank.left_out)]
+    bank.left_out.clear()
+    np.testing.assert_array_equal(found, [leaving.map(source, n) for n, source in enumerate(sources)])
 
 
 def histogram_of(bank):

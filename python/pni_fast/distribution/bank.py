@@ -7,6 +7,7 @@ and p(c|x) is counted again from the other images.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,12 @@ class Bank:
         (m,) C_dist index of each of them.
     window
         p, the side of the position histogram's window.
+
+    Attributes
+    ----------
+    left_out : dict
+        By number of an image that was scored without itself, and by condition, the distance of each of its
+        patches, float32 (h·w,): whoever finds them puts them here, so that nobody has to again.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Bank:
         self.owner = picked // self.area
         self.coreset = self.rows[picked]
         self.n_classes = int(groups.max()) + 1
+        self.left_out: dict[int, Mapping[str, NDArray[np.float32]]] = {}
 
     def of(self, image: int) -> NDArray[np.float32]:
         """Return Φ of an image, float32 (h·w, d)."""
@@ -101,4 +109,4 @@ class Bank:
     def position_sets(self, rest: Rest) -> NDArray[np.uint8]:
         """Return what the threshold on p(c|x) of the other images allows, packed bits (h·w, ceil(K / 8))."""
         histogram = position_histogram(rest.labels, self.n_classes, patch=self.window, num_threads=1)
-        return pack(histogram.reshape(self.area, self.n_classes) > threshold(len(self.coreset)))
+        return pack(histogram.reshape(self.area, self.n_classes) > threshold(len(rest.coreset)))

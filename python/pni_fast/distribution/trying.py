@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,23 +140,27 @@ class Trying:
         return Trials.decided(rows)
 
     def left_out(self, index: int, places: dict[int, int]) -> Tried:
-        """Return what an image scores without itself; with made defects where it has a place in `places`."""
+        """Return what an image scores without itself; with made defects where it has a place in `places`.
+
+        The distances of the image itself stay in the bank.
+        """
         own, rest = self.bank.of(index), self.bank.without(index)
         sets = self._sets(rest)
         nowhere = np.zeros(self.shape, dtype=bool)
         found = nearest(own, rest.coreset, num_threads=1)
-        good = self._pictured(own, found, nowhere, rest, sets)
+        self.bank.left_out[index] = self._distances(own, found, rest, sets)
+        good = self._pictured(self.bank.left_out[index], nowhere)
         if index not in places:
             return Tried(good, {})
         rng = np.random.default_rng((self.seed, index))
         source, mask = moved(self.shape, rng)
         # The nearest vectors of patches that only change their places are known.
         here = found[0][source], found[1][source]
-        made = {"move": self._pictured(own[source], here, mask, rest, sets)}
+        made = {"move": self._pictured(self._distances(own[source], here, rest, sets), mask)}
         drawn = {} if self.made is None else self.made(index, places[index])
         for kind, (features, mask) in drawn.items():
             here = nearest(features, rest.coreset, num_threads=1)
-            made[kind] = self._pictured(features, here, mask, rest, sets)
+            made[kind] = self._pictured(self._distances(features, here, rest, sets), mask)
         others = np.setdiff1d(np.arange(self.bank.count), index)
         other = int(rng.choice(others))
         if not self.bank.can_lose(index, other):
@@ -164,13 +168,13 @@ class Trying:
         found = without_image(own, found, rest, other)
         rest = self.bank.without(index, other)
         sets = self._sets(rest)
-        alone = self._pictured(own, found, nowhere, rest, sets)
+        alone = self._pictured(self._distances(own, found, rest, sets), nowhere)
         mask = swapped(self.shape, rng)
         window = mask.ravel()
         features, here = own.copy(), (found[0].copy(), found[1].copy())
         features[window] = self.bank.of(other)[window]
         here[0][window], here[1][window] = nearest(features[window], rest.coreset, num_threads=1)
-        made["swap"] = self._pictured(features, here, mask, rest, sets)
+        made["swap"] = self._pictured(self._distances(features, here, rest, sets), mask)
         return Tried(good, made, alone)
 
     def _sets(self, rest: Rest) -> dict[str, NDArray[np.uint8] | Context]:
@@ -182,21 +186,26 @@ class Trying:
             sets["context"] = self.described.without(rest)
         return sets
 
-    def _pictured(
+    def _distances(
         self,
         rows: NDArray[np.float32],
         nearest_of: tuple[NDArray[np.int64], NDArray[np.float32]],
-        mask: NDArray[np.bool_],
         rest: Rest,
         sets: dict[str, NDArray[np.uint8] | Context],
-    ) -> Picture:
-        """Return an image of features (h·w, d), and of what `nearest` says of them, under the whole plan."""
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return by condition the distances of features (h·w, d), of which `nearest` says `nearest_of`."""
         found, free = nearest_of
-        maps = {"none": self.to_map(free.reshape(self.shape))}
+        distances = {"none": free}
         for name, allowed in sets.items():
             bits = allowed.allowed(rows, 1) if isinstance(allowed, Context) else allowed
-            bound = bound_distances(rows, rest.coreset, rest.groups, bits, found, free, num_threads=1)
-            maps[name] = self.to_map(bound.reshape(self.shape))
+            distances[name] = bound_distances(
+                rows, rest.coreset, rest.groups, bits, found, free, num_threads=1
+            )
+        return distances
+
+    def _pictured(self, distances: Mapping[str, NDArray[np.float32]], mask: NDArray[np.bool_]) -> Picture:
+        """Return an image of these distances by condition, under the whole plan."""
+        maps = {name: self.to_map(found.reshape(self.shape)) for name, found in distances.items()}
         # Maps are linear in the distances, so they may be weighed instead.
         wholes = [blended(maps["none"], maps[name], weight) for name, weight in self.plan]
         scores = np.array([float(whole.max()) for whole in wholes])

@@ -25,6 +25,7 @@ from pni_fast.distribution.described import Described
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.distribution.shrinkage import concentration, shrunken_by
 from pni_fast.kernels import nearest, position_histogram
+from pni_fast.kernels.bound import blended
 from pni_fast.refinement.refined import RefinedScorer
 from pni_fast.runtime.copies import on_device
 from pni_fast.runtime.run import Run
@@ -92,16 +93,38 @@ class LeavingOut:
 
     def map(self, source: Source, index: int) -> NDArray[np.float32]:
         """Return the final map of image number `index` by the model without it."""
-        whole, run, fitted = self.whole, self.run, self.fitted
-        rest = self.bank.without(*self.twins.get(index, (index,)))
-        rule = RULE_CLASSES[fitted.config.rule](self.without(rest), run.device)
-        scorer = fitted.scorer_with(whole.extract, whole.neighborhood, rule, whole.upsampler, run.precision)
-        grid = self.bank.of(index).reshape(1, self.bank.height, self.bank.width, -1)
-        found = scorer.feature_maps(on_device(grid, run.device), threads=1)
+        fitted = self.fitted
+        found = self._likelihood_map(index)
         if self.fused is not None:
             crop = crop_image(source.read(fitted.config.geometry.depth), fitted.config.geometry)
-            found = RefinedScorer(scorer, self.fused, fitted.refiner_range).refine(crop[None], found)
-        return found[0] if fitted.inspected is None else fitted.inspected.shown(found[0])
+            (found,) = RefinedScorer(self.whole, self.fused, fitted.refiner_range).refine(crop[None], [found])
+        return found if fitted.inspected is None else fitted.inspected.shown(found)
+
+    def _likelihood_map(self, index: int) -> NDArray[np.float32]:
+        """Return the map of an image before any refinement."""
+        whole, run, fitted, bank = self.whole, self.run, self.fitted, self.bank
+        shape = (bank.height, bank.width)
+        scores = self._known_scores(index)
+        if scores is not None:
+            known = whole.upsampler(scores.reshape(shape))
+            return known if fitted.inspected is None else fitted.inspected.shown(known)
+        rest = bank.without(*self.twins.get(index, (index,)))
+        rule = RULE_CLASSES[fitted.config.rule](self.without(rest), run.device)
+        scorer = fitted.scorer_with(whole.extract, whole.neighborhood, rule, whole.upsampler, run.precision)
+        grid = bank.of(index).reshape(1, *shape, -1)
+        return scorer.feature_maps(on_device(grid, run.device), threads=1)[0]
+
+    def _known_scores(self, index: int) -> NDArray[np.float32] | None:
+        """Return S(x) of an image by the distances found when conditions were tried; None where it was not.
+
+        Only the rule ``"blend"`` tries conditions, and this is its S(x).
+        """
+        fitted, found = self.fitted.distribution, self.bank.left_out.get(index)
+        if found is None or index in self.twins or fitted.neighborhood is not None:
+            return None
+        distances = blended(found["none"], found[fitted.condition], fitted.weight)
+        scores: NDArray[np.float32] = distances * np.float32(fitted.scale)
+        return scores
 
     def without(self, rest: Rest) -> Distribution:
         """Return the distribution of what is left."""
