@@ -32,15 +32,18 @@ help: ## List every target
 demo: $(VENV)/.built ## Build, then find defects in photographs, end to end; prints the path of the report
 	$(BIN)/pni-fast demo --output demo-output
 
+# A file of tests stays in one process: what its tests share is made once.
+SPREAD := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .PHONY: test
 test: $(VENV)/.extra-test ## Run every test, Rust and Python
 	PYO3_PYTHON="$(VIRTUAL_ENV)/$(notdir $(BIN))/python" cargo test --locked --workspace
-	$(BIN)/pytest
+	$(BIN)/pytest $(SPREAD)
 	$(BIN)/pytest --doctest-modules python/pni_fast
 
 .PHONY: test-oldest
 test-oldest: $(OLDEST)/.built ## Run the Python tests with every dependency at its lower bound, on Python 3.10
-	$(OLDEST_BIN)/pytest
+	$(OLDEST_BIN)/pytest $(SPREAD)
 	$(OLDEST_BIN)/pytest --doctest-modules python/pni_fast
 
 .PHONY: test-simd
@@ -86,8 +89,9 @@ format: $(VENV)/.extra-lint ## Format every file the way `make lint` wants it
 	cargo fmt --all
 
 .PHONY: bench
-bench: $(VENV)/.extra-bench ## Measure the kernels against their peers, in one run, as one table
+bench: $(VENV)/.extra-bench ## Measure the kernels, then whole ways, against their peers, in one run, as two tables
 	$(BIN)/python benches/compare.py
+	$(BIN)/python benches/end_to_end.py
 
 # Leaks are not looked for: a scope ends before its threads have run their exit handlers, whose records glibc still holds.
 FUZZ_SECONDS ?= 120
