@@ -31,6 +31,7 @@ import torch
 from mutations import mutant
 from pni_fast import PNI, PniError
 from pni_fast.config import ContextConfig
+from pni_fast.decision import Decision
 from pni_fast.distribution.context import Context
 from pni_fast.distribution.trials import Trial, Trials
 from pni_fast.features.backbones import build_backbone
@@ -98,8 +99,8 @@ def verdict(result: dict[str, Any], expected: list[float], stranger: bool) -> st
     return f"FAILED: scores {scores}, not {expected}"
 
 
-def with_context(model: PNI) -> PNI:
-    """Return a model of the newest kind: its own coreset, held to made-up images that trials chose."""
+def newest(model: PNI) -> PNI:
+    """Return a model of the newest kind: held to made-up images, with a threshold and a region."""
     whole = model.fitted.members[0]
     parts, (height, width) = whole.distribution, whole.grid
     random = np.random.default_rng(0)
@@ -122,7 +123,13 @@ def with_context(model: PNI) -> PNI:
         context=ContextConfig(images=2),
     )
     held = replace(parts, position=None, neighborhood=None, context=context, weight=0.5, trials=trials)
-    return PNI.from_fitted(replace(whole, config=config, distribution=held), model.run)
+    decision = Decision.of(
+        random.random(20), 1 + random.random(20), false_alarms=0.1, digests=random.integers(0, 2**60, 20)
+    )
+    region = np.ones((config.crop, config.crop), dtype=bool)
+    region[:, : config.crop // 4] = False
+    whole = replace(whole, config=config, distribution=held)
+    return PNI.from_fitted(replace(whole, decision=decision, roi=region, image_size=(96, 96)), model.run)
 
 
 def main() -> int:
@@ -144,7 +151,7 @@ def main() -> int:
             source.stem: PNI.load(source, device="cpu", num_threads=1)
             for source in sorted((ROOT / "tests" / "files").glob("*.safetensors"))
         }
-        loaded["context"] = with_context(loaded["format1-both"])
+        loaded["newest"] = newest(loaded["format1-both"])
         for name, model in loaded.items():
             model.save(path)
             bases[name] = path.read_bytes()

@@ -21,6 +21,10 @@ HEADER, ENTRY, NAME = 1 << 14, 256, 128
 """Bytes that the settings, the entry of a tensor in the table and an image's name have at most, as a rule."""
 
 
+GRAPH = 1 << 15
+"""Bytes of a network's graph without its weights; that of lite's backbone has 18 KB."""
+
+
 def most_model_bytes(config: Config, n_images: int) -> int:
     """Return how many bytes the model's file has at most.
 
@@ -56,7 +60,8 @@ def _member_bytes(config: Config, n_images: int) -> int:
         context = min(kept * (2 * patches + 4 * dimension), MOST_BYTES) + 8 * dimension + NAME * kept
         position = max(position, context)
     arrays += position
-    return arrays + backbone + _networks(config, dimension, n_classes)
+    graphs = GRAPH * (1 + config.refinement)
+    return arrays + backbone + graphs + _networks(config, dimension, n_classes)
 
 
 def _backbone(config: Config) -> tuple[int, int]:
