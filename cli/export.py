@@ -45,8 +45,8 @@ def export(
     """Write the fitted MODEL as one ONNX graph for C#, C++, TensorRT or a camera.
 
     \b
-    crops         uint8 (1, crop, crop, 3), RGB: the resized and cropped picture
-    anomaly_map   float32 (1, crop, crop)
+    crops         uint8 (1, height, width, 3), RGB: the picture at the model's size
+    anomaly_map   float32 (1, height, width)
     score         float32 (1)
     is_defective  bool (1): whether the score is above the threshold, of a model that has one
 
@@ -78,8 +78,7 @@ def _scored(model: PNI, check: Path | None) -> Iterator[tuple[Any, float, Any]]:
 
     images: Any
     if check is None:
-        side = model.geometry.resize
-        images = _made_up(*(model.fitted.members[0].image_size or (side, side)))
+        images = _made_up(*(model.fitted.members[0].image_size or model.geometry.resized[::-1]))
     else:
         found = [path for path, _ in collect_inputs((check,))]
         images = found[:: -(-len(found) // MOST)]

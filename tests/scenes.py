@@ -40,6 +40,6 @@ def left_out(features: NDArray[np.float32], *, position: bool = True, threads: i
     return leave_out(
         Bank(features, *(given.get("parts") or parts(features)), WINDOW),
         position=position,
-        to_map=Upsampler(SIDE, SIDE, 48, 2.0),
+        to_map=Upsampler((SIDE, SIDE), (48, 48), 2.0),
         threads=threads,
     )

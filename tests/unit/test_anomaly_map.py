@@ -17,20 +17,20 @@ def test_equals_bilinear_resizing_then_gaussian(height, width, size, sigma):
         0, 0
     ].numpy()
     expected = gaussian_filter(resized.astype(np.float64), sigma, mode="reflect", truncate=4.0)
-    result = Upsampler(height, width, size, sigma)(grid)
+    result = Upsampler((height, width), (size, size), sigma)(grid)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, expected, rtol=1e-4)
 
 
 def test_a_constant_stays_constant():
-    result = Upsampler(6, 6, 48, 8.0)(np.full((6, 6), 3.0, np.float32))
+    result = Upsampler((6, 6), (48, 48), 8.0)(np.full((6, 6), 3.0, np.float32))
     np.testing.assert_allclose(result, 3.0, rtol=1e-5)
 
 
 def test_zero_sigma_leaves_the_smoothing_out():
     grid = np.arange(16, dtype=np.float32).reshape(4, 4)
     expected = F.interpolate(torch.from_numpy(grid)[None, None], size=(12, 12), mode="bilinear")[0, 0].numpy()
-    np.testing.assert_allclose(Upsampler(4, 4, 12, 0.0)(grid), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(Upsampler((4, 4), (12, 12), 0.0)(grid), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_resizing_is_that_of_torch(source, target):
 def test_a_map_has_the_same_bits_in_any_thread():
     """A library for products would share one out, and sum in another order."""
     grid = np.random.default_rng(0).random((60, 60), dtype=np.float32)
-    upsampler = Upsampler(60, 60, 480, 8.0)
+    upsampler = Upsampler((60, 60), (480, 480), 8.0)
     expected = upsampler(grid).tobytes()
     with ThreadPoolExecutor(3) as pool:
         assert all(pool.map(lambda _: upsampler(grid).tobytes() == expected, range(6)))

@@ -201,7 +201,7 @@ def test_edited_values_of_a_fit_are_refused_in_one_line(model_file, tmp_path, na
 def test_a_grid_that_is_not_the_backbones_is_refused(tmp_path):
     source = Path(__file__).resolve().parent.parent / "files" / "format1-both.safetensors"
     file = rewrite(source, tmp_path / "edited.safetensors", lambda header, _: header.update(grid=[4, 16]))
-    refuse(file, "grid must be (8, 8) at a crop of 64, got (4, 16)")
+    refuse(file, "grid must be (8, 8) at a size of 64x64, got (4, 16)")
 
 
 def refuse(file, name):

@@ -129,7 +129,7 @@ def test_the_map_is_the_definition_word_for_word(model):
         allowed[position, chosen[:, max(y - 4, 0) : y + 5, max(x - 4, 0) : x + 5].ravel()] = True
     bound = np.where(allowed[:, model.groups_], distances, np.inf).min(1)
     scores = (distances.min(1) + bound) / 2
-    expected = Upsampler(8, 8, 64, 8.0)(scores.astype(np.float32).reshape(8, 8))
+    expected = Upsampler((8, 8), (64, 64), 8.0)(scores.astype(np.float32).reshape(8, 8))
     np.testing.assert_allclose(prediction.anomaly_map, expected, rtol=1e-4)
 
 

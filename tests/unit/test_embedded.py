@@ -20,12 +20,15 @@ from pni_fast.features.embedded import (
     PATCH,
     check_answer,
     embedded_extractor,
+    graph_for,
     is_embedded,
     question,
 )
+from pni_fast.features.engines.export import extractor_graph
 from pni_fast.features.weights import load_weights
 from pni_fast.model.size import most_model_bytes
 from pni_fast.presets import preset
+from pni_fast.runtime.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,14 @@ def test_the_files_are_what_torch_gives():
     )
 
 
+def test_its_graph_for_another_size_is_what_torch_gives(extractor):
+    assert graph_for((64, 96)) == extractor_graph(extractor, 64, 96)
+    image = question()[:, 100:212, 30:206]
+    found = embedded_extractor((112, 176)).extraction(Run(engine="openvino"))(image)
+    expected = extractor(torch.from_numpy(image)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
 def test_its_tensors_are_the_backbones(extractor):
     found, expected = embedded_extractor().tensors(), extractor.backbone.state_dict()
     assert list(found) == list(expected)
@@ -58,7 +69,9 @@ def test_which_settings_it_serves(tmp_path):
     assert is_embedded(preset("lite"), None)
     assert is_embedded(preset("lite", dimension=152), None)
     assert not is_embedded(preset("lite", dimension=100), None)
-    assert not is_embedded(preset("lite", crop=64, resize=80), None)
+    assert is_embedded(preset("lite", crop=64, resize=80), None)
+    assert is_embedded(preset("lite", size="160x96"), None)
+    assert not is_embedded(preset("lite", crop=72, resize=80), None)
     assert not is_embedded(preset("lite", patch=5), None)
     assert not is_embedded(preset("lite", backbone="resnet18"), None)
     assert not is_embedded(preset("lite"), tmp_path / "weights.pth")

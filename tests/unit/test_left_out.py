@@ -28,7 +28,7 @@ def by_hand(features, index):
     allowed = histogram.reshape(SIDE**2, CLASSES)[:, of_rows] > 1 / (2 * ROWS)
     free = distances.min(1)
     bound = np.where(allowed, distances, np.inf).min(1)
-    upsampler = Upsampler(SIDE, SIDE, 48, 2.0)
+    upsampler = Upsampler((SIDE, SIDE), (48, 48), 2.0)
     grids = (free, np.where(np.isfinite(bound), bound, free))
     maps = [upsampler(grid.astype(np.float32).reshape(SIDE, SIDE)) for grid in grids]
     return free, maps[0], maps[1].max()

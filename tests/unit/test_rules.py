@@ -48,7 +48,7 @@ def test_the_penalty_map_is_equation_5_without_its_threshold(good):
     rows = features[0].numpy().reshape(64, -1)
     distances = np.linalg.norm(rows[:, None].astype(float) - model.coreset_[None], axis=2)
     scores = (model.scale_ * distances - np.log(p)[:, model.groups_]).min(axis=1)
-    expected = Upsampler(8, 8, 64, 8.0)(scores.astype(np.float32).reshape(8, 8))
+    expected = Upsampler((8, 8), (64, 64), 8.0)(scores.astype(np.float32).reshape(8, 8))
     np.testing.assert_allclose(prediction.anomaly_map, expected, rtol=1e-4)
 
 

@@ -25,7 +25,7 @@ def good():
 def tried(features, conditions=("position", "context"), threads=1, images=3):
     bank = Bank(features, *parts(features), WINDOW)
     described = Described.of(bank, ContextConfig(images=images), threads) if "context" in conditions else None
-    trying = Trying(bank, conditions, described, Upsampler(SIDE, SIDE, 48, 2.0), None, seed=0)
+    trying = Trying(bank, conditions, described, Upsampler((SIDE, SIDE), (48, 48), 2.0), None, seed=0)
     return trying.trials(Run(threads=threads))
 
 

@@ -21,7 +21,7 @@ from .checks import (
     named,
 )
 from .context import ContextConfig
-from .geometry import AUTO_DEPTH, Geometry, depth_choice
+from .geometry import AUTO_DEPTH, CROPPED, Geometry, depth_choice, shape_of, size_choice
 from .mlp import MLPConfig
 from .refiner import REFINERS, RefinerConfig
 from .rules import RULES
@@ -52,10 +52,17 @@ class Config:
     backbone
         Name of a timm model; several, as a tuple, make an ensemble.
     resize, crop
-        Input geometry in pixels.
+        Sides in pixels of the paper's squares, where `size` is ``"crop"``.
     depth
         Bits of grey integer pixels above 8: 8 to 16, or ``"auto"``, which a fit replaces by the fewest of 8,
         10, 12, 14 and 16 that hold the highest value of the training images.
+    size
+        What pictures are brought to, in pixels: ``"800x600"``, width first, or 480 for a square; ``"crop"``:
+        `resize`, then `crop`; ``"auto"``, which a fit replaces by a size of the training images' aspect ratio
+        and of about the area of 480×480.
+    channels
+        The channels of a picture, counted from 0, of which RGB is made: three, or one that is repeated; empty:
+        the picture's own.
     patch
         Side of the window each feature is averaged over.
     dimension
@@ -106,6 +113,8 @@ class Config:
     resize: int = 512
     crop: int = 480
     depth: str | int = AUTO_DEPTH
+    size: str | int = CROPPED
+    channels: tuple[int, ...] = ()
     patch: int = 3
     dimension: int = 1024
     coreset_ratio: float = 0.01
@@ -128,7 +137,8 @@ class Config:
         check_types(self)
         object.__setattr__(self, "backbone", backbone_choice(self.backbone))
         object.__setattr__(self, "depth", depth_choice(self.depth))
-        _ = self.geometry  # checks resize and crop
+        object.__setattr__(self, "size", size_choice(self.size))
+        _ = self.geometry  # checks resize, crop and channels
         if not 0 < self.coreset_ratio <= 1:
             raise PniError(f"coreset_ratio must be in (0, 1], got {self.coreset_ratio}")
         if self.rule not in RULES:
@@ -150,8 +160,9 @@ class Config:
 
     @property
     def geometry(self) -> Geometry:
-        """How images and masks are cropped; a depth that no fit has decided yet is the full one."""
-        return Geometry(self.resize, self.crop, self.depth if isinstance(self.depth, int) else 16)
+        """How images and masks are brought to size; a depth that no fit has decided yet is the full one."""
+        depth = self.depth if isinstance(self.depth, int) else 16
+        return Geometry(self.resize, self.crop, depth, shape_of(str(self.size)), self.channels)
 
     @property
     def backbones(self) -> tuple[str, ...]:
@@ -184,6 +195,7 @@ class Config:
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }
         plain.setdefault("depth", 16)  # files older than the setting
+        plain.setdefault("size", CROPPED)  # likewise
         # Files older than the setting: the rules that images left out calibrate had a gate, the others none.
         rule = RULES.get(plain["rule"])
         plain.setdefault("position_gate", rule is not None and rule.calibrated)

@@ -9,6 +9,7 @@ from pni_fast.errors import PniError
 
 from .backbones import backbone_choice
 from .context import ContextConfig
+from .geometry import AUTO_SIZE, CROPPED
 from .mlp import MLPConfig
 from .model import Config
 from .overrides import with_settings
@@ -21,6 +22,7 @@ PAPER_BACKBONES = ("wide_resnet101_2.tv_in1k", "resnext101_32x8d.tv_in1k", "dens
 
 PRESETS: dict[str, Config] = {
     "lite": Config(
+        size=AUTO_SIZE,
         position_gate=True,
         rule="blend",
         context=ContextConfig(),
@@ -30,6 +32,7 @@ PRESETS: dict[str, Config] = {
     ),
     "best": Config(
         preset="best",
+        size=AUTO_SIZE,
         position_gate=True,
         rule="penalty",
         neighborhood=False,
@@ -79,4 +82,20 @@ def preset(name: str, *, backbone: str | Sequence[str] | None = None, **override
     changes = {key: value for key, value in overrides.items() if value is not None}
     if backbone is not None:
         changes["backbone"] = backbone_choice(backbone)
-    return with_settings(PRESETS[name], changes)
+    return with_settings(PRESETS[name], _sized(changes))
+
+
+def _sized(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return changes in which whoever sets `resize` or `crop` has the squares that they are of.
+
+    Raises
+    ------
+    PniError
+        They are set beside another size.
+    """
+    squares = [name for name in ("resize", "crop") if name in changes]
+    if not squares:
+        return changes
+    if changes.get("size", CROPPED) != CROPPED:
+        raise PniError(f"size {changes['size']} leaves no meaning to {squares[0]}; give one of the two")
+    return {**changes, "size": CROPPED}

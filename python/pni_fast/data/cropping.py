@@ -1,4 +1,4 @@
-"""The one way from a photograph, or its mask, to the crop that is inspected (paper section 4.1)."""
+"""The one way from a photograph, or its mask, to what is inspected of it, and back."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from pni_fast.config import Geometry
 
 
 def crop_image(image: Image.Image, geometry: Geometry) -> NDArray[np.uint8]:
-    """Return the crop of an RGB image, uint8 of shape (crop, crop, 3); bilinear with antialiasing."""
-    resized = image.resize((geometry.resize, geometry.resize), Image.Resampling.BILINEAR)
-    return np.array(np.asarray(resized)[geometry.cut, geometry.cut])
+    """Return what is inspected of an RGB image, uint8 (height, width, 3); bilinear with antialiasing."""
+    resized = image.resize(geometry.resized[::-1], Image.Resampling.BILINEAR)
+    return np.array(np.asarray(resized)[geometry.cut])
 
 
 def crop_mask(mask: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.bool_]:
-    """Return the crop of a (H, W) mask, bool of shape (crop, crop); see `resize_mask`."""
-    resized = resize_mask(mask, (geometry.resize, geometry.resize))
-    return np.array(resized[geometry.cut, geometry.cut])
+    """Return what is inspected of a (H, W) mask, bool (height, width); see `resize_mask`."""
+    return np.array(resize_mask(mask, geometry.resized)[geometry.cut])
 
 
 def resize_mask(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:

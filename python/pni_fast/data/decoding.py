@@ -75,7 +75,7 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         if image.format == "PNG" and "exif" not in image.info and not _says_more(file):
             turned = _orientation(image, Image.Image.getexif) >= 5  # a PNG's own would decode it to find more
         else:
-            turned = _is_turned(image)
+            turned = is_turned(image)
         return (height, width) if turned else (width, height)
 
 
@@ -212,7 +212,8 @@ def _limit() -> int:
     return int(text)
 
 
-def _is_turned(image: Image.Image) -> bool:
+def is_turned(image: Image.Image) -> bool:
+    """Whether an image that is not upright yet lies on its side, by its EXIF orientation."""
     # Pillow gives the size of a TIFF as it will be when upright, of the others as stored.
     return image.format != "TIFF" and _orientation(image) >= 5
 

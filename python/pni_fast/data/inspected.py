@@ -31,7 +31,7 @@ class Inspected:
     Parameters
     ----------
     mask
-        (crop, crop) bool, True where the crop is inspected.
+        (H, W) bool, True where the crop is inspected.
     grid
         (h, w) of the feature maps.
     """
@@ -71,13 +71,13 @@ class Inspected:
             flat[:] = flat[self.sources]
 
     def shown(self, anomaly_map: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return a map (crop, crop) with 0 outside."""
+        """Return a map (H, W) with 0 outside."""
         cut: NDArray[np.float32] = np.where(self.mask, anomaly_map, np.float32(0))
         return cut
 
 
 def read_inspected(mask: RoiLike, geometry: Geometry, size: tuple[int, int] | None) -> NDArray[np.bool_]:
-    """Return the crop of a mask in which white is inspected, bool (crop, crop).
+    """Return the crop of a mask in which white is inspected, bool (H, W).
 
     Parameters
     ----------

@@ -1,16 +1,22 @@
-"""Sizes of images, without their pixels where that can be."""
+"""Sizes of images, without their pixels where that can be, and the size that fits them all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
 
+from pni_fast.config.geometry import AUTO_SIDE
 from pni_fast.errors import DataError
 
-from .decoding import image_size
+from .decoding import image_size, is_turned
 from .sources import Source
+
+ALIKE = 1.02
+"""Aspect ratios no farther apart are one: cut by hand, pictures differ by some pixels."""
 
 
 def size_of(source: Source) -> tuple[int, int]:
@@ -19,16 +25,68 @@ def size_of(source: Source) -> tuple[int, int]:
     if isinstance(content, Path):
         return image_size(content)
     if isinstance(content, Image.Image):
-        return content.size
+        width, height = content.size
+        return (height, width) if is_turned(content) else (width, height)
     return int(content.shape[1]), int(content.shape[0])
 
 
-def common_size(sources: Sequence[Source]) -> tuple[int, int] | None:
-    """Return the size that all images have, None where they differ or one has none."""
-    sizes = set()
-    for source in sources:
-        try:
-            sizes.add(size_of(source))
-        except DataError:
-            continue
-    return sizes.pop() if len(sizes) == 1 else None
+def known_size(source: Source) -> tuple[int, int] | None:
+    """Return width and height of an image, None where it is broken: whoever reads it will say so."""
+    try:
+        return size_of(source)
+    except DataError:
+        return None
+
+
+def one_size(sizes: Iterable[tuple[int, int] | None]) -> tuple[int, int] | None:
+    """Return the size that all of some have, None where they differ; those of broken images are left out."""
+    found = {size for size in sizes if size is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def fitting_shape(sizes: Iterable[tuple[int, int] | None], multiple: int) -> tuple[int, int]:
+    """Return height and width that pictures of some sizes are brought to whole, of about one area.
+
+    The aspect ratio is the median of theirs; where they differ, a warning says so.
+
+    Parameters
+    ----------
+    sizes
+        Width and height of the pictures; those of broken ones are left out.
+    multiple
+        Of which both sides must be multiples.
+    """
+    found = sorted((size for size in sizes if size is not None), key=_aspect)
+    if not found:  # the first that is read will say why
+        found = [(AUTO_SIDE, AUTO_SIDE)]
+    median = found[(len(found) - 1) // 2]
+    shape = _shape(_aspect(median), multiple)
+    if _aspect(found[-1]) > ALIKE * _aspect(found[0]):
+        warnings.warn(
+            f"pictures differ in their aspect ratio, from {_said(found[0])} to {_said(found[-1])} pixels: all "
+            f"are stretched to {shape[1]}×{shape[0]}, by the median, {_said(median)}; give --size for another",
+            stacklevel=2,
+        )
+    return shape
+
+
+def _aspect(size: tuple[int, int]) -> float:
+    return size[0] / size[1]
+
+
+def _said(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
+def _shape(aspect: float, multiple: int) -> tuple[int, int]:
+    """Return the height and width near the area whose aspect ratio is nearest; of equals the nearer area."""
+    ideal = AUTO_SIDE / math.sqrt(aspect)
+    found = []
+    for steps in range(max(1, int(0.9 * ideal / multiple)), int(1.1 * ideal / multiple) + 2):
+        height = steps * multiple
+        width = max(round(height * aspect / multiple), 1) * multiple
+        bent = abs(math.log(width / height / aspect))
+        larger = abs(math.log(height * width / AUTO_SIDE**2))
+        found.append((bent + larger / 10, height, width))
+    _, height, width = min(found)
+    return height, width

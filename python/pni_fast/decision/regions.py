@@ -46,26 +46,26 @@ def regions(
     Parameters
     ----------
     anomaly_map
-        (crop, crop).
+        (height, width).
     threshold
         A pixel is marked above it.
     size
         Width and height of the photograph.
     geometry
-        How it was resized and cropped, which is undone.
+        How it was brought to size, which is undone.
     min_area
         Regions of fewer pixels of the photograph are left out.
     """
     labels, count = labelled(anomaly_map > threshold)
     found = []
-    across, down = size[0] / geometry.resize, size[1] / geometry.resize
-    start = geometry.cut.start
+    across, down = size[0] / geometry.resized[1], size[1] / geometry.resized[0]
+    cut_rows, cut_columns = geometry.cut
     for rows, columns, own in _boxes(labels, count):
         area = round(float(own.sum()) * across * down)
         if area < min_area:
             continue
-        left, right = _span(columns, start, across, size[0])
-        top, bottom = _span(rows, start, down, size[1])
+        left, right = _span(columns, cut_columns.start, across, size[0])
+        top, bottom = _span(rows, cut_rows.start, down, size[1])
         peak = float(anomaly_map[rows, columns][own].max())
         found.append(Region(left, top, right - left, bottom - top, max(area, 1), peak))
     return sorted(found, key=lambda one: (-one.peak, one.y, one.x))
@@ -84,7 +84,7 @@ def marked(
     if min_area <= 0:
         return above
     labels, count = labelled(above)
-    pixel = size[0] * size[1] / geometry.resize**2
+    pixel = size[0] * size[1] / math.prod(geometry.resized)
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * pixel
     kept = np.rint(sizes) >= min_area
     kept[0] = False

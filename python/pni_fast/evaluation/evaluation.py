@@ -34,12 +34,12 @@ class Scored(Protocol):
 
     @property
     def anomaly_map(self) -> NDArray[np.float32]:
-        """(crop, crop) anomaly map."""
+        """(H, W) anomaly map."""
         ...
 
     @property
     def image(self) -> NDArray[np.uint8]:
-        """(crop, crop, 3) image as the model saw it."""
+        """(H, W, 3) image as the model saw it."""
         ...
 
 
@@ -80,11 +80,11 @@ class Result:
     score
         Image score, higher is more defective.
     anomaly_map
-        (crop, crop) float32.
+        (H, W) float32.
     image
-        (crop, crop, 3) uint8, as the model saw it.
+        (H, W, 3) uint8, as the model saw it.
     mask
-        (crop, crop) bool, True on defects; all False for a good image; None for a defective one without mask.
+        (H, W) bool, True on defects; all False for a good image; None for a defective one without mask.
     """
 
     sample: Sample

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .extractor import FeatureExtractor
 
 Extract: TypeAlias = Callable[[Values], Values]
-"""Φ, float32 (b, h, w, d), of uint8 crops (b, crop, crop, 3): arrays on a CPU, tensors on a GPU.
+"""Φ, float32 (b, h, w, d), of uint8 crops (b, H, W, 3): arrays on a CPU, tensors on a GPU.
 
 Many threads call it at once; on a CPU it computes on the calling thread alone.
 """
@@ -29,7 +29,7 @@ WITHOUT_GRAPH = "scoring with a model that holds no graph of its extractor, as o
 
 
 def extractor_graph_of(
-    content: NDArray[np.uint8], crop: int, grid: tuple[int, int], dimension: int
+    content: NDArray[np.uint8], shape: tuple[int, int], grid: tuple[int, int], dimension: int
 ) -> StoredGraph:
     """Return the graph of an extractor.
 
@@ -37,12 +37,12 @@ def extractor_graph_of(
     ----------
     content
         uint8 (bytes,), of anybody.
-    crop
-        Side of the crops it must take.
+    shape
+        Height and width of the pictures it must take.
     grid, dimension
         (h, w) and d of the features it must give.
     """
-    return StoredGraph(content, *extractor_ends((crop, crop), (*grid, dimension)), BACKBONE)
+    return StoredGraph(content, *extractor_ends(shape, (*grid, dimension)), BACKBONE)
 
 
 class StoredExtractor(GraphNetwork["FeatureExtractor"]):

@@ -77,12 +77,13 @@ class Outline:
         rows, columns = _shape(places, "coreset", 2)
         self.n_classes = distribution_size(rows, config.distribution_size)
         self.grid = tuple(_numbers(values, "grid", int))
+        shape = config.geometry.shape
         self.graphs: dict[str, StoredGraph] = {}
         if "backbone" in graphs:
             grid = self.grid[0], self.grid[1]
-            self.graphs["backbone"] = extractor_graph_of(graphs["backbone"], config.crop, grid, columns)
+            self.graphs["backbone"] = extractor_graph_of(graphs["backbone"], shape, grid, columns)
         if "refiner" in graphs and config.refinement:
-            self.graphs["refiner"] = refiner_graph_of(graphs["refiner"], config.crop)
+            self.graphs["refiner"] = refiner_graph_of(graphs["refiner"], shape)
         networks = expected_networks(config, columns, self.n_classes, self.graphs, places)
         self.dimension = columns if networks.dimension is None else networks.dimension
         networks.check_grid(self.grid)

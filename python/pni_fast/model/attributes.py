@@ -76,7 +76,7 @@ class FittedAttributes:
 
     @property
     def extractor_(self) -> FeatureExtractor:
-        """Backbone and patch aggregation: uint8 crops (b, crop, crop, 3) to Φ, float32 (b, h, w, d).
+        """Backbone and patch aggregation: uint8 crops (b, H, W, 3) to Φ, float32 (b, h, w, d).
 
         A network of torch, which is imported for it.
         """

@@ -46,7 +46,7 @@ class EnsembleScorer:
         self.ranges = ranges
 
     def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
-        """Return the mean maps, float32 (crop, crop) each; arguments as for :meth:`Scorer.maps`."""
+        """Return the mean maps, float32 (H, W) each; arguments as for :meth:`Scorer.maps`."""
         totals: list[NDArray[np.float32]] = []
         for scorer, (low, high) in zip(self.scorers, self.ranges, strict=True):
             maps = [normalised(found, low, high) for found in scorer.maps(crops, threads, for_each)]

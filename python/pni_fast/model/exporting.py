@@ -91,25 +91,25 @@ def check_exportable(model: FittedModel) -> Fitted:
 
 def model_graph(fitted: Fitted) -> tuple[Graph, dict[str, Array]]:
     """Return the graph of a model, and the weights it asks for."""
-    config, parts, size = fitted.config, fitted.distribution, fitted.config.crop
+    config, parts, size = fitted.config, fitted.distribution, fitted.config.geometry.shape
     graph = GraphBuilder()
-    crops = graph.input(CROPS, "uint8", (1, size, size, 3))
+    crops = graph.input(CROPS, "uint8", (1, *size, 3))
     extractor = fitted.extractor.module()
-    features, shape = add_extractor(graph, extractor, crops, size, size)
+    features, shape = add_extractor(graph, extractor, crops, *size)
     if shape[1:3] != tuple(fitted.grid):
         raise PniError(f"the backbone gives maps of {shape[1:3]}, the model was fitted on {fitted.grid}")
     if fitted.inspected is not None:
         features = _inside(graph, features, shape, fitted.inspected.sources)
     scores = add_scores(graph, features, fitted.grid, parts, **_condition(fitted))
-    rows, columns = (enlarging(side, size, config.sigma) for side in fitted.grid)
+    rows, columns = (enlarging(*sides, config.sigma) for sides in zip(fitted.grid, size, strict=True))
     anomaly_map = _shown(graph, add_map(graph, scores, rows, np.ascontiguousarray(columns.T)), fitted)
     tensors = state_arrays(extractor.backbone, BACKBONE)
     if fitted.refiner is not None:
         anomaly_map = _shown(graph, _refined(graph, fitted, crops, anomaly_map), fitted)
         tensors |= state_arrays(fitted.refiner.module(), REFINER)
     score = add_image_score(graph, anomaly_map, size, config.image_score)
-    anomaly_map = graph.node("Reshape", [anomaly_map, graph.constant([1, size, size], "int64")])
-    graph.output(anomaly_map, MAP, (1, size, size))
+    anomaly_map = graph.node("Reshape", [anomaly_map, graph.constant([1, *size], "int64")])
+    graph.output(anomaly_map, MAP, (1, *size))
     graph.output(score, SCORE, (1,))
     threshold = threshold_of(fitted)
     if threshold is not None:
@@ -158,16 +158,16 @@ def _condition(fitted: Fitted) -> dict[str, Any]:
 
 
 def _refined(graph: GraphBuilder, fitted: Fitted, crops: str, anomaly_map: str) -> str:
-    """Add what the refined scorer does with a map (size, size)."""
+    """Add what the refined scorer does with a map (height, width)."""
     assert fitted.refiner is not None
     refiner = fitted.refiner.module()
-    size, ratio = fitted.config.crop, np.float32(refiner.config.ratio)
+    size, ratio = fitted.config.geometry.shape, np.float32(refiner.config.ratio)
     low, high = fitted.refiner_range
     span = np.float32(high - low) if high > low else np.float32(1)
-    base = graph.node("Reshape", [anomaly_map, graph.constant([1, size, size], "int64")])
+    base = graph.node("Reshape", [anomaly_map, graph.constant([1, *size], "int64")])
     base = graph.node("Sub", [base, graph.constant(low, "float32")])
     base = graph.node("Div", [base, graph.constant(span, "float32")])
-    refined = add_refiner(graph, refiner, crops, base, size, size)
+    refined = add_refiner(graph, refiner, crops, base, *size)
     shares = [
         graph.node("Mul", [value, graph.constant(share, "float32")])
         for value, share in ((refined, ratio), (base, np.float32(1) - ratio))
@@ -179,10 +179,10 @@ def preprocessing(fitted: Fitted) -> dict[str, Any]:
     """Return what must be done to a picture before the graph, for its metadata."""
     geometry = fitted.config.geometry
     return {
-        "resize": [geometry.resize, geometry.resize],
+        "resize": list(geometry.resized[::-1]),
         "filter": "bilinear (triangle) with antialiasing, Pillow's Image.Resampling.BILINEAR",
-        "crop": [geometry.crop, geometry.crop],
-        "crop_from": [geometry.cut.start, geometry.cut.start],
+        "crop": list(geometry.shape[::-1]),
+        "crop_from": [part.start for part in geometry.cut[::-1]],
         "channels": "RGB",
         "layout": "1, height, width, channel",
         "dtype": "uint8",
@@ -206,7 +206,7 @@ def export_model(
     path
         The file to write, whole or not at all.
     pictures
-        Crops, uint8 (crop, crop, 3), with our score and our map of each.
+        Crops, uint8 (H, W, 3), with our score and our map of each.
     source
         The model's file, whose digest the graph then bears.
 

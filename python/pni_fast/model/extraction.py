@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from pni_fast.data import Source
 from pni_fast.data.cropping import crop_image
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.errors import DataError, PniError, WeightsError
-from pni_fast.features.embedded import check_answer, embedded_extractor, is_embedded
+from pni_fast.features.embedded import CROP, check_answer, embedded_extractor, is_embedded
 from pni_fast.features.engines.agreement import agreement, refusal
 from pni_fast.features.engines.networks import grid_of
 from pni_fast.features.stored import Extract, StoredExtractor, extractor_graph_of
@@ -32,7 +33,7 @@ CHECKED_IMAGES = 2
 def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     """Return the extractor of a model with one backbone, and where its weights came from."""
     if is_embedded(config, weights):
-        return embedded_extractor(), "embedded"
+        return embedded_extractor(config.geometry.shape), "embedded"
     from pni_fast.features.backbones import build_extractor
     from pni_fast.features.engines.export import extractor_graph
     from pni_fast.features.weights import load_weights
@@ -40,24 +41,25 @@ def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     (name,) = config.backbones
     extractor = build_extractor(name, config.patch, config.dimension)
     source = load_weights(extractor.backbone, name, weights)
+    shape = config.geometry.shape
     try:
-        content = extractor_graph(extractor, config.crop, config.crop)
+        content = extractor_graph(extractor, *shape)
     except WeightsError as error:
         return StoredExtractor.of(extractor, name, graphless=str(error)), source
     values = np.frombuffer(content, dtype=np.uint8)
-    graph = extractor_graph_of(values, config.crop, grid_of(content), extractor.dimension)
+    graph = extractor_graph_of(values, shape, grid_of(content), extractor.dimension)
     return StoredExtractor.of(extractor, name, graph), source
 
 
-def stored_refiner(network: RefinementNetwork, crop: int) -> StoredRefiner:
+def stored_refiner(network: RefinementNetwork, shape: tuple[int, int]) -> StoredRefiner:
     """Return a refiner that is there as one that a model holds, with its graph where there can be one."""
     from pni_fast.refinement.exported import refiner_graph
 
     try:
-        content = refiner_graph(network, crop, crop)
+        content = refiner_graph(network, *shape)
     except WeightsError as error:
         return StoredRefiner.of(network, graphless=str(error))
-    return StoredRefiner.of(network, refiner_graph_of(np.frombuffer(content, dtype=np.uint8), crop))
+    return StoredRefiner.of(network, refiner_graph_of(np.frombuffer(content, dtype=np.uint8), shape))
 
 
 def check_engine(
@@ -82,7 +84,10 @@ def check_engine(
     if name == "torch" or run.precision.low_backbone:
         return
     if is_embedded(config, weights):
-        check_answer(extract, name)
+        if config.geometry.shape == (CROP, CROP):
+            check_answer(extract, name)
+        else:
+            _check_known(name, run.threads)
         return
     exact = extractor.extraction(replace(run, engine="torch"))
     for index in evenly_spaced(len(sources), CHECKED_IMAGES):
@@ -93,6 +98,13 @@ def check_engine(
         found = agreement(extract, exact, crop[None])
         if not found.holds:
             raise PniError(refusal(name, found.largest))
+
+
+@cache
+def _check_known(engine: str, threads: int) -> None:
+    """Hold an engine to the known answer, which is of one size, once a process."""
+    run = Run.resolve("cpu", "fp32", threads, engine=engine)
+    check_answer(embedded_extractor().extraction(run), engine)
 
 
 def described(extractor: StoredExtractor, run: Run) -> str:

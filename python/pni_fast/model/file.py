@@ -203,7 +203,7 @@ def _read(file: Path, opened: TensorFile) -> FittedModel:
         own = check_decision(said.get("decision"), _stripped(prefix, opened.places))
         expected |= {prefix + name for name in own}
     expected |= check_decision(header.get("decision"), opened.places)
-    expected |= check_roi(opened.places, config.crop)
+    expected |= check_roi(opened.places, config.geometry.shape)
     image_size = read_size(header.get("image_size"))
     surplus = sorted(set(opened.places) - expected)
     if surplus:

@@ -29,7 +29,7 @@ class FiniteMaps:
         self.scorer = scorer
 
     def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
-        """Return the maps, float32 (crop, crop) each; arguments as for :meth:`.Scorer.maps`.
+        """Return the maps, float32 (H, W) each; arguments as for :meth:`.Scorer.maps`.
 
         Raises
         ------

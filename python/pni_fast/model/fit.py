@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.config import Config
-from pni_fast.config.geometry import AUTO_DEPTH
+from pni_fast.config.geometry import AUTO_DEPTH, AUTO_SIZE, size_text
 from pni_fast.data import Source
 from pni_fast.data.depth import depth_of, highest_value
 from pni_fast.data.inspected import Inspected, RoiLike, read_inspected
-from pni_fast.data.sizes import common_size
+from pni_fast.data.sizes import fitting_shape, known_size, one_size
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.distribution.bank import Bank
 from pni_fast.distribution.fit import fit_distribution
 from pni_fast.distribution.left_out import ToMap
 from pni_fast.errors import PniError
 from pni_fast.features.extract import extract_features
+from pni_fast.features.sizes import check_sizes, size_multiple
 from pni_fast.runtime.copies import on_device
 from pni_fast.runtime.device import CPU
 from pni_fast.runtime.run import Run
@@ -59,6 +60,10 @@ def fit(
     """
     if config.depth == AUTO_DEPTH:
         config = replace(config, depth=depth_of(ordered_map(highest_value, sources, run.threads)))
+    sizes = list(ordered_map(known_size, sources, run.threads))
+    if config.size == AUTO_SIZE:
+        config = replace(config, size=size_text(fitting_shape(sizes, size_multiple(config))))
+    check_sizes(config)
     members = tuple(zip(config.members, weights, strict=True))
     for member, file in members[1:]:
         build(member, file)  # a wrong name or file is found before the first fit, not after it
@@ -71,7 +76,8 @@ def fit(
     if asked.dropped:
         named = _suspects(sources, config, weights, run, on_broken, asked.dropped, roi)
         sources = [source for source in sources if source.name not in named]
-    image_size = common_size(list(sources))
+        sizes = list(ordered_map(known_size, sources, run.threads))
+    image_size = one_size(sizes)
     mask = None if roi is None else read_inspected(roi, config.geometry, image_size)
     tally = Tally(config, asked)
     fitted: list[Fitted] = []
@@ -159,7 +165,7 @@ def _fit_member(
     check_engine(extractor, extract, sources, config, weights, run)
     read, features = extract_features(extract, sources, config.geometry, run, on_broken)
     count, height, width, _ = features.shape
-    to_map: ToMap = Upsampler(height, width, config.crop, config.sigma)
+    to_map: ToMap = Upsampler((height, width), config.geometry.shape, config.sigma)
     made = defects_in(read, extract, config, run)
     within = config
     if roi is not None:

@@ -70,7 +70,7 @@ class Fitted:
         The threshold and the good images that stand for it; None in files of older versions and in the
         members of an ensemble of theirs.
     roi
-        (crop, crop): the part of the crop that is inspected, or None for all.
+        (height, width): the part of the picture that is inspected, or None for all.
     image_size
         Width and height of the images fitted on, where all have the same.
 
@@ -95,11 +95,10 @@ class Fitted:
     image_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        whole = all(type(side) is int and 0 < side <= self.config.crop for side in self.grid)
-        if len(self.grid) != 2 or not whole:
-            raise PniError(
-                f"grid must be two whole numbers from 1 to the crop's {self.config.crop}, got {self.grid}"
-            )
+        shape = self.config.geometry.shape
+        pairs = zip(self.grid, shape, strict=False)
+        if len(self.grid) != 2 or not all(type(side) is int and 0 < side <= most for side, most in pairs):
+            raise PniError(f"grid must be two whole numbers from 1 to the picture's {shape}, got {self.grid}")
         position = self.distribution.position
         if position is not None and position.shape[:2] != tuple(self.grid):
             raise PniError(f"position must lie on the grid {self.grid}, got shape {position.shape}")
@@ -140,7 +139,7 @@ class Fitted:
 
     @cached_property
     def inspected(self) -> Inspected | None:
-        """What is inspected, None for the whole crop."""
+        """What is inspected, None for the whole picture."""
         return None if self.roi is None else Inspected(self.roi, self.grid)
 
     @property
@@ -163,7 +162,7 @@ class Fitted:
     def likelihood_scorer(self, run: Run) -> Scorer:
         """Return what gives maps before any refinement, its networks on the device of the run."""
         rule = RULE_CLASSES[self.config.rule](self.distribution, run.device)
-        upsampler = Upsampler(*self.grid, self.config.crop, self.config.sigma)
+        upsampler = Upsampler(self.grid, self.config.geometry.shape, self.config.sigma)
         neighborhood = self.distribution.neighborhood
         mlp = None if neighborhood is None else neighborhood.on(run.device)
         return self.scorer_with(self.extractor.extraction(run), mlp, rule, upsampler, run.precision)

@@ -24,7 +24,7 @@ PICTURES = 12
 
 
 def defects_in(sources: Sequence[Source], extract: Extract, config: Config, run: Run) -> MadeDefects | None:
-    """Return what draws defects in the images of a fit and extracts their features; None in tiny crops.
+    """Return what draws defects in the images of a fit and extracts their features; None in tiny pictures.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ def defects_in(sources: Sequence[Source], extract: Extract, config: Config, run:
     extract
         Takes crops on `run.device`.
     config
-        Its crop and seed.
+        Its geometry and seed.
     run
         Where the networks are.
     """
-    if config.crop < SMALLEST_SIDE:
+    if min(config.geometry.shape) < SMALLEST_SIDE:
         return None
     # Few images have several kinds each, of many every second or so has one.
     each = min(len(KINDS), -(-PICTURES // len(sources)))

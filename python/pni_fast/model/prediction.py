@@ -37,10 +37,10 @@ class Prediction:
         Anomaly score of the image: the maximum of its map, or the mean of its largest values where the
         setting `image_score` says so.
     anomaly_map
-        float32 (crop, crop), distance to the nearest normal patch that position and surroundings allow; of an
+        float32 (H, W), distance to the nearest normal patch that position and surroundings allow; of an
         ensemble the mean of its members' maps, each normalised so that normal images span [0, 1].
     image
-        uint8 (crop, crop, 3), the part of the image that the map covers.
+        uint8 (H, W, 3), the part of the image that the map covers.
     p_value
         How likely a good image scores at least as much, by the good images that the model keeps the scores
         of; None where it keeps none.

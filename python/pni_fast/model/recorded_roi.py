@@ -19,7 +19,7 @@ LARGEST = 10**6
 """Pixels of a side of an image."""
 
 
-def check_roi(places: Mapping[str, Place], crop: int) -> set[str]:
+def check_roi(places: Mapping[str, Place], shape: tuple[int, int]) -> set[str]:
     """Return the name of the mask's tensor, where there is one and it fits.
 
     Raises
@@ -30,8 +30,8 @@ def check_roi(places: Mapping[str, Place], crop: int) -> set[str]:
     if ROI not in places:
         return set()
     place = places[ROI]
-    if place.shape != (crop, crop) or place.dtype != "bool":
-        raise PniError(f"tensor 'roi' must be bool ({crop}, {crop}), got {place.dtype} {place.shape}")
+    if place.shape != shape or place.dtype != "bool":
+        raise PniError(f"tensor 'roi' must be bool {shape}, got {place.dtype} {place.shape}")
     return {ROI}
 
 

@@ -42,9 +42,9 @@ class HalfFit:
     Parameters
     ----------
     images
-        Crops of images left out, uint8 (crop, crop, 3).
+        Crops of images left out, uint8 (height, width, 3).
     maps
-        Their likelihood maps, float32 (crop, crop).
+        Their likelihood maps, float32 (height, width).
     span
         Lowest and highest value of those maps: what a refiner sees as 0 and 1.
     task
@@ -74,7 +74,7 @@ def fit_half(fitted: Fitted, sources: Sequence[Source], features: NDArray[np.flo
     """
     config = fitted.config
     kept, rest = (slice(0, None, 2), slice(1, None, 2)) if len(sources) > 1 else (slice(None), slice(None))
-    to_map = Upsampler(*fitted.grid, config.crop, config.sigma)
+    to_map = Upsampler(fitted.grid, config.geometry.shape, config.sigma)
     # One decision for both: a refiner must not learn from maps of another kind than it will see.
     distribution = fit_distribution(features[kept], fitted.narrowed, run, to_map, settled=fitted.distribution)
     scorer = replace(fitted, distribution=distribution).likelihood_scorer(run)
@@ -97,7 +97,7 @@ def fit_half(fitted: Fitted, sources: Sequence[Source], features: NDArray[np.flo
 
 def with_refiner(fitted: Fitted, half: HalfFit, refiner: RefinementNetwork, run: Run) -> Fitted:
     """Return the model with a refiner, and with the range of its final maps of images left out."""
-    stored = stored_refiner(refiner.requires_grad_(False), fitted.config.crop)
+    stored = stored_refiner(refiner.requires_grad_(False), fitted.config.geometry.shape)
     refined = replace(fitted, refiner=stored, refiner_range=half.span)
     scorer = RefinedScorer(refined.likelihood_scorer(run), stored.fused(run), half.span)
     final = ordered_map(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pni_fast.config import Config
 from pni_fast.config.checks import check_network_name
+from pni_fast.config.geometry import size_text
 from pni_fast.errors import PniError, is_there
 from pni_fast.features.graphs import StoredGraph
 from pni_fast.runtime.tensor_file import Place, place_of
@@ -63,7 +64,7 @@ class Networks:
         self.dimension: int | None = None
 
     def check_grid(self, grid: tuple[int, ...]) -> None:
-        """Refuse a grid that is not what the backbone makes of a crop, where that is known.
+        """Refuse a grid that is not what the backbone makes of a picture, where that is known.
 
         Raises
         ------
@@ -126,18 +127,18 @@ class BuiltNetworks(Networks):
         self.tensors |= self._beside_the_extractor()
 
     def check_grid(self, grid: tuple[int, ...]) -> None:
-        """Refuse a grid that is not what the backbone makes of a crop."""
+        """Refuse a grid that is not what the backbone makes of a picture."""
         import torch
 
-        crop = self.config.crop
-        if grid == (-(-crop // STRIDE),) * 2:
+        shape = self.config.geometry.shape
+        if grid == tuple(-(-side // STRIDE) for side in shape):
             return
         # A few networks do not pad: ask this one, by shapes alone.
         with torch.inference_mode():
-            levels = self._extractor.backbone(torch.empty(1, 3, crop, crop, device="meta"))
+            levels = self._extractor.backbone(torch.empty(1, 3, *shape, device="meta"))
         expected = tuple(max(level.shape[axis] for level in levels) for axis in (2, 3))
         if grid != expected:
-            raise PniError(f"grid must be {expected} at a crop of {crop}, got {grid}")
+            raise PniError(f"grid must be {expected} at a size of {size_text(shape)}, got {grid}")
 
     def build_extractor(self, state: dict[str, Tensor]) -> FeatureExtractor:
         """Return the extractor with the tensors of its backbone."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias, Union
 
 from pni_fast.config import RefinerConfig
+from pni_fast.config.geometry import size_text
 from pni_fast.data import ImagesLike, training_sources
 from pni_fast.decision import Decision
 from pni_fast.errors import DataError, PniError
@@ -83,8 +84,8 @@ def refine(
     Raises
     ------
     PniError
-        The numbers of models and categories differ, a model is not fitted, models differ in the size of the
-        crop or in their refiner's settings, or an option is out of its range.
+        The numbers of models and categories differ, a model is not fitted, models differ in size or in their
+        refiner's settings, or an option is out of its range.
     ModelFileError
         A model cannot be read, or the checkpoint is broken or of another run.
     DataError
@@ -173,11 +174,11 @@ def _common_config(models: Sequence[Fitted], names: Sequence[str], iterations: i
     """
     first = models[0].config
     for model, name in zip(models, names, strict=True):
-        crop, settings = model.config.crop, model.config.refiner.as_dict()
-        if crop != first.crop:
+        shape, settings = model.config.geometry.shape, model.config.refiner.as_dict()
+        if shape != first.geometry.shape:
             raise PniError(
-                f"{name}: models of one refiner must have one crop size: its own is {crop} pixels, that of "
-                f"{names[0]} is {first.crop}"
+                f"{name}: models of one refiner must have one size: its own is {size_text(shape)} pixels, "
+                f"that of {names[0]} is {size_text(first.geometry.shape)}"
             )
         for setting, value in first.refiner.as_dict().items():
             # The number of steps asked for stands in for what the models say.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from pni_fast.config import Config
@@ -29,12 +30,13 @@ def most_model_bytes(config: Config, n_images: int) -> int:
     """Return how many bytes the model's file has at most.
 
     Fewer where images are broken, where a gate drops position, or where a backbone's maps are smaller than
-    the crop by more than its stride.
+    the picture by more than its stride. A size that the images decide may be a little larger than the square
+    it is counted as.
     """
     members = [_member_bytes(member, n_images) for member in config.members]
     # Of each, and of an ensemble itself: a digest an image, and two figures of every image left out.
     decisions = 8 * n_images + 16 * min(n_images, MOST) + 4 * ENTRY
-    return HEADER + config.crop**2 + sum(members) + (len(members) + 1) * decisions
+    return HEADER + prod(config.geometry.shape) + sum(members) + (len(members) + 1) * decisions
 
 
 def checkpoint_bytes(config: Config) -> int:
@@ -49,7 +51,7 @@ def checkpoint_bytes(config: Config) -> int:
 def _member_bytes(config: Config, n_images: int) -> int:
     channels, backbone = _backbone(config)
     dimension = min(config.dimension, channels)
-    patches = (-(-config.crop // STRIDE)) ** 2
+    patches = prod(-(-side // STRIDE) for side in config.geometry.shape)
     rows = max(int(n_images * patches * config.coreset_ratio), 1)
     n_classes = distribution_size(rows, config.distribution_size)
     arrays = rows * dimension * 4 + rows * 8

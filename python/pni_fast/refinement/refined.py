@@ -31,9 +31,9 @@ class RefinedScorer:
         self.span = span
 
     def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
-        """Return the final maps, float32 (crop, crop) each; arguments as for :meth:`Scorer.maps`."""
+        """Return the final maps, float32 (H, W) each; arguments as for :meth:`Scorer.maps`."""
         return self.refine(to_host(crops)[0], self.scorer.maps(crops, threads, for_each))
 
     def refine(self, crops: NDArray[np.uint8], maps: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """Return the final maps of crops, (b, crop, crop, 3), and their likelihood maps."""
+        """Return the final maps of crops, (b, H, W, 3), and their likelihood maps."""
         return list(self.fused(crops, normalised(np.stack(maps), *self.span)))

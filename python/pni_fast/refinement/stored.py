@@ -23,17 +23,17 @@ Fused: TypeAlias = Callable[[NDArray[np.uint8], NDArray[np.float32]], NDArray[np
 """Final maps, float32 (b, H, W), of crops, uint8 (b, H, W, 3), and their normalised maps Â, (b, H, W)."""
 
 
-def refiner_graph_of(content: NDArray[np.uint8], crop: int) -> StoredGraph:
+def refiner_graph_of(content: NDArray[np.uint8], shape: tuple[int, int]) -> StoredGraph:
     """Return the graph of a refiner.
 
     Parameters
     ----------
     content
         uint8 (bytes,), of anybody.
-    crop
-        Side of the crops and maps it must take.
+    shape
+        Height and width of the pictures and maps it must take.
     """
-    return StoredGraph(content, *refiner_ends((crop, crop)), REFINER)
+    return StoredGraph(content, *refiner_ends(shape), REFINER)
 
 
 class StoredRefiner(GraphNetwork["RefinementNetwork"]):

@@ -34,7 +34,7 @@ OnBroken = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Streamed(Generic[R]):
-    """One image's crop, uint8 (crop, crop, 3), and what was computed from it."""
+    """One image's crop, uint8 (H, W, 3), and what was computed from it."""
 
     source: Source
     image: NDArray[np.uint8]
@@ -61,7 +61,7 @@ def stream(
     geometry
         How they are cropped.
     compute
-        Takes uint8 crops (b, crop, crop, 3), an array or on a GPU a tensor there, and returns b results. On
+        Takes uint8 crops (b, H, W, 3), an array or on a GPU a tensor there, and returns b results. On
         a CPU it is called from the reading threads with b = 1, which makes results independent of the number
         of threads.
     run

@@ -63,7 +63,7 @@ def enlarging(source: int, target: int, sigma: float) -> NDArray[np.float32]:
 
 
 class Upsampler:
-    """Bilinear resizing and Gaussian smoothing of (h, w) score grids to (size, size), as two small products.
+    """Bilinear resizing and Gaussian smoothing of (h, w) score grids to (H, W), as two small products.
 
     Both steps are linear and act on rows and columns apart, so the map is ``A_h · S · A_wᵀ`` with matrices
     fixed by the sizes (paper section 3.1: bilinear, then a Gaussian with σ = 8). Smoothing after resizing on
@@ -71,18 +71,18 @@ class Upsampler:
 
     Parameters
     ----------
-    height, width
-        Size of the score grid.
-    size
-        Side of the map in pixels.
+    grid
+        (h, w) of the scores.
+    shape
+        (H, W) of the map in pixels.
     sigma
         Standard deviation of the Gaussian in pixels of the map; 0 leaves it out.
     """
 
-    def __init__(self, height: int, width: int, size: int, sigma: float) -> None:
-        self._rows = enlarging(height, size, sigma)
-        self._columns = np.ascontiguousarray(enlarging(width, size, sigma).T)
+    def __init__(self, grid: tuple[int, int], shape: tuple[int, int], sigma: float) -> None:
+        self._rows = enlarging(grid[0], shape[0], sigma)
+        self._columns = np.ascontiguousarray(enlarging(grid[1], shape[1], sigma).T)
 
     def __call__(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the float32 map (size, size) of a float32 grid (h, w)."""
+        """Return the float32 map (H, W) of a float32 grid (h, w)."""
         return enlarge(np.ascontiguousarray(scores), self._rows, self._columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -133,11 +134,12 @@ def add_map(graph: GraphBuilder, scores: str, rows: NDArray[np.float32], columns
     return graph.node("MatMul", [half, graph.constant(columns)])
 
 
-def add_image_score(graph: GraphBuilder, anomaly_map: str, size: int, share: float) -> str:
-    """Add the maximum of a map (size, size), or the mean of its largest values; return the name, (1,)."""
-    flat = graph.node("Reshape", [anomaly_map, graph.constant([1, size * size], "int64")])
+def add_image_score(graph: GraphBuilder, anomaly_map: str, size: tuple[int, int], share: float) -> str:
+    """Add the maximum of a map (height, width), or the mean of its largest values; return the name, (1,)."""
+    pixels = prod(size)
+    flat = graph.node("Reshape", [anomaly_map, graph.constant([1, pixels], "int64")])
     if share == 0:
         return graph.node("ReduceMax", [flat], {"axes": [1], "keepdims": 0})
-    count = graph.constant([max(1, round(share * size * size))], "int64")
+    count = graph.constant([max(1, round(share * pixels))], "int64")
     largest = graph.nodes("TopK", [flat, count], 2, {"axis": 1, "largest": 1, "sorted": 0})[0]
     return graph.node("ReduceMean", [largest], {"axes": [1], "keepdims": 0})

@@ -77,5 +77,5 @@ class InspectedMaps:
         self.scorer, self.inspected = scorer, inspected
 
     def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
-        """Return the maps, float32 (crop, crop) each; arguments as for :meth:`.Scorer.maps`."""
+        """Return the maps, float32 (H, W) each; arguments as for :meth:`.Scorer.maps`."""
         return [self.inspected.shown(found) for found in self.scorer.maps(crops, threads, for_each)]

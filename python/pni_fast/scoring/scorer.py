@@ -103,7 +103,7 @@ class Scorer:
         return conditions
 
     def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
-        """Return the anomaly maps, float32 (crop, crop) each, of uint8 crops (b, crop, crop, 3).
+        """Return the anomaly maps, float32 (H, W) each, of uint8 crops (b, H, W, 3).
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ class Scorer:
         return self.feature_maps(self.features(crops), threads, for_each)
 
     def features(self, crops: Values) -> Values:
-        """Return Φ, float32 (b, h, w, d), of uint8 crops (b, crop, crop, 3)."""
+        """Return Φ, float32 (b, h, w, d), of uint8 crops (b, H, W, 3)."""
         return self.extract(crops)
 
     def feature_maps(
