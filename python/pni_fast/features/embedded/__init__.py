@@ -43,9 +43,8 @@ EVERY = 10
 
 def is_embedded(config: Config, weights: Path | None) -> bool:
     """Whether a model with one backbone is made of what lies here and in the package of the weights."""
-    (name,) = config.backbones
     shape = config.crop, config.patch, min(config.dimension, DIMENSION)
-    return name == EMBEDDED and weights is None and shape == (CROP, PATCH, DIMENSION) and is_there(PACKAGE)
+    return config.plain_lite and weights is None and shape == (CROP, PATCH, DIMENSION) and is_there(PACKAGE)
 
 
 def embedded_extractor() -> StoredExtractor:
