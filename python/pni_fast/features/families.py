@@ -21,6 +21,9 @@ from pni_fast.errors import WeightsError
 REFUSALS = (RuntimeError, AttributeError, AssertionError, IndexError, TypeError, ValueError, KeyError)
 """What timm's networks raise where they cannot be built, or cannot take an image."""
 
+ASKED: tuple[tuple[tuple[str, Any], ...], ...] = ((), (("feature_cls", "getter"),))
+"""How timm is asked for feature maps: as a network has them by itself, else by ``forward_intermediates``."""
+
 TRIED = (1, 2, 4, 7, 8)
 """Multiples of the coarsest stride, the last two those of windows, in which a size is looked for."""
 
@@ -174,9 +177,9 @@ def family_of(architecture: str) -> Family:
     """
     reason = ""
     with shapes_alone():
-        for options in ((), (("feature_cls", "getter"),)):
+        for options in ASKED:
             try:
-                network = timm.create_model(architecture, features_only=True, **dict(options))
+                network: Any = timm.create_model(architecture, features_only=True, **dict(options))
             except REFUSALS as error:
                 reason = reason or " ".join(str(error).split()) or type(error).__name__
                 continue
@@ -250,8 +253,8 @@ def _runs(
 
 def _runs_at_all(family: Family, indices: Sequence[int]) -> bool:
     """Whether shapes alone can tell: at the size it is made for."""
-    config = timm.get_pretrained_cfg(family.architecture)
-    return _runs(family, indices, tuple(config.input_size[-2:]), None)
+    config: Any = timm.get_pretrained_cfg(family.architecture)
+    return _runs(family, indices, config.input_size[-2:], None)
 
 
 def _nearest(family: Family, indices: Sequence[int], shape: tuple[int, int]) -> list[str]:
@@ -260,7 +263,8 @@ def _nearest(family: Family, indices: Sequence[int], shape: tuple[int, int]) -> 
     for up in (False, True):
         for times in TRIED:
             step = max(family.strides) * times
-            sides = tuple((side + step - 1 if up else side) // step * step for side in shape)
+            height, width = ((side + step - 1 if up else side) // step * step for side in shape)
+            sides = height, width
             if min(sides) and _runs(family, indices, sides, sides):
                 found.append(f"{sides[1]} x {sides[0]}")
                 break

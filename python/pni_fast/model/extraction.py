@@ -33,7 +33,7 @@ def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     """Return the extractor of a model with one backbone, and where its weights came from."""
     if is_embedded(config, weights):
         return embedded_extractor(), "embedded"
-    from pni_fast.features.backbones import extractor_of
+    from pni_fast.features.backbones import extractor_of, told_of
     from pni_fast.features.engines.export import extractor_graph
     from pni_fast.features.families import without_values
     from pni_fast.features.weights import load_weights
@@ -41,7 +41,7 @@ def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     (name,) = config.backbones
     with without_values():
         extractor = extractor_of(config)
-    source = load_weights(extractor.backbone, name, weights)
+    source = load_weights(extractor.backbone, name, weights, told_of(config))
     try:
         content = extractor_graph(extractor, config.crop, config.crop)
     except WeightsError as error:
