@@ -153,6 +153,7 @@ def fit_model(  # the options of the command, one for one
     *,
     preset: str = "lite",
     backbone: Sequence[str] = (),
+    levels: tuple[int, ...] | None = None,
     weights: Sequence[Path | None] = (),
     coreset_ratio: float | None = None,
     no_position: bool = False,
@@ -204,6 +205,7 @@ def fit_model(  # the options of the command, one for one
     from pni_fast.model.pni import PNI
 
     changes = dict(settings or {})
+    changes |= {} if levels is None else {"levels": levels}
     changes |= {"position": False} if no_position else {}
     changes |= {"context": False} if no_context else {}
     changes |= {"neighborhood": False} if no_neighborhood else {}

@@ -54,8 +54,28 @@ backbone = click.option(
     "--backbone",
     multiple=True,
     metavar="NAME",
-    help="A timm backbone in place of the preset's. Given several times: an ensemble, the mean of the models "
-    "fitted with each.",
+    help="A timm backbone in place of the preset's, or hf-hub:OWNER/NAME. Given several times: an ensemble, "
+    "the mean of the models fitted with each.",
+)
+
+
+def _levels(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"must be whole numbers with commas between them, such as 8,16, got {value!r}"
+        ) from None
+
+
+levels = click.option(
+    "--levels",
+    callback=_levels,
+    metavar="N,N,...",
+    help="Feature maps of the backbone to use: strides of a pyramid, such as 8,16; blocks of a vision "
+    "transformer from 0 up, such as 3,5,8,11.  [default: the family's, see pni-fast info --backbones]",
 )
 
 
@@ -69,8 +89,9 @@ weights = click.option(
     multiple=True,
     callback=_files,
     metavar="FILE",
-    help="Backbone weights, .safetensors or .pth, named as in timm or torchvision. For an ensemble once for "
-    "each backbone, in their order; - takes the embedded or hub weights.",
+    help="Backbone weights, .safetensors or .pth, named as in timm or by the network's authors, or a folder "
+    "that a hub's client keeps. For an ensemble once for each backbone, in their order; - takes the embedded "
+    "or hub weights.",
 )
 
 
@@ -106,6 +127,7 @@ coreset_ratio = click.option(
 _OWN_OPTIONS = {
     "preset": "--preset",
     "backbone": "--backbone",
+    "levels": "--levels",
     "coreset_ratio": "--coreset-ratio",
     "refinement": "--refine",
     "seed": "--seed",
@@ -226,11 +248,13 @@ def model_choice(command: F) -> F:
                 default="lite",
                 show_default=True,
                 help="lite: embedded weights, sized for a CPU, good images choose position, context or "
-                "neither; best: the same backbone, position as a penalty that images left out set; paper: "
+                "neither; best: the same backbone, position as a penalty that images left out set; dino, "
+                "dino-base: DINOv2 transformers, small and base, conditions as in lite; paper: "
                 "WideResNet-101, sizes as published; paper-ensemble: the same with ResNeXt-101 and "
                 "DenseNet-201 beside it.",
             ),
             backbone,
+            levels,
             weights,
             coreset_ratio,
             click.option(

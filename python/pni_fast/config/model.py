@@ -8,7 +8,7 @@ from typing import Any
 
 from pni_fast.errors import PniError
 
-from .backbones import backbone_choice
+from .backbones import EMBEDDED, PYRAMID, backbone_choice, check_levels
 from .checks import (
     LARGEST_COUNT,
     LARGEST_SIDE,
@@ -31,6 +31,7 @@ MOST_CLASSES = 2**16
 
 HIGHEST = {
     "resize": LARGEST_SIDE,
+    "levels": 4096,  # a stride of that many pixels, or so many blocks: no network has it
     "patch": 255,  # at stride 8 a window of 2040 pixels
     "neighborhood_size": 255,
     "dimension": 65_536,  # more channels than any network has
@@ -67,6 +68,12 @@ class Config:
         Side of the window each feature is averaged over.
     dimension
         d; a backbone with fewer channels keeps its own number.
+    levels
+        Which feature maps of the backbone are used: strides of a pyramid, numbers of a vision transformer's
+        blocks from 0 up. Empty: the usual ones of its family, see docs/backbones.md.
+    normalize
+        Whether the vectors of each level are brought to norm 1 before they are put together. None: those of
+        vision transformers are, those of pyramids are not.
     coreset_ratio
         |C_emb| as a share of all training features.
     distribution_size
@@ -117,6 +124,8 @@ class Config:
     channels: tuple[int, ...] = ()
     patch: int = 3
     dimension: int = 1024
+    levels: tuple[int, ...] = ()
+    normalize: bool | None = None
     coreset_ratio: float = 0.01
     distribution_size: int = 2048
     neighborhood_size: int = 9
@@ -139,6 +148,7 @@ class Config:
         object.__setattr__(self, "depth", depth_choice(self.depth))
         object.__setattr__(self, "size", size_choice(self.size))
         _ = self.geometry  # checks resize, crop and channels
+        check_levels(self.levels)
         if not 0 < self.coreset_ratio <= 1:
             raise PniError(f"coreset_ratio must be in (0, 1], got {self.coreset_ratio}")
         if self.rule not in RULES:
@@ -168,6 +178,12 @@ class Config:
     def backbones(self) -> tuple[str, ...]:
         """The backbone of every member."""
         return (self.backbone,) if isinstance(self.backbone, str) else self.backbone
+
+    @property
+    def plain_lite(self) -> bool:
+        """Whether features are those of the embedded backbone, from its usual levels as they are."""
+        (name, *others) = self.backbones
+        return name == EMBEDDED and not others and self.levels in ((), PYRAMID) and not self.normalize
 
     @property
     def members(self) -> tuple[Config, ...]:

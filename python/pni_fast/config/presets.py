@@ -20,6 +20,12 @@ LITE_MLP = MLPConfig(layers=3, width=64, reduce=16, epochs=4, step=2, positions=
 PAPER_BACKBONES = ("wide_resnet101_2.tv_in1k", "resnext101_32x8d.tv_in1k", "densenet201.tv_in1k")
 """The networks of the paper's ensemble (section 4.1), that of its single model first."""
 
+DINO_BACKBONES = ("vit_small_patch14_reg4_dinov2.lvd142m", "vit_base_patch14_reg4_dinov2.lvd142m")
+"""DINOv2 with registers, of 384 and of 768 channels."""
+
+DINO_LEVELS = (3, 4, 6, 9)
+"""Blocks that ProCon draws features from: the fourth, fifth, seventh and tenth of twelve."""
+
 PRESETS: dict[str, Config] = {
     "lite": Config(
         size=AUTO_SIZE,
@@ -39,6 +45,26 @@ PRESETS: dict[str, Config] = {
         mlp=LITE_MLP,
         refiner=REFINERS["lite"],
     ),
+    **{
+        name: Config(
+            preset=name,
+            backbone=backbone,
+            resize=448,
+            crop=448,
+            patch=1,
+            dimension=len(DINO_LEVELS) * width,
+            levels=DINO_LEVELS,
+            normalize=True,
+            sigma=4.0,
+            position_gate=True,
+            rule="blend",
+            context=ContextConfig(),
+            neighborhood=False,
+            mlp=LITE_MLP,
+            refiner=REFINERS["lite"],
+        )
+        for name, backbone, width in zip(("dino", "dino-base"), DINO_BACKBONES, (384, 768), strict=True)
+    },
     "paper": Config(preset="paper", backbone=PAPER_BACKBONES[0], refinement=True),
     "paper-ensemble": Config(preset="paper-ensemble", backbone=PAPER_BACKBONES, refinement=True),
 }
@@ -53,6 +79,13 @@ PRESETS: dict[str, Config] = {
     PatchCore where images left out speak against position (textures, turned objects); there it also gives
     up what position would have gained. Against PatchCore it costs a little of the image score where the
     place of a part varies: 0.003 image AUROC, 0.017 image F1max on `juice_bottle`.
+`dino`, `dino-base`
+    Frozen DINOv2 with registers, small (for a CPU) and base; conditions as in `lite`. As published for memory
+    banks: the blocks are those of ProCon (2026), and as there each block's vectors have norm 1, nothing is
+    averaged over a window, and maps are smoothed with σ = 4; the size is AnomalyDINO's (WACV 2025), 448, with
+    nothing cut off. Unlike ProCon, which projects each block's 768 channels to 512 at random and keeps a bank
+    for each, all channels of the four are one vector: the squared distance of two is the sum over the blocks,
+    nothing is projected, and the coreset is exact. Accuracy is not measured by us.
 `paper`
     Section 4.1 to the letter: position is always used.
 `paper-ensemble`

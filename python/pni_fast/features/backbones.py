@@ -1,55 +1,19 @@
-"""Build the pyramid network of a timm backbone, and the extractor around it."""
+"""Build the network of a timm backbone that gives the levels used, and the extractor around it."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
 import timm
-import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from pni_fast.config.checks import check_network_name
+from pni_fast.config import Config
 from pni_fast.errors import WeightsError
 
 from .extractor import FeatureExtractor
-
-STRIDES = (8, 16)
-"""Strides of the two pyramid levels used, φ_2 and φ_3 of the paper."""
-
-USUAL = (2, 3)
-"""Where most pyramids have them, after strides 2 and 4."""
-
-
-def known_architecture(name: str, what: str) -> str:
-    """Return the architecture of a timm name, ``"resnet18"`` of ``"resnet18.a1_in1k"``.
-
-    Parameters
-    ----------
-    name
-        Of a timm network. It never names a place: ``"hf-hub:…"`` and ``"local-dir:…"``, which timm would
-        open, are refused before timm is asked.
-    what
-        The setting's name in the message.
-
-    Raises
-    ------
-    PniError
-        It is no plain name.
-    WeightsError
-        timm does not know it; the message lists close ones.
-    """
-    check_network_name(name, what)
-    architecture = name.partition(".")[0]
-    if not timm.is_model(architecture):
-        close = difflib.get_close_matches(architecture, timm.list_models(), n=3, cutoff=0.5)
-        hint = f"; close names: {', '.join(close)}" if close else ""
-        raise WeightsError(f"{what} must be the name of a timm model, got {name!r}{hint}")
-    return architecture
+from .families import REFUSALS, family_of, known_architecture, shapes_alone, told_size
 
 
 def create_pyramid(name: str, what: str, levels: Sequence[int] | None = None) -> Any:
@@ -71,7 +35,7 @@ def create_pyramid(name: str, what: str, levels: Sequence[int] | None = None) ->
     chosen: Any = {} if levels is None else {"out_indices": tuple(levels)}
     try:
         network = timm.create_model(name, features_only=True, **chosen)
-    except (RuntimeError, AttributeError, AssertionError, IndexError, TypeError, ValueError) as error:
+    except REFUSALS as error:
         asked = "" if levels is None else f" and have levels {', '.join(map(str, levels))}"
         reason = " ".join(str(error).split()) or type(error).__name__
         raise WeightsError(
@@ -82,69 +46,35 @@ def create_pyramid(name: str, what: str, levels: Sequence[int] | None = None) ->
     return network
 
 
-class _Unset(TorchFunctionMode):
-    """Leave out the first values of layers, which nothing without memory can have."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Return the tensor as it is where it would be filled, else what torch does."""
-        given = kwargs or {}
-        if getattr(func, "__name__", "") in _FILLS:
-            return args[0] if args else given["tensor"]
-        return func(*args, **given)
-
-
-_FILLS = frozenset({"normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_"})
-
-
-@contextlib.contextmanager
-def shapes_alone() -> Iterator[None]:
-    """Build networks that have names and shapes of parameters and no memory for them (device ``"meta"``)."""
-    with torch.device("meta"), _Unset():
-        yield
-
-
-@cache
-def _level_indices(architecture: str) -> tuple[int, ...]:
-    """Return which levels of a network have the strides used; shapes only, nothing is allocated."""
-    with shapes_alone():
-        with contextlib.suppress(WeightsError):  # one build does where the levels are where they mostly are
-            usual = create_pyramid(architecture, "backbone", USUAL)
-            every = [level["reduction"] for level in usual.feature_info.info]
-            if [every.index(stride) if stride in every else -1 for stride in STRIDES] == list(USUAL):
-                return USUAL
-        pyramid = create_pyramid(architecture, "backbone")
-    strides = pyramid.feature_info.reduction()
-    if not set(STRIDES) <= set(strides):
-        found = ", ".join(str(stride) for stride in sorted(set(strides)))
-        raise WeightsError(
-            f"backbone must offer feature maps at strides 8 and 16, got {architecture!r} with {found}"
-        )
-    return tuple(strides.index(stride) for stride in STRIDES)
-
-
-def build_backbone(name: str, *, outline: bool = False) -> nn.Module:
-    """Return the untrained pyramid network `name`, cut after the last level used.
+def build_backbone(
+    name: str, shape: tuple[int, int] | None = None, levels: Sequence[int] = (), *, outline: bool = False
+) -> nn.Module:
+    """Return the untrained network `name` that gives the levels used, as far as the last of them.
 
     Parameters
     ----------
     name
         Of a timm model.
+    shape
+        Height and width of its crops, for networks with position embeddings or windows; None: those it was
+        trained at.
+    levels
+        Strides of a pyramid, or numbers of a vision transformer's blocks from 0 up; none: the usual ones.
     outline
         Names and shapes of its parameters alone, see :func:`shapes_alone`.
 
     Raises
     ------
     WeightsError
-        timm does not know the name (the message lists close ones), or the network has no levels at strides
-        8 and 16.
+        timm does not know the name (the message lists close ones), or the network has no such levels or
+        does not take such crops.
     """
     architecture = known_architecture(name, "backbone")
-    levels = _level_indices(architecture)
+    family = family_of(architecture)
+    indices = family.indices(levels)
+    told = None if shape is None else told_size(architecture, indices, shape)
     with shapes_alone() if outline else contextlib.nullcontext():
-        network: nn.Module = create_pyramid(architecture, "backbone", levels)
-    return network
+        return family.create(indices, told)
 
 
 def channels(network: Any) -> int:
@@ -152,14 +82,66 @@ def channels(network: Any) -> int:
     return sum(network.feature_info.channels())
 
 
-def build_extractor(name: str, patch: int, dimension: int, *, outline: bool = False) -> FeatureExtractor:
+def stride(network: Any) -> int:
+    """Return the pixels between two positions of Φ: the stride of the finest level."""
+    return int(min(network.feature_info.reduction()))
+
+
+def build_extractor(
+    name: str,
+    patch: int,
+    dimension: int,
+    shape: tuple[int, int] | None = None,
+    levels: Sequence[int] = (),
+    normalize: bool | None = None,
+    *,
+    outline: bool = False,
+) -> FeatureExtractor:
     """Return an extractor with untrained weights; d is `dimension` or all channels where there are fewer.
 
     Of an outline the backbone alone is without memory: the extractor is whole once that has its weights.
+
+    Parameters
+    ----------
+    name, shape, levels, outline
+        As for :func:`build_backbone`.
+    patch, dimension
+        As for :class:`FeatureExtractor`.
+    normalize
+        Whether each level's vectors have norm 1; None: those of a vision transformer.
     """
-    network = build_backbone(name, outline=outline)
+    network = build_backbone(name, shape, levels, outline=outline)
     mean, std = training_statistics(name)
-    return FeatureExtractor(network, mean, std, patch, min(dimension, channels(network)))
+    if normalize is None:
+        normalize = family_of(name.partition(".")[0]).blocks
+    return FeatureExtractor(network, mean, std, patch, min(dimension, channels(network)), normalize)
+
+
+def backbone_of(config: Config, *, outline: bool = False) -> nn.Module:
+    """Return the untrained backbone of a model's settings, which name one."""
+    (name,) = config.backbones
+    return build_backbone(name, config.geometry.shape, config.levels, outline=outline)
+
+
+def told_of(config: Config) -> dict[str, Any]:
+    """Return what timm is told of the size of a model's crops, of settings that name one backbone."""
+    family = family_of(known_architecture(config.backbones[0], "backbone"))
+    indices = family.indices(config.levels)
+    return family.size(told_size(family.architecture, indices, config.geometry.shape))
+
+
+def extractor_of(config: Config, *, outline: bool = False) -> FeatureExtractor:
+    """Return the untrained extractor of a model's settings, which name one backbone."""
+    (name,) = config.backbones
+    return build_extractor(
+        name,
+        config.patch,
+        config.dimension,
+        config.geometry.shape,
+        config.levels,
+        config.normalize,
+        outline=outline,
+    )
 
 
 def training_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

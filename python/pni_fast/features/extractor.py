@@ -1,4 +1,4 @@
-"""Patch features: two levels of a backbone, averaged over patches, pooled to d channels (paper section 2)."""
+"""Patch features: levels of a backbone, averaged over patches, pooled to d channels (paper section 2)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from torch import Tensor, nn
 
 from pni_fast.errors import WeightsError
 
+SMALLEST_NORM = 1e-12
+"""What a vector is divided by at least where each level has norm 1."""
 
-def aggregate_patches(levels: list[Tensor], patch: int, dimension: int) -> Tensor:
+
+def aggregate_patches(levels: list[Tensor], patch: int, dimension: int, normalize: bool = False) -> Tensor:
     """Turn pyramid levels into one map of patch features.
 
-    Every level is averaged over the patch × patch window around each position (zero padded), the smaller
-    ones are resized bilinearly to the largest, all are concatenated, and adaptive average pooling brings the
-    channels to `dimension`. The unfold form of the same linear map holds patch² copies of it in memory.
+    Every level is averaged over the patch × patch window around each position (zero padded), its vectors are
+    brought to norm 1 where that is asked for, the smaller levels are resized bilinearly to the largest, all
+    are concatenated, and adaptive average pooling brings the channels to `dimension`. The unfold form of the
+    same linear map holds patch² copies of it in memory.
 
     Parameters
     ----------
@@ -24,6 +28,8 @@ def aggregate_patches(levels: list[Tensor], patch: int, dimension: int) -> Tenso
         Side p of the window, odd.
     dimension
         d, the channels to leave, at most Σ c_j.
+    normalize
+        Divide every vector of a level by its norm, so that all levels count alike.
 
     Returns
     -------
@@ -34,6 +40,8 @@ def aggregate_patches(levels: list[Tensor], patch: int, dimension: int) -> Tenso
     maps = []
     for level in levels:
         pooled = F.avg_pool2d(level, patch, stride=1, padding=patch // 2)
+        if normalize:
+            pooled = F.normalize(pooled, dim=1, eps=SMALLEST_NORM)
         if pooled.shape[2:] != (height, width):
             pooled = F.interpolate(pooled, size=(height, width), mode="bilinear", align_corners=False)
         maps.append(pooled)
@@ -56,6 +64,8 @@ class FeatureExtractor(nn.Module):
         Side of the averaging window.
     dimension
         d, the length of a feature vector.
+    normalize
+        Whether each level's vectors have norm 1.
     """
 
     mean: Tensor
@@ -68,11 +78,13 @@ class FeatureExtractor(nn.Module):
         std: tuple[float, ...],
         patch: int,
         dimension: int,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.patch = patch
         self.dimension = dimension
+        self.normalize = normalize
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
         self.eval().requires_grad_(False)
@@ -87,4 +99,5 @@ class FeatureExtractor(nn.Module):
             size = f"{images.shape[2]} x {images.shape[1]} pixels"
             raise WeightsError(f"the backbone does not take crops of {size}: {error}") from error
         # The layers may compute in bfloat16; sums over patches and channels never do.
-        return aggregate_patches([level.float() for level in levels], self.patch, self.dimension)
+        maps = [level.float() for level in levels]
+        return aggregate_patches(maps, self.patch, self.dimension, self.normalize)

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-import math
+from math import lcm
 
 from pni_fast.config import Config
+from pni_fast.config.backbones import EMBEDDED, PYRAMID
 from pni_fast.config.geometry import AUTO_SIZE, CROPPED, shape_of, size_text
 from pni_fast.errors import PniError
 
-COARSEST_STRIDE = 16
-"""Of the levels used, of a network with levels at strides 8 and 16."""
-
 
 def size_multiple(config: Config) -> int:
-    """Return what both sides of a picture must be multiples of, for every backbone of a model."""
-    return math.lcm(*(COARSEST_STRIDE for _ in config.backbones))
+    """Return what the sides of a picture are to be multiples of: the coarsest stride used, or a patch's side.
+
+    Of several backbones the least that serves all. A network with windows is asked for its coarsest stride,
+    used or not. The embedded backbone's is known without torch.
+
+    Raises
+    ------
+    WeightsError
+        A backbone is not known, or has no such levels.
+    """
+    return lcm(*(_multiple(name, config.levels) for name in config.backbones))
+
+
+def _multiple(name: str, levels: tuple[int, ...]) -> int:
+    if name == EMBEDDED and levels in ((), PYRAMID):
+        return max(PYRAMID)
+    from .families import family_of, known_architecture
+
+    return family_of(known_architecture(name, "backbone")).multiple(levels)
 
 
 def check_sizes(config: Config) -> None:

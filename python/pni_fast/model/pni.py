@@ -16,6 +16,7 @@ from pni_fast.data import ImagesLike, prediction_sources, training_sources
 from pni_fast.data.inspected import RoiLike
 from pni_fast.decision.decision import FALSE_ALARMS
 from pni_fast.errors import needs
+from pni_fast.features.hub import resolved as at_the_hub
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.networks import gradients
 from pni_fast.runtime.run import Run
@@ -35,14 +36,16 @@ class PNI(Verdicts):
     ----------
     preset
         ``"lite"``: embedded weights, sized for a CPU. ``"best"``: the same backbone, position as a penalty
-        that images left out set. ``"paper"``: section 4.1 of the paper. ``"paper-ensemble"``: the same with
-        the paper's three backbones.
+        that images left out set. ``"dino"``, ``"dino-base"``: frozen DINOv2 transformers, small and
+        base. ``"paper"``: section 4.1 of the paper. ``"paper-ensemble"``: the same with the paper's three
+        backbones.
     backbone
-        Any timm model with ``features_only`` and levels at strides 8 and 16, instead of the preset's. Several
-        make an ensemble: a whole model is fitted with each, one after another, and their normalised maps are
-        averaged.
+        Any timm model that gives feature maps, instead of the preset's: convolutional, Swin or a vision
+        transformer; ``"hf-hub:OWNER/NAME"`` fetches one from the hub. Several make an ensemble: a whole model
+        is fitted with each, one after another, and their normalised maps are averaged.
     weights
-        A state dict of the backbone (.safetensors or .pth, names of timm or torchvision). For several
+        A state dict of the backbone (.safetensors or .pth, names of timm or, as far as timm converts them, of
+        its authors), or the folder that a hub's client keeps it in. For several
         backbones one each, in their order, None for embedded or hub weights; a single one is the first's.
     refiner_weights
         A state dict of the refiner's encoder. None: the embedded weights, or timm's hub.
@@ -126,6 +129,7 @@ class PNI(Verdicts):
         num_threads: int | None = None,
         **settings: Any,
     ) -> None:
+        backbone, weights = at_the_hub(backbone, weights)
         self._config = preset_config(
             preset,
             backbone=backbone,

@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 Network = TypeVar("Network", bound="nn.Module")
 
-STRIDE = 8
-"""From pixels to positions of a grid, by every backbone that pads."""
-
-
 COUNTED = ".num_batches_tracked"
 
 
@@ -74,11 +70,10 @@ class Networks:
 
     def build_extractor(self, state: dict[str, Tensor]) -> FeatureExtractor:
         """Return the extractor with the tensors of its backbone."""
-        from pni_fast.features.backbones import build_backbone, build_extractor
+        from pni_fast.features.backbones import backbone_of, extractor_of
 
-        (name,) = self.config.backbones
-        extractor = build_extractor(name, self.config.patch, self.config.dimension, outline=True)
-        extractor.backbone = filled(extractor.backbone, lambda: build_backbone(name), state)
+        extractor = extractor_of(self.config, outline=True)
+        extractor.backbone = filled(extractor.backbone, lambda: backbone_of(self.config), state)
         return extractor
 
     def build_neighborhood(self, state: dict[str, Tensor]) -> NeighborhoodMLP:
@@ -91,7 +86,7 @@ class Networks:
 
     def _beside_the_extractor(self) -> dict[str, dict[str, Place] | None]:
         """Return what the other networks are made of, as torch tells."""
-        from pni_fast.features.backbones import shapes_alone
+        from pni_fast.features.families import shapes_alone
 
         found: dict[str, dict[str, Place] | None] = {}
         with shapes_alone():
@@ -118,10 +113,10 @@ class BuiltNetworks(Networks):
 
     def __init__(self, config: Config, columns: int, n_classes: int) -> None:
         super().__init__(config, columns, n_classes)
-        from pni_fast.features.backbones import build_extractor
+        from pni_fast.features.backbones import extractor_of, stride
 
-        (name,) = config.backbones
-        self._extractor = build_extractor(name, config.patch, config.dimension, outline=True)
+        self._extractor = extractor_of(config, outline=True)
+        self._stride = stride(self._extractor.backbone)
         self.dimension = self._extractor.dimension
         self.tensors["backbone"] = _places("backbone", self._extractor.backbone)
         self.tensors |= self._beside_the_extractor()
@@ -131,7 +126,7 @@ class BuiltNetworks(Networks):
         import torch
 
         shape = self.config.geometry.shape
-        if grid == tuple(-(-side // STRIDE) for side in shape):
+        if grid == tuple(-(-side // self._stride) for side in shape):
             return
         # A few networks do not pad: ask this one, by shapes alone.
         with torch.inference_mode():
@@ -142,11 +137,10 @@ class BuiltNetworks(Networks):
 
     def build_extractor(self, state: dict[str, Tensor]) -> FeatureExtractor:
         """Return the extractor with the tensors of its backbone."""
-        from pni_fast.features.backbones import build_backbone
+        from pni_fast.features.backbones import backbone_of
 
-        (name,) = self.config.backbones
         extractor = self._extractor
-        extractor.backbone = filled(extractor.backbone, lambda: build_backbone(name), state)
+        extractor.backbone = filled(extractor.backbone, lambda: backbone_of(self.config), state)
         return extractor
 
 
@@ -218,7 +212,7 @@ def _places(part: str, network: nn.Module) -> dict[str, Place]:
 
 
 def _built(build: Callable[[], Network], state: dict[str, Tensor]) -> Network:
-    from pni_fast.features.backbones import shapes_alone
+    from pni_fast.features.families import shapes_alone
 
     with shapes_alone():
         outline = build()

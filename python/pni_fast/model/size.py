@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from pni_fast.config import Config
+from pni_fast.config.backbones import PYRAMID
 from pni_fast.distribution.context import MOST_BYTES
 from pni_fast.distribution.distribution import distribution_size
 from pni_fast.features.embedded import DIMENSION, backbone_bytes, is_embedded
@@ -14,9 +15,6 @@ from .left_out import MOST
 
 if TYPE_CHECKING:
     from torch import nn
-
-STRIDE = 8
-"""From pixels to patches, of the finest level used."""
 
 HEADER, ENTRY, NAME = 1 << 14, 256, 128
 """Bytes that the settings, the entry of a tensor in the table and an image's name have at most, as a rule."""
@@ -41,7 +39,7 @@ def most_model_bytes(config: Config, n_images: int) -> int:
 
 def checkpoint_bytes(config: Config) -> int:
     """Return how many bytes a checkpoint of the refiner's training has: weights, and Adam's two moments."""
-    from pni_fast.features.backbones import shapes_alone
+    from pni_fast.features.families import shapes_alone
     from pni_fast.refinement import RefinementNetwork
 
     with shapes_alone():
@@ -49,9 +47,9 @@ def checkpoint_bytes(config: Config) -> int:
 
 
 def _member_bytes(config: Config, n_images: int) -> int:
-    channels, backbone = _backbone(config)
+    channels, stride, backbone = _backbone(config)
     dimension = min(config.dimension, channels)
-    patches = prod(-(-side // STRIDE) for side in config.geometry.shape)
+    patches = prod(-(-side // stride) for side in config.geometry.shape)
     rows = max(int(n_images * patches * config.coreset_ratio), 1)
     n_classes = distribution_size(rows, config.distribution_size)
     arrays = rows * dimension * 4 + rows * 8
@@ -66,15 +64,14 @@ def _member_bytes(config: Config, n_images: int) -> int:
     return arrays + backbone + graphs + _networks(config, dimension, n_classes)
 
 
-def _backbone(config: Config) -> tuple[int, int]:
-    """Return the channels of a backbone's levels, and its bytes."""
+def _backbone(config: Config) -> tuple[int, int, int]:
+    """Return the channels of a backbone's levels, the stride of the finest, and the backbone's bytes."""
     if is_embedded(config, None):  # or weights of its shapes
-        return DIMENSION, sum(ENTRY + count for count in backbone_bytes())
-    from pni_fast.features.backbones import build_backbone, channels
+        return DIMENSION, min(PYRAMID), sum(ENTRY + count for count in backbone_bytes())
+    from pni_fast.features.backbones import backbone_of, channels, stride
 
-    (name,) = config.backbones
-    backbone = build_backbone(name, outline=True)
-    return channels(backbone), _bytes(backbone)
+    backbone = backbone_of(config, outline=True)
+    return channels(backbone), stride(backbone), _bytes(backbone)
 
 
 def _networks(config: Config, dimension: int, n_classes: int) -> int:
@@ -82,7 +79,7 @@ def _networks(config: Config, dimension: int, n_classes: int) -> int:
     if not (config.neighborhood or config.refinement):
         return 0
     from pni_fast.distribution.neighborhood import NeighborhoodMLP
-    from pni_fast.features.backbones import shapes_alone
+    from pni_fast.features.families import shapes_alone
     from pni_fast.refinement import RefinementNetwork
 
     total = 0

@@ -48,12 +48,10 @@ EVERY = 10
 
 def is_embedded(config: Config, weights: Path | None) -> bool:
     """Whether a model with one backbone is made of what lies here and in the package of the weights."""
-    (name,) = config.backbones
     known = config.patch, min(config.dimension, DIMENSION)
     fitting = all(side % COARSEST == 0 for side in config.geometry.shape)
-    return (
-        name == EMBEDDED and weights is None and known == (PATCH, DIMENSION) and fitting and is_there(PACKAGE)
-    )
+    plain = config.plain_lite and weights is None and known == (PATCH, DIMENSION)
+    return plain and fitting and is_there(PACKAGE)
 
 
 def embedded_extractor(shape: tuple[int, int] = (CROP, CROP)) -> StoredExtractor:

@@ -40,6 +40,10 @@ class GraphBuilder:
             self._constants[self._names[key]] = array
         return self._names[key]
 
+    def values(self, name: str) -> Array | None:
+        """Return the values of a constant; None: the name is no constant's."""
+        return self._constants.get(name)
+
     def node(
         self, operator: str, inputs: Sequence[str], attributes: Mapping[str, Attribute] | None = None
     ) -> str:

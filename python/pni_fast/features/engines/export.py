@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
-from pni_fast.features.extractor import FeatureExtractor
+from pni_fast.features.extractor import SMALLEST_NORM, FeatureExtractor
 
 from .building import GraphBuilder
 from .graph import Array, encode
@@ -49,13 +49,14 @@ def add_extractor(
     pixels = graph.node("Mul", [pixels, graph.constant(1 / (255 * std), "float32")])
     pixels = graph.node("Sub", [pixels, graph.constant(mean / std, "float32")])
     levels = record(graph, extractor.backbone, [(pixels, (1, 3, height, width))], BACKBONE)
-    return _aggregated(graph, levels, extractor.patch, extractor.dimension)
+    return _aggregated(graph, levels, extractor)
 
 
 def _aggregated(
-    graph: GraphBuilder, levels: list[tuple[str, tuple[int, ...]]], patch: int, dimension: int
+    graph: GraphBuilder, levels: list[tuple[str, tuple[int, ...]]], extractor: FeatureExtractor
 ) -> tuple[str, tuple[int, int, int, int]]:
     """Add what `aggregate_patches` does; channels come last only at the end."""
+    patch, dimension = extractor.patch, extractor.dimension
     height, width = (max(shape[axis] for _, shape in levels) for axis in (2, 3))
     maps = []
     for level, shape in levels:
@@ -71,6 +72,10 @@ def _aggregated(
                     "count_include_pad": 1,
                 },
             )
+        if extractor.normalize:
+            norm = graph.node("ReduceL2", [pooled], {"axes": [1], "keepdims": 1})
+            least = graph.constant(SMALLEST_NORM, "float32")
+            pooled = graph.node("Div", [pooled, graph.node("Clip", [norm, least])])
         if shape[2:] != (height, width):
             sizes = graph.constant([1, shape[1], height, width], "int64")
             how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}

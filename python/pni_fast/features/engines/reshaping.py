@@ -10,6 +10,9 @@ def _same(call: Call) -> str:
 
 
 def _shape(call: Call) -> str:
+    values = call.graph.values(call.first())
+    if values is not None:  # a table of places, which stays a constant
+        return call.graph.constant(values.reshape(call.shape))
     return call.graph.node("Reshape", [call.first(), call.graph.constant(call.shape, "int64")])
 
 
@@ -108,11 +111,31 @@ def _repeat(call: Call) -> str:
     return call.graph.node("Tile", [call.first(), call.graph.constant(list(call["repeats"]), "int64")])
 
 
+def _roll(call: Call) -> str:
+    """Return the last rows before the first, along each dimension: two slices, put together again."""
+    name, sides = call.first(), list(call["self"].shape)
+    shifts, axes = list(call["shifts"]), list(call["dims"])
+    if not axes:
+        raise NoGraphError("a roll over all dimensions")
+    for shift, said in zip(shifts, axes, strict=True):
+        axis = said % len(sides)
+        cut = -shift % sides[axis]
+        if not cut:
+            continue
+        parts = []
+        for start, end in ((cut, sides[axis]), (0, cut)):
+            ends = [call.graph.constant([number], "int64") for number in (start, end, axis, 1)]
+            parts.append(call.graph.node("Slice", [name, *ends]))
+        name = call.graph.node("Concat", parts, {"axis": axis})
+    return name
+
+
 RESHAPING: dict[str, Operator] = {
     **named(("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "_reshape_alias"), _shape),
     **named(("clone", "contiguous", "alias", "detach", "lift_fresh"), _same),
     "expand": _expand,
     "repeat": _repeat,
+    "roll": _roll,
     "permute": _permute,
     **named(("transpose", "t"), _transpose),
     "_to_copy": _cast,
