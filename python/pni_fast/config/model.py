@@ -20,6 +20,7 @@ from .checks import (
     check_types,
     named,
 )
+from .choices import FEATURE_DTYPES
 from .context import ContextConfig
 from .geometry import AUTO_DEPTH, Geometry, depth_choice
 from .mlp import MLPConfig
@@ -60,6 +61,9 @@ class Config:
         Side of the window each feature is averaged over.
     dimension
         d; a backbone with fewer channels keeps its own number.
+    feature_dtype
+        What the features of the training images are kept in, ``"float32"`` or ``"float16"``: half the room,
+        and each number the nearest of that type. Everything fitted is fitted on those.
     coreset_ratio
         |C_emb| as a share of all training features.
     distribution_size
@@ -108,6 +112,7 @@ class Config:
     depth: str | int = AUTO_DEPTH
     patch: int = 3
     dimension: int = 1024
+    feature_dtype: str = "float32"
     coreset_ratio: float = 0.01
     distribution_size: int = 2048
     neighborhood_size: int = 9
@@ -131,6 +136,10 @@ class Config:
         _ = self.geometry  # checks resize and crop
         if not 0 < self.coreset_ratio <= 1:
             raise PniError(f"coreset_ratio must be in (0, 1], got {self.coreset_ratio}")
+        if self.feature_dtype not in FEATURE_DTYPES:
+            raise PniError(
+                f"feature_dtype must be one of {', '.join(FEATURE_DTYPES)}, got {self.feature_dtype!r}"
+            )
         if self.rule not in RULES:
             raise PniError(f"rule must be one of {', '.join(RULES)}, got {self.rule!r}")
         check_odd(self, "neighborhood_size", "patch")
