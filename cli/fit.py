@@ -48,6 +48,13 @@ if TYPE_CHECKING:
     metavar="N",
     help="Leave the N worst of them out, as far as there are any; a first fit finds them.",
 )
+@click.option(
+    "--store",
+    type=options.PATH,
+    metavar="DIR",
+    help="Keep the features in DIR: a fit that was ended goes on from them, one with other settings of the "
+    "model reads them.",
+)
 @options.refiner_iterations("--refine-iterations", "the preset's; lite 300, paper 55,000")
 @options.refiner_weights("--refiner-weights")
 @options.checkpoint
@@ -170,6 +177,7 @@ def fit_model(  # the options of the command, one for one
     suspects: Path | None = None,
     roi: Path | None = None,
     drop_suspects: int = 0,
+    store: Path | None = None,
     device: str = "auto",
     precision: str = "auto",
     engine: str = "auto",
@@ -244,6 +252,8 @@ def fit_model(  # the options of the command, one for one
             calibrate=calibrate,
             drop_suspects=drop_suspects,
             roi=roi,
+            store=store,
+            tell=progress.tell,
         )
     model.save(output)
     if suspects is not None:

@@ -7,21 +7,38 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from .speech import printable
-
-if TYPE_CHECKING:
-    from pni_fast.progress import Progress
 
 LINE_INTERVAL = 10.0
 """Seconds between two plain lines of one stage."""
 
 
-class _Renderer(Protocol):
-    def __call__(self, stage: str, done: int, total: int) -> None: ...
+class Shown(Protocol):
+    """What a library function reports its progress and its lines to."""
 
-    def close(self) -> None: ...
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` items of `stage` are finished."""
+
+    def tell(self, line: str) -> None:
+        """Show a line of its own."""
+
+    def close(self) -> None:
+        """Finish what is shown."""
+
+
+class Nothing:
+    """Nobody listens."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show nothing."""
+
+    def tell(self, line: str) -> None:
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class Bars:
@@ -51,6 +68,12 @@ class Bars:
         if total and self._bar.total != total:
             self._bar.total = total
         self._bar.update(done - self._bar.n)
+
+    def tell(self, line: str) -> None:
+        """Write a line of its own, after the bar before it."""
+        self.close()
+        self._stream.write(printable(line, keep="") + "\n")
+        self._stream.flush()
 
     def close(self) -> None:
         """End the current bar's line."""
@@ -94,6 +117,11 @@ class Lines:
             else:
                 self._say(f"{stage}: {done} ({rate:.3g}/s)")
 
+    def tell(self, line: str) -> None:
+        """Write a line of its own, after the stage before it."""
+        self.close()
+        self._say(line)
+
     def close(self) -> None:
         """Report how far the current stage came."""
         if self._stage is None:
@@ -109,13 +137,11 @@ class Lines:
 
 
 @contextlib.contextmanager
-def shown(*, quiet: bool) -> Iterator[Progress]:
+def shown(*, quiet: bool) -> Iterator[Shown]:
     """Yield the callable that a library function reports its progress to; it writes to standard error."""
-    from pni_fast.progress import silent
-
     if quiet or sys.stderr is None:
-        yield silent
+        yield Nothing()
         return
-    renderer: _Renderer = Bars(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr)
+    renderer: Shown = Bars(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr)
     with contextlib.closing(renderer):
         yield renderer

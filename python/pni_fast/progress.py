@@ -10,3 +10,11 @@ Progress = Callable[[str, int, int], None]
 
 def silent(stage: str, done: int, total: int) -> None:
     """Report nothing."""
+
+
+Tell = Callable[[str], None]
+"""Called with one line before the work that it is about begins."""
+
+
+def unheard(line: str) -> None:
+    """Say nothing."""

@@ -15,7 +15,7 @@ from pni_fast.distribution.neighborhood.rows import (
 )
 from pni_fast.distribution.neighborhood.training import train_neighborhood
 from pni_fast.presets import MLPConfig
-from pni_fast.runtime import feature_store
+from pni_fast.runtime import feature_room
 from pni_fast.runtime.run import Run
 
 CPU = torch.device("cpu")
@@ -90,14 +90,14 @@ def test_many_of_them_are_kept_on_disk(problem, monkeypatch):
     features, _ = problem
     held = rows_of(features, dtype=torch.bfloat16, room=0).rows
     asked = []
-    plain = feature_store.tempfile.TemporaryFile
-    monkeypatch.setattr(feature_store, "IN_MEMORY", 2 * held.numel())
+    plain = feature_room.tempfile.TemporaryFile
+    monkeypatch.setattr(feature_room, "IN_MEMORY", 2 * held.numel())
     monkeypatch.setattr(
-        feature_store.tempfile, "TemporaryFile", lambda **given: asked.append(given) or plain(**given)
+        feature_room.tempfile, "TemporaryFile", lambda **given: asked.append(given) or plain(**given)
     )
     assert torch.equal(rows_of(features, dtype=torch.bfloat16, room=0).rows, held)
     assert not asked, "2 bytes a number are below the limit"
-    monkeypatch.setattr(feature_store, "IN_MEMORY", 2 * held.numel() - 1)
+    monkeypatch.setattr(feature_room, "IN_MEMORY", 2 * held.numel() - 1)
     assert torch.equal(rows_of(features, dtype=torch.bfloat16, room=0).rows, held)
     assert len(asked) == 1
 

@@ -11,6 +11,9 @@ PRECISIONS = ("auto", "fp32", "bf16")
 ENGINES = ("auto", "torch", "openvino", "onnxruntime")
 """What may run the extractor; see :func:`pni_fast.features.engines.choose.choose_engine`."""
 
+FEATURE_DTYPES = ("float32", "float16")
+"""What the features of a fit may be kept in."""
+
 DATASETS = ("mvtec", "mvtec_loco", "mvtec_3d", "btad", "visa", "folder")
 """Layouts of data sets that `pni_fast.data` opens."""
 

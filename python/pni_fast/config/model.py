@@ -20,6 +20,7 @@ from .checks import (
     check_types,
     named,
 )
+from .choices import FEATURE_DTYPES
 from .context import ContextConfig
 from .geometry import AUTO_DEPTH, CROPPED, Geometry, depth_choice, shape_of, size_choice
 from .mlp import MLPConfig
@@ -74,6 +75,9 @@ class Config:
     normalize
         Whether the vectors of each level are brought to norm 1 before they are put together. None: those of
         vision transformers are, those of pyramids are not.
+    feature_dtype
+        What the features of the training images are kept in, ``"float32"`` or ``"float16"``: half the room,
+        and each number the nearest of that type. Everything fitted is fitted on those.
     coreset_ratio
         |C_emb| as a share of all training features.
     distribution_size
@@ -126,6 +130,7 @@ class Config:
     dimension: int = 1024
     levels: tuple[int, ...] = ()
     normalize: bool | None = None
+    feature_dtype: str = "float32"
     coreset_ratio: float = 0.01
     distribution_size: int = 2048
     neighborhood_size: int = 9
@@ -151,6 +156,10 @@ class Config:
         check_levels(self.levels)
         if not 0 < self.coreset_ratio <= 1:
             raise PniError(f"coreset_ratio must be in (0, 1], got {self.coreset_ratio}")
+        if self.feature_dtype not in FEATURE_DTYPES:
+            raise PniError(
+                f"feature_dtype must be one of {', '.join(FEATURE_DTYPES)}, got {self.feature_dtype!r}"
+            )
         if self.rule not in RULES:
             raise PniError(f"rule must be one of {', '.join(RULES)}, got {self.rule!r}")
         check_odd(self, "neighborhood_size", "patch")

@@ -37,3 +37,18 @@ def digest(source: Source) -> int:
         found.update(f"{pixels.dtype.str}{pixels.shape}".encode())
         found.update(np.ascontiguousarray(pixels).tobytes())
     return int.from_bytes(found.digest(), "little", signed=True)
+
+
+class Digests:
+    """Digests of the sources of one fit, each made once: a file is read to its end for it."""
+
+    def __init__(self) -> None:
+        # By identity: two sources that are alike may be of two files. A source that is kept keeps its own.
+        self._made: dict[int, tuple[Source, int]] = {}
+
+    def __call__(self, source: Source) -> int:
+        """Return the :func:`digest` of a source."""
+        known = self._made.get(id(source))
+        if known is None:
+            known = self._made[id(source)] = (source, digest(source))
+        return known[1]

@@ -64,7 +64,7 @@ class Inspected:
         """Of the patches, how many are inside."""
         return float(self.inside.mean())
 
-    def fill(self, features: NDArray[np.float32]) -> None:
+    def fill(self, features: NDArray[np.floating[Any]]) -> None:
         """Write features of inside over those outside, in place; (n, h, w, d)."""
         for image in features:
             flat = image.reshape(-1, image.shape[-1])

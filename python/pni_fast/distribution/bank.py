@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.kernels import nearest, position_histogram
 from pni_fast.kernels.packing import pack
+from pni_fast.runtime.feature_room import widened
 
 from .threshold import threshold
 
@@ -48,7 +50,7 @@ class Bank:
     Parameters
     ----------
     features
-        (n, h, w, d) normal features.
+        (n, h, w, d) normal features, float32 or float16.
     labels
         (n, h, w) index of the nearest C_dist vector.
     picked
@@ -67,7 +69,7 @@ class Bank:
 
     def __init__(
         self,
-        features: NDArray[np.float32],
+        features: NDArray[np.floating[Any]],
         labels: NDArray[np.int64],
         picked: NDArray[np.int64],
         groups: NDArray[np.int64],
@@ -78,13 +80,13 @@ class Bank:
         self.rows = features.reshape(-1, dimension)
         self.labels, self.groups, self.window = labels, groups, window
         self.owner = picked // self.area
-        self.coreset = self.rows[picked]
+        self.coreset = widened(self.rows[picked])
         self.n_classes = int(groups.max()) + 1
         self.left_out: dict[int, Mapping[str, NDArray[np.float32]]] = {}
 
     def of(self, image: int) -> NDArray[np.float32]:
         """Return Φ of an image, float32 (h·w, d)."""
-        return self.rows[image * self.area : (image + 1) * self.area]
+        return widened(self.rows[image * self.area : (image + 1) * self.area])
 
     def can_lose(self, *images: int) -> bool:
         """Whether anything of C_dist is left without these images."""
@@ -98,7 +100,7 @@ class Bank:
         classes, groups = self.labels[kept], self.groups.copy()
         orphans = np.flatnonzero(lost[classes.ravel()])
         if len(orphans):
-            moved = self.rows[kept[orphans // self.area] * self.area + orphans % self.area]
+            moved = widened(self.rows[kept[orphans // self.area] * self.area + orphans % self.area])
             classes.ravel()[orphans] = left[nearest(moved, self.coreset[left], num_threads=1)[0]]
         stays = ~np.isin(self.owner, images)
         orphans = np.flatnonzero(lost[groups] & stays)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
 from pni_fast.kernels import greedy_coreset, nearest, position_histogram
-from pni_fast.runtime.feature_store import in_one_piece
+from pni_fast.runtime.feature_room import in_one_piece, widened
 from pni_fast.runtime.networks import TrainedNetwork
 from pni_fast.runtime.run import Run
 
@@ -24,7 +25,7 @@ from .shrinkage import shrunken, tail_rate
 
 
 def fit_distribution(
-    features: NDArray[np.float32],
+    features: NDArray[np.floating[Any]],
     config: Config,
     run: Run,
     to_map: ToMap,
@@ -39,7 +40,7 @@ def fit_distribution(
     Parameters
     ----------
     features
-        (n, h, w, d).
+        (n, h, w, d), float32, or float16 which stands for the float32 it is exactly.
     config
         The settings of the model.
     run
@@ -68,7 +69,7 @@ def fit_distribution(
         progress=lambda done, total: run.progress("coreset", done, total),
     )
     assert picked.labels is not None  # asked for with `assign`
-    coreset = rows[picked.indices]
+    coreset = widened(rows[picked.indices])
     groups, _ = nearest(coreset, coreset[:n_classes], num_threads=run.threads)
     labels = picked.labels.reshape(count, height, width)
     bank = Bank(features, labels, picked.indices, groups, config.neighborhood_size)

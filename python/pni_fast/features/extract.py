@@ -1,8 +1,9 @@
-"""The features of a whole training set."""
+"""The features of a whole training set: extracted, or read from a store that holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 from pni_fast.config import Geometry
 from pni_fast.data import Source
 from pni_fast.data.depth import Brightness
-from pni_fast.errors import DataError
+from pni_fast.errors import DataError, PniError
 from pni_fast.runtime.copies import Values, to_host
-from pni_fast.runtime.feature_store import allocate_features
+from pni_fast.runtime.feature_room import allocate_features, bytes_of, described_room
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import OnBroken, stream
 
+from .kept import Keeping
 from .stored import Extract
 
 
@@ -25,8 +27,11 @@ def extract_features(
     geometry: Geometry,
     run: Run,
     on_broken: OnBroken | None = None,
-) -> tuple[list[Source], NDArray[np.float32]]:
-    """Return the readable sources and their features, float32 (n, h, w, d), in memory or mapped from disk.
+    *,
+    dtype: str = "float32",
+    keeping: Keeping | None = None,
+) -> tuple[list[Source], NDArray[np.floating[Any]]]:
+    """Return the readable sources and their features, (n, h, w, d), in memory or mapped from disk.
 
     Parameters
     ----------
@@ -35,28 +40,63 @@ def extract_features(
     sources, geometry, on_broken
         As for :func:`pni_fast.runtime.stream.stream`.
     run
-        Told the stage "features".
+        Told the stage "features", and before it where they go and how many bytes they are.
+    dtype
+        ``"float16"``: they are narrowed, each number to the nearest that this type has.
+    keeping
+        A store: what it holds is not extracted, and the rest is added to it. The features are then for
+        reading only, and of the type of the store.
 
     Raises
     ------
     DataError
         An image cannot be read and `on_broken` is None, or none can.
+    PniError
+        The features have no room, do not fit the type, or the store is of others.
     """
 
     def extracted(crops: Values) -> list[NDArray[np.float32]]:
         return list(to_host(extract(crops))[0])
 
-    brightness = Brightness()
-    store: NDArray[np.float32] | None = None
+    def each(chosen: Sequence[Source], told: OnBroken | None) -> Iterator[tuple[Source, NDArray[Any]]]:
+        brightness = Brightness()
+        for done, item in enumerate(stream(chosen, geometry, extracted, run, on_broken=told), 1):
+            yield item.source, narrowed(item.result, dtype, item.source.name)
+            brightness.add(item.image)
+            run.progress("features", done, len(chosen))
+        brightness.check(geometry.depth)
+
+    if keeping is not None:
+        return keeping.features(sources, each, run, on_broken)
+    features: NDArray[Any] | None = None
     read: list[Source] = []
-    for item in stream(sources, geometry, extracted, run, on_broken=on_broken):
-        if store is None:
-            store = allocate_features((len(sources), *item.result.shape))
-        store[len(read)] = item.result
-        read.append(item.source)
-        brightness.add(item.image)
-        run.progress("features", len(read), len(sources))
-    if store is None:
+    for source, found in each(sources, on_broken):
+        if features is None:
+            shape = (len(sources), *found.shape)
+            run.tell(described_room(bytes_of(shape, dtype)))
+            features = allocate_features(shape, dtype)
+        features[len(read)] = found
+        read.append(source)
+    if features is None:
         raise DataError(f"none of the {len(sources)} images could be read")
-    brightness.check(geometry.depth)
-    return read, store[: len(read)]
+    return read, features[: len(read)]
+
+
+def narrowed(features: NDArray[np.float32], dtype: str, name: str) -> NDArray[Any]:
+    """Return features in the type they are kept in.
+
+    Raises
+    ------
+    PniError
+        One is beyond the type; the message names the image.
+    """
+    if dtype == features.dtype:
+        return features
+    most = float(np.abs(features).max())
+    limit = float(np.finfo(np.dtype(dtype)).max)
+    if most > limit:
+        raise PniError(
+            f"image {name}: has a feature of {most:.6g}, feature_dtype {dtype} holds up to {limit:.6g}; "
+            "take feature_dtype float32"
+        )
+    return features.astype(dtype)

@@ -109,7 +109,7 @@ def _center(arrays: list[NDArray[Any]], of: NDArray[Any]) -> NDArray[np.float64]
     spread: values on a grid, and the ties between them, stay on it.
     """
     wide = any(array.dtype.kind in "fiu" and array.dtype.itemsize > 2 for array in arrays)
-    wide = wide and any(array.dtype != np.float32 for array in arrays)
+    wide = wide and any(array.dtype not in (np.float32, np.float16) for array in arrays)
     if not wide or len({array.shape[1] for array in arrays}) > 1:
         return None
     exact = True

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pni_fast.config import Config
 from pni_fast.data import Source
 from pni_fast.data.cropping import crop_image
-from pni_fast.data.digests import digest
+from pni_fast.data.digests import Digests
 from pni_fast.decision import Decision, suspects
 from pni_fast.decision.conformal import check_rate
 from pni_fast.decision.decision import CALIBRATION, FALSE_ALARMS
@@ -73,10 +73,12 @@ class Tally:
         All settings.
     asked
         What is promised; with images for calibration none is left out but to find suspects.
+    known
+        Digests of images that were made already.
     """
 
-    def __init__(self, config: Config, asked: Asked) -> None:
-        self.config, self.asked = config, asked
+    def __init__(self, config: Config, asked: Asked, known: Digests | None = None) -> None:
+        self.config, self.asked, self.known = config, asked, known or Digests()
         self.digests: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.sources: Sequence[Source] = ()
         self._totals: dict[int, NDArray[np.float32]] | None = None
@@ -85,13 +87,13 @@ class Tally:
     def add(self, fitted: Fitted, bank: Bank, sources: Sequence[Source], run: Run) -> Fitted:
         """Leave images out of one member, fitted on `sources`; return it with the decision it has alone."""
         if not self.sources:
-            self.sources, self.digests = sources, digests_of(sources, run)
+            self.sources, self.digests = sources, digests_of(sources, run, self.known)
         return self.count(fitted, LeavingOut(fitted, bank, run, same_as(self.digests)), sources, run)
 
     def count(self, fitted: Fitted, leaving: LeavingOut, sources: Sequence[Source], run: Run) -> Fitted:
         """Do as :meth:`add` does in a way of one's own; `sources` are those of its bank."""
         if not self.sources:
-            self.sources, self.digests = sources, digests_of(sources, run)
+            self.sources, self.digests = sources, digests_of(sources, run, self.known)
         chosen = chosen_images(leaving.bank, leaving.twins)
         several = len(self.config.backbones) > 1
         figures: dict[int, tuple[float, float]] = {}
@@ -209,9 +211,9 @@ def refuse_fitted(sources: Sequence[Source], fitted: NDArray[np.int64], run: Run
             )
 
 
-def digests_of(sources: Sequence[Source], run: Run) -> NDArray[np.int64]:
-    """Return a number for the bytes of each image, int64 (n,)."""
-    return np.array(list(ordered_map(digest, sources, run.threads)), dtype=np.int64)
+def digests_of(sources: Sequence[Source], run: Run, known: Digests | None = None) -> NDArray[np.int64]:
+    """Return a number for the bytes of each image, int64 (n,); those that are known are not read again."""
+    return np.array(list(ordered_map(known or Digests(), sources, run.threads)), dtype=np.int64)
 
 
 def same_as(digests: NDArray[np.int64]) -> dict[int, list[int]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from pni_fast.config import Config
 from pni_fast.config.geometry import AUTO_DEPTH, AUTO_SIZE, size_text
 from pni_fast.data import Source
 from pni_fast.data.depth import depth_of, highest_value
+from pni_fast.data.digests import Digests
 from pni_fast.data.inspected import Inspected, RoiLike, read_inspected
 from pni_fast.data.sizes import fitting_shape, known_size, one_size
 from pni_fast.data.spacing import evenly_spaced
@@ -21,9 +24,12 @@ from pni_fast.distribution.fit import fit_distribution
 from pni_fast.distribution.left_out import ToMap
 from pni_fast.errors import PniError
 from pni_fast.features.extract import extract_features
+from pni_fast.features.kept import Keeping
 from pni_fast.features.sizes import check_sizes, size_multiple
 from pni_fast.runtime.copies import on_device
 from pni_fast.runtime.device import CPU
+from pni_fast.runtime.feature_room import widened, writable
+from pni_fast.runtime.feature_store import FeatureStore, refuse_foreign
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import OnBroken
 from pni_fast.runtime.threads import one_torch_thread, ordered_map
@@ -33,6 +39,7 @@ from pni_fast.scoring.map_range import map_range
 from .decision_fit import Asked, Tally, digests_of, refuse_fitted
 from .ensemble import FittedModel, combine
 from .extraction import build, check_engine, described
+from .feature_settings import feature_settings
 from .fitted import Fitted, narrowed
 from .made_defects import defects_in, made_inside, map_inside
 
@@ -52,8 +59,12 @@ def fit(
     refiner_weights: Path | None = None,
     asked: Asked | None = None,
     roi: RoiLike | None = None,
+    store: Path | None = None,
+    digests: Digests | None = None,
 ) -> FittedModel:
     """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
+
+    What is known of the images' digests may be handed on.
 
     The members of an ensemble are fitted one after another: features are held of one at a time, and on a GPU
     the networks of one at a time, those finished waiting in the host's memory.
@@ -71,18 +82,21 @@ def fit(
         from pni_fast.refinement import check_encoder
 
         check_encoder(config.refiner, refiner_weights)
-    asked = asked or Asked()
-    refuse_fitted(asked.calibration, digests_of(sources if asked.calibration else [], run), run)
+    asked, digests = asked or Asked(), digests or Digests()
+    refuse_fitted(asked.calibration, digests_of(sources if asked.calibration else [], run, digests), run)
+    stores = [None] * len(members) if store is None else member_stores(config, store)
     if asked.dropped:
-        named = _suspects(sources, config, weights, run, on_broken, asked.dropped, roi)
+        find = partial(fit, roi=roi, store=store, digests=digests)
+        named = _suspects(find, sources, config, weights, run, on_broken, asked.dropped)
         sources = [source for source in sources if source.name not in named]
         sizes = list(ordered_map(known_size, sources, run.threads))
     image_size = one_size(sizes)
     mask = None if roi is None else read_inspected(roi, config.geometry, image_size)
-    tally = Tally(config, asked)
+    tally = Tally(config, asked, digests)
     fitted: list[Fitted] = []
     checkpoints = [None] * len(members) if checkpoint is None else member_checkpoints(config, checkpoint)
-    for number, ((member, file), own_checkpoint) in enumerate(zip(members, checkpoints, strict=True), 1):
+    each = zip(members, checkpoints, stores, strict=True)
+    for number, ((member, file), own_checkpoint, folder) in enumerate(each, 1):
         where = "" if len(members) == 1 else f"{member.backbone} ({number}/{len(members)}): "
         one, sources = _fit_member(
             sources,
@@ -95,6 +109,7 @@ def fit(
             tally=tally,
             roi=mask,
             image_size=image_size,
+            store=folder,
         )
         on_broken = None  # from the second member on, `sources` are those that could be read
         fitted.append(one if len(members) == 1 else one.to(CPU))
@@ -102,18 +117,18 @@ def fit(
 
 
 def _suspects(
+    find: Callable[..., FittedModel],
     sources: Sequence[Source],
     config: Config,
     weights: Sequence[Path | None],
     run: Run,
     on_broken: OnBroken | None,
     most: int,
-    roi: RoiLike | None,
 ) -> set[str]:
     """Return the names of images that look like defects among the good, by a fit without trained networks."""
     plain = replace(config, neighborhood=False, refinement=False)
     skip = None if on_broken is None else lambda *_: None  # they are told by the fit that counts
-    scouted = fit(sources, plain, weights, run.within("suspects: "), on_broken=skip, roi=roi)
+    scouted = find(sources, plain, weights, run.within("suspects: "), on_broken=skip)
     assert scouted.decision is not None  # every fit makes one
     return {suspect.name for suspect in scouted.decision.suspects[:most]}
 
@@ -124,6 +139,22 @@ def member_checkpoints(config: Config, checkpoint: Path) -> list[Path]:
     if count == 1:
         return [checkpoint]
     return [checkpoint.with_name(f"{checkpoint.stem}-{n}{checkpoint.suffix}") for n in range(1, count + 1)]
+
+
+def member_stores(config: Config, store: Path) -> list[Path]:
+    """Return the folder of each member's features: `store`, or one inside it for each of several.
+
+    Raises
+    ------
+    PniError
+        `store` holds something else.
+    """
+    count = len(config.backbones)
+    if count == 1:
+        return [store]
+    names = [f"member-{number}" for number in range(1, count + 1)]
+    refuse_foreign(store, *names)
+    return [store / name for name in names]
 
 
 def check_refiner_options(config: Config, checkpoint: Path | None, weights: Path | None) -> None:
@@ -158,18 +189,25 @@ def _fit_member(
     tally: Tally,
     roi: NDArray[np.bool_] | None,
     image_size: tuple[int, int] | None,
+    store: Path | None,
 ) -> tuple[Fitted, list[Source]]:
     """Fit a model with one backbone; return the sources it could read too."""
     extractor, weights_source = build(config, weights)
     extract = extractor.extraction(run)
     check_engine(extractor, extract, sources, config, weights, run)
-    read, features = extract_features(extract, sources, config.geometry, run, on_broken)
+    keeping = None
+    if store is not None:
+        own = FeatureStore(store, feature_settings(extractor, config, run), config.feature_dtype)
+        keeping = Keeping(own, tally.known)
+    read, features = extract_features(
+        *(extract, sources, config.geometry, run, on_broken), dtype=config.feature_dtype, keeping=keeping
+    )
     count, height, width, _ = features.shape
     to_map: ToMap = Upsampler((height, width), config.geometry.shape, config.sigma)
     made = defects_in(read, extract, config, run)
     within = config
     if roi is not None:
-        inspected = Inspected(roi, (height, width))
+        inspected, features = Inspected(roi, (height, width)), writable(features)
         inspected.fill(features)
         within = narrowed(config, inspected)
         made, to_map = made_inside(made, inspected), map_inside(to_map, inspected)
@@ -198,12 +236,12 @@ def _fit_member(
     return tally.add(fitted, banks[0], read, run), read
 
 
-def _normal_range(fitted: Fitted, features: NDArray[np.float32], run: Run) -> tuple[float, float]:
+def _normal_range(fitted: Fitted, features: NDArray[np.floating[Any]], run: Run) -> tuple[float, float]:
     """Return the lowest and highest value of the anomaly maps of some training images."""
     scorer = fitted.likelihood_scorer(run)
 
     def one_map(index: int) -> NDArray[np.float32]:
-        batch = on_device(features[index : index + 1], run.device)
+        batch = on_device(widened(features[index : index + 1]), run.device)
         return scorer.feature_maps(batch, threads=1)[0]
 
     return map_range(ordered_map(one_map, evenly_spaced(len(features), RANGE_IMAGES), run.threads))

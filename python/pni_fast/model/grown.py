@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class GrownBank(Bank):
 
     def __init__(
         self,
-        features: NDArray[np.float32],
+        features: NDArray[np.floating[Any]],
         labels: NDArray[np.int64],
         picked: NDArray[np.int64],
         groups: NDArray[np.int64],

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def chosen_images(bank: Bank, twins: Twins) -> list[int]:
     return [index for index in evenly_spaced(bank.count, MOST) if bank.can_lose(*twins.get(index, (index,)))]
 
 
-def bank_of(features: NDArray[np.float32], known: Distribution, window: int, threads: int) -> Bank:
+def bank_of(features: NDArray[np.floating[Any]], known: Distribution, window: int, threads: int) -> Bank:
     """Return the bank of a fitted distribution, from the features it was fitted on, (n, h, w, d)."""
     rows = features.reshape(-1, features.shape[-1])
     labels, _ = nearest(rows, known.coreset[: known.n_classes], num_threads=threads)

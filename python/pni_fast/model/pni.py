@@ -17,7 +17,7 @@ from pni_fast.data.inspected import RoiLike
 from pni_fast.decision.decision import FALSE_ALARMS
 from pni_fast.errors import needs
 from pni_fast.features.hub import resolved as at_the_hub
-from pni_fast.progress import Progress, silent
+from pni_fast.progress import Progress, Tell, silent, unheard
 from pni_fast.runtime.networks import gradients
 from pni_fast.runtime.run import Run
 
@@ -168,6 +168,8 @@ class PNI(Verdicts):
         calibrate: ImagesLike | None = None,
         drop_suspects: int = 0,
         roi: RoiLike | None = None,
+        store: str | os.PathLike[str] | None = None,
+        tell: Tell = unheard,
     ) -> PNI:
         """Learn what good images look like.
 
@@ -199,11 +201,17 @@ class PNI(Verdicts):
         roi
             A mask of the part to inspect: an image file, white there, or an array (H, W). What lies outside
             decides nothing, and maps are 0 there. One of another size than the images is scaled to them.
+        store
+            A folder to keep the features in. Those that are there already, of the same images by their bytes
+            and the same settings, are read and not extracted: a fit that was ended early goes on from them.
+        tell
+            Called with one line on how large the features are and where they go, before they are made.
 
         Raises
         ------
         PniError
-            A checkpoint or weights of a refiner are given and refinement is off, or torch is not installed.
+            A checkpoint or weights of a refiner are given and refinement is off, or torch is not installed;
+            the features have no room, or the store has others or is in use.
         ModelFileError
             The checkpoint is broken or of another run.
         DataError
@@ -227,12 +235,13 @@ class PNI(Verdicts):
                 sources,
                 self._config,
                 self.weights,
-                self.run.reporting(progress),
+                self.run.reporting(progress, tell),
                 on_broken=self._skip if skip_broken else None,
                 checkpoint=checkpoint_file,
                 refiner_weights=self.refiner_weights,
                 asked=asked,
                 roi=roi,
+                store=None if store is None else Path(store),
             )
         return self
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,9 @@ class HalfFit:
     task: RefinementTask
 
 
-def fit_half(fitted: Fitted, sources: Sequence[Source], features: NDArray[np.float32], run: Run) -> HalfFit:
+def fit_half(
+    fitted: Fitted, sources: Sequence[Source], features: NDArray[np.floating[Any]], run: Run
+) -> HalfFit:
     """Fit a second distribution on every other image, and compute its maps of the images left out.
 
     Maps are normalised (section 3.3) so that normal images left out span [0, 1]; defects go beyond. Nothing
@@ -111,7 +114,7 @@ def with_refiner(fitted: Fitted, half: HalfFit, refiner: RefinementNetwork, run:
 def fit_refiner(
     fitted: Fitted,
     sources: Sequence[Source],
-    features: NDArray[np.float32],
+    features: NDArray[np.floating[Any]],
     run: Run,
     *,
     checkpoint: Path | None = None,

@@ -211,6 +211,7 @@ def _fit_half(
         fitted.config.geometry,
         run,
         skip if skip_broken else None,
+        dtype=fitted.config.feature_dtype,
     )
     if len(read) != fitted.n_images:
         shown = f"{images}: " if isinstance(images, (str, os.PathLike)) else ""
@@ -232,7 +233,9 @@ def _decided(fitted: Fitted, images: ImagesLike, run: Run) -> Fitted:
     config = fitted.config
     quiet, sources = run.reporting(silent), training_sources(images)
     extract = fitted.extractor.extraction(run)
-    read, features = extract_features(extract, sources, config.geometry, quiet, lambda *_: None)
+    read, features = extract_features(
+        *(extract, sources, config.geometry, quiet, lambda *_: None), dtype=config.feature_dtype
+    )
     if fitted.inspected is not None:
         fitted.inspected.fill(features)
     tally = Tally(config, Asked(before.false_alarms, before.confidence))

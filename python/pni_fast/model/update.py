@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from pni_fast.decision.decision import LEFT_OUT
 from pni_fast.errors import DataError, PniError
 from pni_fast.features.extract import extract_features
 from pni_fast.kernels import greedy_coreset, nearest
+from pni_fast.runtime.feature_room import widened
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import one_torch_thread
 
@@ -146,13 +148,14 @@ def _fixed(config: Config, members: Sequence[Fitted]) -> Config:
 def _grow(member: Fitted, sources: Sequence[Source], run: Run, tally: Tally) -> Fitted:
     """Return a member that knows more images, and tally the scores of these."""
     known, config = member.distribution, member.config
-    _, features = extract_features(member.extractor.extraction(run), sources, config.geometry, run)
+    extract = member.extractor.extraction(run)
+    _, features = extract_features(extract, sources, config.geometry, run, dtype=config.feature_dtype)
     if member.inspected is not None:
         member.inspected.fill(features)
     rows = features.reshape(-1, features.shape[-1])
     picked, labels = growth(rows, known.coreset, known.n_classes, member.narrowed.coreset_ratio, run)
     labels = labels.reshape(features.shape[:3])
-    added = rows[picked]
+    added = widened(rows[picked])
     groups = known.groups
     if len(added):
         own, _ = nearest(added, known.coreset[: known.n_classes], num_threads=run.threads)
@@ -171,7 +174,7 @@ def _grow(member: Fitted, sources: Sequence[Source], run: Run, tally: Tally) -> 
 
 
 def growth(
-    rows: NDArray[np.float32], coreset: NDArray[np.float32], n_classes: int, ratio: float, run: Run
+    rows: NDArray[np.floating[Any]], coreset: NDArray[np.float32], n_classes: int, ratio: float, run: Run
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows that a coreset grows by to keep its radius, and the C_dist class of every row.
 

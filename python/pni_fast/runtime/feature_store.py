@@ -1,58 +1,291 @@
-"""Room for the features of a whole training set, in memory while they are few and on disk beyond."""
+"""Features kept in a folder: a later fit reads them, and one that was ended early goes on from them.
+
+    store.json     what they were made with, and the shape of an image's; written once, by rename
+    features.bin   their numbers, image after image, in C order, little endian
+    images.jsonl   a line for every image: [digest, name], and a reason where it is broken and has no features
+
+An image is there once its line is: that is written after its features have reached the disk. What is there is
+never changed, more is added at the end only; so one process may read while another adds, and whatever follows
+the last whole line, or the features of the last image, is what a killed process left and is cut off.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from pni_fast.errors import PniError
 
-IN_MEMORY = 4 << 30
-"""Bytes of features held in memory; more go to an unnamed file in the temporary folder (TMPDIR)."""
+from .feature_room import bytes_of, check_disk
+from .files import PREFIX, atomic_path, locked
+from .targets import sync_folder, writing
+
+HEADER, NUMBERS, IMAGES = "store.json", "features.bin", "images.jsonl"
+
+KIND, FORMAT = "pni-fast features", 1
+
+COMMIT_SECONDS = 2.0
+"""At most so much work is lost where a process is killed."""
+
+SECRET = ("weights",)
+"""Settings whose value says nothing to a reader."""
 
 
-def allocate_features(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
-    """Return a writable array of `shape`, float32 by default; a map of a temporary file when it is large.
+@dataclass(frozen=True)
+class FeatureStore:
+    """A folder for the features of one backbone.
+
+    Parameters
+    ----------
+    folder
+        Made where it is not there. One that holds anything else is left alone.
+    settings
+        All that features follow from beside the images, as texts by name.
+    dtype
+        ``"float32"`` or ``"float16"``.
+    """
+
+    folder: Path
+    settings: Mapping[str, str]
+    dtype: str = "float32"
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[OpenStore]:
+        """Yield the store, which no other process can open meanwhile; what was added is there afterwards.
+
+        Raises
+        ------
+        PniError
+            The folder holds something else, or features made with other settings, or another process has it.
+        """
+        refuse_foreign(self.folder, HEADER)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder), contextlib.closing(OpenStore(self)) as store:
+            yield store
+
+
+def refuse_foreign(folder: Path, *own: str) -> None:
+    """Refuse a folder that holds files and none of `own`: it is somebody else's.
 
     Raises
     ------
     PniError
-        The temporary folder has no room for it.
+        It is, or it cannot be read, or is no folder.
     """
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    if size <= IN_MEMORY:
-        return np.empty(shape, dtype=dtype)
     try:
-        with tempfile.TemporaryFile(prefix="pni-fast-features-") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)  # a sparse file would fail later, with a signal
-            else:
-                file.truncate(size)
-            return np.memmap(file, dtype=dtype, mode="r+", shape=shape)
+        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(PREFIX))
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise PniError(f"{folder}: must be a folder for features, got a file") from None
     except OSError as error:
+        raise PniError(f"{folder}: cannot read: {error.strerror or error}") from error
+    if names and not set(names) & set(own):
         raise PniError(
-            f"{tempfile.gettempdir()}: must hold {size / 2**30:.1f} GiB of features for this fit: "
-            f"{error.strerror}; point TMPDIR to a larger disk or fit on fewer images"
-        ) from error
+            f"{folder}: must be a folder of features or an empty one, got one with {names[0]!r} in it"
+        )
 
 
-def in_one_piece(features: NDArray[Any]) -> NDArray[Any]:
-    """Return features in C order, as they are or copied once into room of their own.
+@dataclass
+class OpenStore:
+    """A store that this process has to itself.
 
-    A distribution is fitted on them flattened, in several places: every other image, which is not in one
-    piece, would be copied in each.
-
-    Raises
-    ------
-    PniError
-        The temporary folder has no room for a copy that is large.
+    Attributes
+    ----------
+    shape
+        (h, w, d) of an image's features; None while there are none.
+    names
+        Of the images, in the order of their features.
+    broken
+        Digests of images that could not be read.
     """
-    if features.flags.c_contiguous:
-        return features
-    copy = allocate_features(features.shape, features.dtype)
-    copy[...] = features
-    return copy
+
+    store: FeatureStore
+    shape: tuple[int, ...] | None = None
+    names: list[str] = field(default_factory=list)
+    broken: set[int] = field(default_factory=set)
+    _places: dict[int, list[int]] = field(default_factory=dict)
+    _lines: list[str] = field(default_factory=list)
+    _committed: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.folder = self.store.folder
+        self._read_header()
+        with writing(self.folder):
+            self._recover()
+            # Unbuffered: what the disk refuses is told at its image.
+            self._numbers = (self.folder / NUMBERS).open("ab", buffering=0) if self.shape else None
+        self._committed = time.monotonic()
+
+    @property
+    def image_bytes(self) -> int:
+        """Of one image's features."""
+        assert self.shape is not None  # begun
+        return bytes_of(self.shape, self.store.dtype)
+
+    def places(self, digests: Sequence[int]) -> list[int | None]:
+        """Return where the features of images are, None for those that are not there.
+
+        An image that is there twice has features of its own for each time.
+
+        Raises
+        ------
+        PniError
+            There are features, and none of them is of these images.
+        """
+        used: dict[int, int] = {}
+        found: list[int | None] = []
+        for digest in digests:
+            places, seen = self._places.get(digest, []), used.get(digest, 0)
+            used[digest] = seen + 1
+            found.append(places[seen] if seen < len(places) else None)
+        if self.names and found and all(place is None for place in found):
+            raise PniError(
+                f"{self.folder}: holds features of other images: {self.names[0]!r}, the first of "
+                f"{len(self.names)}, is not among those given; give another folder, or remove this one"
+            )
+        return found
+
+    def begin(self, shape: tuple[int, ...], count: int) -> None:
+        """Make room for the features of `count` more images.
+
+        Raises
+        ------
+        PniError
+            The disk has less, with both amounts; or they are of another shape than those that are there.
+        """
+        if self.shape is not None and shape != self.shape:
+            raise PniError(f"{self.folder}: holds features of shape {self.shape}, this fit has {shape}")
+        advice = "free some, or give a folder on a larger disk"
+        check_disk(self.folder, count * bytes_of(shape, self.store.dtype), advice)
+        if self.shape is None:
+            header = {"kind": KIND, "format": FORMAT, "dtype": self.store.dtype, "shape": list(shape)}
+            text = json.dumps({**header, "settings": dict(self.store.settings)}, indent=1)
+            with atomic_path(self.folder / HEADER) as temporary:
+                temporary.write_text(text, encoding="ascii")
+            self.shape = shape
+            with writing(self.folder):
+                self._numbers = (self.folder / NUMBERS).open("ab", buffering=0)
+
+    def add(self, digest: int, name: str, features: NDArray[Any]) -> None:
+        """Keep the features of an image, of the shape and type that were begun with."""
+        assert self._numbers is not None
+        left = np.ascontiguousarray(features).data.cast("B")
+        with writing(self.folder):
+            while left:
+                left = left[self._numbers.write(left) :]
+        self._places.setdefault(digest, []).append(len(self.names))
+        self.names.append(name)
+        self._lines.append(json.dumps([digest, name]))
+        if time.monotonic() - self._committed >= COMMIT_SECONDS:
+            self.commit()
+
+    def add_broken(self, digest: int, name: str, reason: str) -> None:
+        """Record an image that cannot be read."""
+        if self.shape is not None and digest not in self.broken:
+            self.broken.add(digest)
+            self._lines.append(json.dumps([digest, name, reason]))
+
+    def commit(self) -> None:
+        """Return when all that was added is on the disk and counts."""
+        if self._lines:
+            assert self._numbers is not None
+            with writing(self.folder):
+                os.fsync(self._numbers.fileno())
+                with (self.folder / IMAGES).open("a", encoding="ascii", newline="\n") as file:
+                    file.write("".join(f"{line}\n" for line in self._lines))
+                    file.flush()
+                    os.fsync(file.fileno())
+            self._lines.clear()
+        self._committed = time.monotonic()
+
+    def features(self) -> NDArray[np.floating[Any]]:
+        """Return all features, (n, h, w, d), mapped from the disk for reading; they outlive the store."""
+        self.commit()
+        assert self.shape is not None
+        shape = (len(self.names), *self.shape)
+        mapped: NDArray[np.floating[Any]] = np.memmap(
+            self.folder / NUMBERS, dtype=self.store.dtype, mode="r", shape=shape
+        )
+        return mapped
+
+    def close(self) -> None:
+        """Keep what was added and let go of the files."""
+        try:
+            self.commit()
+        finally:
+            if self._numbers is not None:
+                self._numbers.close()
+
+    def _read_header(self) -> None:
+        """Hold what the folder says of itself against what is wanted of it."""
+        file = self.folder / HEADER
+        try:
+            header = json.loads(file.read_text(encoding="ascii"))
+            if header["kind"] != KIND:
+                raise ValueError(header["kind"])
+            if header["format"] != FORMAT:
+                raise PniError(f"{file}: of format {header['format']}; this version reads {FORMAT}")
+            dtype, settings = str(header["dtype"]), dict(header["settings"])
+            height, width, dimension = (max(1, int(size)) for size in header["shape"])
+        except FileNotFoundError:
+            return
+        except PniError:
+            raise
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise PniError(
+                f"{file}: does not describe a folder of features; remove the folder to begin anew"
+            ) from error
+        theirs = {**settings, "feature_dtype": dtype}
+        ours = {**self.store.settings, "feature_dtype": self.store.dtype}
+        for name in {**ours, **theirs}:
+            if theirs.get(name) != ours.get(name):
+                raise PniError(f"{self.folder}: {_difference(name, theirs.get(name), ours.get(name))}")
+        self.shape = (height, width, dimension)
+
+    def _recover(self) -> None:
+        """Read which images are there, and cut off what a killed process left unfinished."""
+        if self.shape is None:
+            return
+        for name in (NUMBERS, IMAGES):
+            (self.folder / name).touch()
+        sync_folder(self.folder)
+        whole = (self.folder / NUMBERS).stat().st_size // self.image_bytes
+        end = 0
+        with (self.folder / IMAGES).open("rb") as file:
+            for line in file:
+                try:
+                    digest, name, *reason = json.loads(line)
+                    number, known = int(digest), str(name)
+                except (ValueError, TypeError):
+                    break
+                if not line.endswith(b"\n") or (not reason and len(self.names) == whole):
+                    break
+                end += len(line)
+                if reason:
+                    self.broken.add(number)
+                else:
+                    self._places.setdefault(number, []).append(len(self.names))
+                    self.names.append(known)
+        for name, size in ((IMAGES, end), (NUMBERS, len(self.names) * self.image_bytes)):
+            if (self.folder / name).stat().st_size > size:
+                os.truncate(self.folder / name, size)
+
+
+def _difference(name: str, theirs: str | None, ours: str | None) -> str:
+    """Return the line about a setting that differs."""
+    advice = "give another folder, or remove this one to make them anew"
+    if name in SECRET:
+        return f"holds features made with other {name}; {advice}"
+    spoken = name.replace("_", " ") if name in ("version",) else name
+    return f"holds features made with {spoken} {theirs or 'none'}, this fit has {ours or 'none'}; {advice}"

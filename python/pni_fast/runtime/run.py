@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pni_fast.config.choices import ENGINES
 from pni_fast.errors import PniError
-from pni_fast.progress import Progress, silent
+from pni_fast.progress import Progress, Tell, silent, unheard
 
 from .device import CPU, Device, resolve_device
 from .precision import FLOAT32, Precision, resolve_precision
@@ -29,6 +29,8 @@ class Run:
         Called with (stage, done, total).
     engine
         What runs the extractor, one of :data:`pni_fast.config.choices.ENGINES`.
+    tell
+        Called with a line of what a reader should know before the work begins.
     """
 
     device: Device = CPU
@@ -36,6 +38,7 @@ class Run:
     threads: int = 1
     progress: Progress = silent
     engine: str = "auto"
+    tell: Tell = unheard
 
     @classmethod
     def resolve(
@@ -78,14 +81,16 @@ class Run:
         """Whether images go through the networks in batches; on a CPU every thread takes one at a time."""
         return self.device.type != "cpu"
 
-    def reporting(self, progress: Progress) -> Run:
-        """Return this run with another listener."""
-        return replace(self, progress=progress)
+    def reporting(self, progress: Progress, tell: Tell = unheard) -> Run:
+        """Return this run with other listeners."""
+        return replace(self, progress=progress, tell=tell)
 
     def within(self, part: str) -> Run:
-        """Return this run with the names of its stages begun by `part`."""
-        progress = self.progress
-        return self.reporting(lambda stage, done, total: progress(part + stage, done, total))
+        """Return this run with the names of its stages, and its lines, begun by `part`."""
+        progress, tell = self.progress, self.tell
+        return self.reporting(
+            lambda stage, done, total: progress(part + stage, done, total), lambda line: tell(part + line)
+        )
 
     def with_threads(self, threads: int) -> Run:
         """Return this run with another number of threads."""

@@ -6,6 +6,7 @@ data set: at the paper's size those of a batch are 335 MB in half precision, tho
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pni_fast.runtime.feature_store import allocate_features
+from pni_fast.runtime.feature_room import allocate_features, widened
 from pni_fast.runtime.threads import thread_pool
 
 from .network import NeighborhoodMLP, gather
@@ -182,7 +183,7 @@ class _Slot:
 
 def neighborhood_rows(
     model: NeighborhoodMLP,
-    features: NDArray[np.float32],
+    features: NDArray[np.floating[Any]],
     device: torch.device,
     dtype: torch.dtype,
     *,
@@ -244,12 +245,14 @@ def training_bytes(model: NeighborhoodMLP, batch: int) -> int:
 
 
 def _rows(
-    model: NeighborhoodMLP, flat: NDArray[np.float32], where: torch.device, dtype: torch.dtype
+    model: NeighborhoodMLP, flat: NDArray[np.floating[Any]], where: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """Return the inputs of the MLP, (n, r), on the device or the host, in memory or mapped from disk."""
     as_they_are = model.inputs == flat.shape[1]
-    if where.type == "cpu" and as_they_are and dtype == torch.float32:
-        return torch.from_numpy(flat)
+    if where.type == "cpu" and as_they_are and dtype == torch.float32 and flat.dtype == np.float32:
+        with warnings.catch_warnings():  # of an array that may only be read, as it is here
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.from_numpy(flat)
     if where.type == "cpu":
         size = (len(flat), model.inputs)
         rows = torch.from_numpy(
@@ -259,6 +262,6 @@ def _rows(
         rows = torch.empty((len(flat), model.inputs), dtype=dtype, device=where)
     computing = where if as_they_are else model.first.weight.device
     for start in range(0, len(flat), BLOCK):
-        block = torch.from_numpy(flat[start : start + BLOCK]).to(computing)
+        block = torch.from_numpy(widened(flat[start : start + BLOCK])).to(computing)
         rows[start : start + len(block)] = model.reduce(block)
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from pni_fast.config import MLPConfig
 from pni_fast.errors import PniError
 from pni_fast.runtime.compiling import Compiled, compiles
+from pni_fast.runtime.feature_room import widened
 from pni_fast.runtime.precision import Precision
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import thread_pool
@@ -28,7 +30,7 @@ SAMPLE = 20_000
 
 
 def train_neighborhood(
-    features: NDArray[np.float32],
+    features: NDArray[np.floating[Any]],
     labels: NDArray[np.int64],
     n_classes: int,
     size: int,
@@ -85,7 +87,7 @@ def train_neighborhood(
         model = NeighborhoodMLP(dimension, n_classes, size, config)
     flat = features.reshape(-1, dimension)
     sample = np.sort(random.choice(len(flat), min(SAMPLE, len(flat)), replace=False))
-    model.set_projection(torch.from_numpy(flat[sample]))
+    model.set_projection(torch.from_numpy(widened(flat[sample])))
     model.to(device).train()
     per_epoch = min(config.positions or len(train), len(train))
     batch = min(config.batch, per_epoch)

@@ -8,8 +8,8 @@ import pytest
 from pni_fast.distribution.fit import fit_distribution
 from pni_fast.distribution.neighborhood import training as neighborhood_training
 from pni_fast.presets import preset
-from pni_fast.runtime import feature_store
-from pni_fast.runtime.feature_store import in_one_piece
+from pni_fast.runtime import feature_room
+from pni_fast.runtime.feature_room import in_one_piece
 from pni_fast.runtime.run import Run
 
 
@@ -26,7 +26,7 @@ def test_features_in_one_piece_are_left_where_they_are(features):
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_others_are_copied_once(features, on_disk, monkeypatch):
     chosen = features[1::2]
-    monkeypatch.setattr(feature_store, "IN_MEMORY", chosen.nbytes - on_disk)
+    monkeypatch.setattr(feature_room, "IN_MEMORY", chosen.nbytes - on_disk)
     copy = in_one_piece(chosen)
     assert copy.flags.c_contiguous
     assert isinstance(copy, np.memmap) == on_disk
