@@ -63,8 +63,9 @@ def fitting_shape(sizes: Iterable[tuple[int, int] | None], multiple: int) -> tup
     shape = _shape(_aspect(median), multiple)
     if _aspect(found[-1]) > ALIKE * _aspect(found[0]):
         warnings.warn(
-            f"pictures differ in their aspect ratio, from {_said(found[0])} to {_said(found[-1])} pixels: all "
-            f"are stretched to {shape[1]}×{shape[0]}, by the median, {_said(median)}; give --size for another",
+            f"pictures differ in their aspect ratio, from {_said(found[0])} to {_said(found[-1])} pixels: "
+            f"all are stretched to {shape[1]}×{shape[0]}, as the median, {_said(median)}, has it; the "
+            "setting size takes another",
             stacklevel=2,
         )
     return shape

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -33,7 +33,7 @@ CHECKED_IMAGES = 2
 def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     """Return the extractor of a model with one backbone, and where its weights came from."""
     if is_embedded(config, weights):
-        return embedded_extractor(config.geometry.shape), "embedded"
+        return embedded_extractor(config.seen, config.tiling), "embedded"
     from pni_fast.features.backbones import build_extractor
     from pni_fast.features.engines.export import extractor_graph
     from pni_fast.features.weights import load_weights
@@ -41,14 +41,14 @@ def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     (name,) = config.backbones
     extractor = build_extractor(name, config.patch, config.dimension)
     source = load_weights(extractor.backbone, name, weights)
-    shape = config.geometry.shape
+    shape = config.seen
     try:
         content = extractor_graph(extractor, *shape)
     except WeightsError as error:
-        return StoredExtractor.of(extractor, name, graphless=str(error)), source
+        return StoredExtractor.of(extractor, name, graphless=str(error), tiling=config.tiling), source
     values = np.frombuffer(content, dtype=np.uint8)
     graph = extractor_graph_of(values, shape, grid_of(content), extractor.dimension)
-    return StoredExtractor.of(extractor, name, graph), source
+    return StoredExtractor.of(extractor, name, graph, tiling=config.tiling), source
 
 
 def stored_refiner(network: RefinementNetwork, shape: tuple[int, int]) -> StoredRefiner:
@@ -84,8 +84,8 @@ def check_engine(
     if name == "torch" or run.precision.low_backbone:
         return
     if is_embedded(config, weights):
-        if config.geometry.shape == (CROP, CROP):
-            check_answer(extract, name)
+        if config.seen == (CROP, CROP):
+            check_answer(cast("Extract", extractor.opened(run)), name)
         else:
             _check_known(name, run.threads)
         return
