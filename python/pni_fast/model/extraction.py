@@ -13,7 +13,7 @@ import numpy as np
 
 from pni_fast.config import Config
 from pni_fast.data import Source
-from pni_fast.data.cropping import crop_image
+from pni_fast.data.cropping import read_crop
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.errors import DataError, PniError, WeightsError
 from pni_fast.features.embedded import CROP, check_answer, embedded_extractor, is_embedded
@@ -92,7 +92,7 @@ def check_engine(
     exact = extractor.extraction(replace(run, engine="torch"))
     for index in evenly_spaced(len(sources), CHECKED_IMAGES):
         try:
-            crop = crop_image(sources[index].read(config.geometry.depth), config.geometry)
+            crop = read_crop(sources[index], config.geometry)
         except DataError:
             continue  # whether a broken image is an error is asked when its turn comes
         found = agreement(extract, exact, crop[None])

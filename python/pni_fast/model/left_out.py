@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import RULES
 from pni_fast.data import Source
-from pni_fast.data.cropping import crop_image
+from pni_fast.data.cropping import read_crop
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.distribution.bank import Bank, Rest
 from pni_fast.distribution.described import Described
@@ -99,7 +99,7 @@ class LeavingOut:
         grid = self.bank.of(index).reshape(1, self.bank.height, self.bank.width, -1)
         found = scorer.feature_maps(on_device(grid, run.device), threads=1)
         if self.fused is not None:
-            crop = crop_image(source.read(fitted.config.geometry.depth), fitted.config.geometry)
+            crop = read_crop(source, fitted.config.geometry)
             found = RefinedScorer(scorer, self.fused, fitted.refiner_range).refine(crop[None], found)
         return found[0] if fitted.inspected is None else fitted.inspected.shown(found[0])
 
