@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from pni_fast.config import PRESETS
@@ -71,6 +71,7 @@ def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
 @options.backbone
 @options.weights
 @options.refiner_weights("--refiner-weights")
+@options.picture
 @options.settings
 @options.device
 @options.precision
@@ -98,6 +99,7 @@ def benchmark(
     threads: int | None,
     quiet: bool,
     as_json: bool,
+    **sizes: Any,
 ) -> None:
     """Fit and evaluate every category of the data set in ROOT, and write the paper's tables.
 
@@ -111,6 +113,7 @@ def benchmark(
     """  # noqa: D301  click's mark against rewrapping
     needs("torch", "pni-fast benchmark")
     began = time.monotonic()
+    settings = options.settled({"settings": settings, **sizes})["settings"]
     for preset in presets:
         options.check_weights(preset, backbone, weights)
     from pni_fast.benchmark import run_benchmark

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from pni_fast.config.choices import METRICS
+from pni_fast.config.choices import INSPECTED, MAP_SIZES, METRICS
 
 from . import options
 from .computing import Computing, computing
@@ -32,6 +32,13 @@ COMPARED = 50
 @click.option(
     "--output", "-o", type=options.PATH, required=True, metavar="DIR", help="Folder for the results."
 )
+@click.option(
+    "--metrics-size",
+    type=click.Choice(MAP_SIZES),
+    default=INSPECTED,
+    show_default=True,
+    help="Where pixels are counted: at the size that the model sees, or each photograph's own.",
+)
 @computing
 @options.quiet
 @options.as_json
@@ -40,6 +47,7 @@ def evaluate(
     model: Path,
     category: Path,
     output: Path,
+    metrics_size: str,
     computing: Computing,
     quiet: bool,
     as_json: bool,
@@ -61,7 +69,7 @@ def evaluate(
     check_folder(output)
 
     fitted = computing.load(model, quiet=quiet)
-    result = evaluate_model(fitted, category, output, quiet=quiet)
+    result = evaluate_model(fitted, category, output, metrics_size=metrics_size, quiet=quiet)
     if as_json:
         print_json(
             {
@@ -78,7 +86,9 @@ def evaluate(
         say(f"Report: {output / 'report.html'}")
 
 
-def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = False) -> Evaluation:
+def evaluate_model(
+    model: PNI, category: Path, output: Path, *, metrics_size: str = INSPECTED, quiet: bool = False
+) -> Evaluation:
     """Evaluate, write ``metrics.json`` and ``report.html`` into `output`, and return the outcome.
 
     Raises
@@ -92,7 +102,9 @@ def evaluate_model(model: PNI, category: Path, output: Path, *, quiet: bool = Fa
     from pni_fast.report import write_report
 
     with staged_folder(output, "metrics.json", ("report.html",)) as folder, shown(quiet=quiet) as progress:
-        result = evaluate_category(model, open_category(category), compared=COMPARED, progress=progress)
+        result = evaluate_category(
+            *(model, open_category(category)), compared=COMPARED, progress=progress, at=metrics_size
+        )
         write_report(result, folder / "report.html")
         write_metrics(result, folder / "metrics.json")
     return result

@@ -74,7 +74,7 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
     """
     needs("torch", "pni-fast fit")
     began = time.monotonic()
-    model = fit_model(data, output, quiet=quiet, **choices)
+    model = fit_model(data, output, quiet=quiet, **options.settled(choices))
     warn_skipped(model.skipped_)
     seconds = time.monotonic() - began
     members = [{name: member.summary()[name] for name in ("backbone", *SHOWN)} for member in model.members_]

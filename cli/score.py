@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import click
+from pni_fast.config.choices import INSPECTED, MAP_SIZES
 from pni_fast.errors import DataError, PniError
 
 from . import options
@@ -28,6 +29,13 @@ DEFECTIVE = 3
     "--output", "-o", type=options.PATH, required=True, metavar="DIR", help="Folder for the results."
 )
 @click.option("--maps", is_flag=True, help="Also write the anomaly maps.")
+@click.option(
+    "--maps-size",
+    type=click.Choice(MAP_SIZES),
+    default=INSPECTED,
+    show_default=True,
+    help="Size of those maps: that of what the model sees, or each photograph's own.",
+)
 @click.option("--overlays", is_flag=True, help="Also write the maps drawn over the photographs.")
 @click.option("--report", is_flag=True, help="Also write report.html, a page for people.")
 @click.option(
@@ -55,6 +63,7 @@ def score(
     inputs: tuple[Path, ...],
     output: Path,
     maps: bool,
+    maps_size: str,
     overlays: bool,
     report: bool,
     min_area: float,
@@ -88,6 +97,8 @@ def score(
     began = time.monotonic()
     if as_json and json_lines:
         raise click.UsageError("--json and --json-lines both print to standard output; give one of them")
+    if maps_size != INSPECTED and not maps:
+        raise click.UsageError(f"--maps-size {maps_size} needs --maps")
     from pni_fast.data import collect_inputs
 
     found = _without_own_overlays(collect_inputs(inputs), output)
@@ -101,6 +112,7 @@ def score(
         raise PniError(f"{model}: --exit-code needs a threshold. {NONE}")
     options_used = {
         "maps": maps,
+        "maps_size": maps_size,
         "overlays": overlays,
         "report": report,
         "min_area": min_area,
@@ -114,6 +126,7 @@ def score(
         found,
         output,
         maps=maps,
+        maps_size=maps_size,
         overlays=overlays,
         report=report,
         min_area=min_area,

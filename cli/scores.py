@@ -13,9 +13,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, cast
 
 from pni_fast.config.choices import RESULTS_MARK
+from pni_fast.data import image_size
 from pni_fast.errors import PniError
 from pni_fast.runtime.files import mark_results
 from pni_fast.runtime.targets import save_array, writing
+from pni_fast.scoring.original import at_original
 
 from .names import cell, keeps_suffixes, result_name
 from .outcome import COLUMNS, Outcome
@@ -24,6 +26,7 @@ from .resume import SKIPPED, begun, note_line, outcomes, whole_file
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from pni_fast.config import Geometry
     from pni_fast.model.prediction import Prediction
 
 TABLE, REGIONS, SUMMARY, REPORT = "scores.csv", "regions.csv", "summary.json", "report.html"
@@ -71,6 +74,8 @@ class ScoreWriter:
         Go on after what is there of a run that was ended early.
     beside
         Whether all that others write of an image is there, by its number and what came of it.
+    original
+        How photographs were brought to size, which maps are brought back from; None: they are not.
 
     Attributes
     ----------
@@ -91,13 +96,14 @@ class ScoreWriter:
         output: Path | None = None,
         resume: bool = False,
         beside: Callable[[int, Outcome], bool] = lambda *_: True,
+        original: Geometry | None = None,
     ) -> None:
         self.folder = folder
         self.kinds = [kind for kind, wanted in (("maps", maps), ("overlays", overlays)) if wanted]
         names = list(names)
         self.keep_suffix = keeps_suffixes(names)
         self.expected = len(names)
-        self.value_range = value_range
+        self.value_range, self.original = value_range, original
         self.output = folder if output is None else output
         self._taken: set[str] = set()
         self._has_room = False
@@ -178,7 +184,7 @@ class ScoreWriter:
             self._rows.writerow((cell(name), *Outcome.of(prediction).cells))
             self._table.flush()
         if "maps" in self.kinds and not self._has_room:
-            self._look_for_room(prediction.anomaly_map.size * 4)
+            self._look_for_room((self.folder / "maps" / files["maps"]).stat().st_size)
         self.expected -= 1
         return files
 
@@ -198,7 +204,10 @@ class ScoreWriter:
 
     def _save(self, kind: str, target: Path, prediction: Prediction, mask: NDArray[np.bool_] | None) -> None:
         if kind == "maps":
-            save_array(target, prediction.anomaly_map.astype("float32", copy=False))
+            found = prediction.anomaly_map.astype("float32", copy=False)
+            if self.original is not None and prediction.path is not None:
+                found = at_original(found, self.original, image_size(prediction.path))
+            save_array(target, found)
             return
         from pni_fast.report import overlay
 

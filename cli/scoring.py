@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pni_fast.config.choices import INSPECTED, ORIGINAL
 from pni_fast.errors import DataError
 from pni_fast.progress import silent
 
@@ -49,6 +50,7 @@ def score_images(
     output: Path,
     *,
     maps: bool = False,
+    maps_size: str = INSPECTED,
     overlays: bool = False,
     report: bool = False,
     min_area: float = 0,
@@ -64,7 +66,7 @@ def score_images(
 
     Parameters
     ----------
-    model, found, output, maps, overlays, report, min_area, skip_broken, quiet
+    model, found, output, maps, maps_size, overlays, report, min_area, skip_broken, quiet
         As for the command.
     run
         The run's :func:`.resume.identity`, without which it cannot be resumed.
@@ -112,6 +114,7 @@ def score_images(
             output=output,
             resume=resume,
             beside=verdicts.whole,
+            original=model.geometry if maps_size == ORIGINAL else None,
         ) as writer,
     ):
         if run is not None:

@@ -25,3 +25,6 @@ METRICS = ("image_auroc", "image_f1_max", "pixel_auroc", "pixel_f1_max", "aupro"
 
 VERDICTS = {True: "defective", False: "good", None: ""}
 """What an image is called, by whether it is defective; nothing where there is no threshold."""
+
+INSPECTED, ORIGINAL = MAP_SIZES = ("inspected", "original")
+"""Sizes of maps: of what the model sees, and of the photograph as it was."""

@@ -15,7 +15,8 @@ AUTO_SIZE = "auto"
 CROPPED = "crop"
 """The paper's size (section 4.1): squares of `resize` pixels whose central `crop` pixels are inspected."""
 
-AUTO_SIDE = 480
+AUTO_SIDE = 512
+"""Squared, the area of that size: photographs keep the pixels the paper brings them to, and lose no rim."""
 
 MOST_CHANNELS = 256
 """Of a picture; cameras have up to about so many bands."""

@@ -22,10 +22,20 @@ from .checks import (
 )
 from .choices import FEATURE_DTYPES
 from .context import ContextConfig
-from .geometry import AUTO_DEPTH, CROPPED, Geometry, depth_choice, shape_of, size_choice
+from .geometry import (
+    AUTO_DEPTH,
+    AUTO_SIZE,
+    CROPPED,
+    Geometry,
+    depth_choice,
+    shape_of,
+    size_choice,
+    size_text,
+)
 from .mlp import MLPConfig
 from .refiner import REFINERS, RefinerConfig
 from .rules import RULES
+from .tiling import Tiling
 
 MOST_CLASSES = 2**16
 """Of C_dist with context, whose labels are kept as 16 bits."""
@@ -33,6 +43,8 @@ MOST_CLASSES = 2**16
 HIGHEST = {
     "resize": LARGEST_SIDE,
     "levels": 4096,  # a stride of that many pixels, or so many blocks: no network has it
+    "tile": LARGEST_SIDE,
+    "overlap": LARGEST_SIDE,
     "patch": 255,  # at stride 8 a window of 2040 pixels
     "neighborhood_size": 255,
     "dimension": 65_536,  # more channels than any network has
@@ -61,10 +73,13 @@ class Config:
     size
         What pictures are brought to, in pixels: ``"800x600"``, width first, or 480 for a square; ``"crop"``:
         `resize`, then `crop`; ``"auto"``, which a fit replaces by a size of the training images' aspect ratio
-        and of about the area of 480×480.
+        and of about the area of 512×512.
     channels
-        The channels of a picture, counted from 0, of which RGB is made: three, or one that is repeated; empty:
-        the picture's own.
+        The channels of a picture, counted from 0, of which RGB is made: three, or one that is repeated;
+        empty: the picture's own.
+    tile, overlap
+        Side in pixels of the tiles in which a picture goes through the backbone, and what neighbours have in
+        common at least; 0: it goes in one piece (:mod:`pni_fast.config.tiling`).
     patch
         Side of the window each feature is averaged over.
     dimension
@@ -126,6 +141,8 @@ class Config:
     depth: str | int = AUTO_DEPTH
     size: str | int = CROPPED
     channels: tuple[int, ...] = ()
+    tile: int = 0
+    overlap: int = 64
     patch: int = 3
     dimension: int = 1024
     levels: tuple[int, ...] = ()
@@ -153,6 +170,7 @@ class Config:
         object.__setattr__(self, "depth", depth_choice(self.depth))
         object.__setattr__(self, "size", size_choice(self.size))
         _ = self.geometry  # checks resize, crop and channels
+        self._check_tiles()
         check_levels(self.levels)
         if not 0 < self.coreset_ratio <= 1:
             raise PniError(f"coreset_ratio must be in (0, 1], got {self.coreset_ratio}")
@@ -165,12 +183,32 @@ class Config:
         check_odd(self, "neighborhood_size", "patch")
         check_not_negative(self, "likelihood_lambda", "sigma")
         check_part(self, "image_score")
-        check_lowest(self, {"dimension": 1, "distribution_size": 1, "seed": 0})
+        check_lowest(self, {"dimension": 1, "distribution_size": 1, "seed": 0, "tile": 0, "overlap": 0})
         check_highest(self, HIGHEST)
         if self.has_context and self.distribution_size > MOST_CLASSES:
             raise PniError(
                 f"distribution_size must be at most {MOST_CLASSES} with context, got {self.distribution_size}"
             )
+
+    def _check_tiles(self) -> None:
+        if self.tile <= 0 or self.size == AUTO_SIZE:
+            return
+        shape = self.geometry.shape
+        if self.tile > max(shape):
+            raise PniError(f"tile must be at most the longer side of {size_text(shape)}, got {self.tile}")
+        if self.overlap >= self.tile:
+            raise PniError(f"overlap must be below the tile's {self.tile}, got {self.overlap}")
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How a picture is cut into tiles; None where it goes through the backbone in one piece."""
+        shape = self.geometry.shape
+        return Tiling(shape, self.tile, self.overlap) if 0 < self.tile < max(shape) else None
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Height and width, in pixels, of what the backbone sees at once."""
+        return self.geometry.shape if self.tiling is None else self.tiling.tile
 
     @property
     def has_context(self) -> bool:

@@ -8,11 +8,24 @@ from PIL import Image
 
 from pni_fast.config import Geometry
 
+from .sources import Source
+
 
 def crop_image(image: Image.Image, geometry: Geometry) -> NDArray[np.uint8]:
     """Return what is inspected of an RGB image, uint8 (height, width, 3); bilinear with antialiasing."""
     resized = image.resize(geometry.resized[::-1], Image.Resampling.BILINEAR)
     return np.array(np.asarray(resized)[geometry.cut])
+
+
+def read_crop(source: Source, geometry: Geometry) -> NDArray[np.uint8]:
+    """Read an image and return what is inspected of it, see `crop_image`.
+
+    Raises
+    ------
+    DataError
+        It cannot be read.
+    """
+    return crop_image(source.read(geometry.depth, geometry.channels), geometry)
 
 
 def crop_mask(mask: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.bool_]:

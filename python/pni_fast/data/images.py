@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from .pixels import FULL_DEPTH, has_alpha, image_to_rgb, over
 _LOSSY_FORMATS = frozenset({"JPEG", "MPO", "WEBP", "JPEG2000"})
 
 
-def read_image(path: str | os.PathLike[str], depth: int = FULL_DEPTH) -> Image.Image:
+def read_image(
+    path: str | os.PathLike[str], depth: int = FULL_DEPTH, channels: Sequence[int] = ()
+) -> Image.Image:
     """Read one image file as 8-bit RGB, upright.
 
     Grey, 1-bit, palette and CMYK images are converted. Of integer pixels above 8 bits the highest 8 of
@@ -33,6 +36,9 @@ def read_image(path: str | os.PathLike[str], depth: int = FULL_DEPTH) -> Image.I
         The image file.
     depth
         Bits of grey integer pixels above 8, from 8 to 16: 12 for a camera of 12 bits in files of 16.
+    channels
+        The channels of the file, counted from 0, that are taken as red, green and blue, or the one that is
+        taken as grey; empty: its own colours.
 
     Returns
     -------
@@ -43,10 +49,10 @@ def read_image(path: str | os.PathLike[str], depth: int = FULL_DEPTH) -> Image.I
     ------
     DataError
         The file is missing, empty, truncated, no image, larger than the limit that PNI_FAST_MAX_IMAGE_MIB
-        sets, or holds values outside the range of its format.
+        sets, holds values outside the range of its format, or has no such channels.
     """
     source = Path(path)
-    return image_to_rgb(load(source), str(source), depth)
+    return image_to_rgb(load(source), str(source), depth, channels)
 
 
 def read_mask(path: str | os.PathLike[str], size: tuple[int, int] | None = None) -> NDArray[np.bool_]:

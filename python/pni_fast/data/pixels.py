@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ FULL_DEPTH = 16
 _ALPHA_MODES = frozenset({"LA", "PA", "RGBA", "La", "RGBa"})
 
 
-def image_to_rgb(image: Image.Image, name: str, depth: int = FULL_DEPTH) -> Image.Image:
+def image_to_rgb(
+    image: Image.Image, name: str, depth: int = FULL_DEPTH, channels: Sequence[int] = ()
+) -> Image.Image:
     """Return a decoded image as mode RGB.
 
     Parameters
@@ -30,12 +33,16 @@ def image_to_rgb(image: Image.Image, name: str, depth: int = FULL_DEPTH) -> Imag
         What it is called in a message.
     depth
         Bits of integer pixels above 8: 2**depth − 1 is white, and so is what lies above it.
+    channels
+        Those taken as red, green and blue, or as grey; empty: the image's own colours.
 
     Raises
     ------
     DataError
-        The pixels lie outside the range of their kind.
+        The pixels lie outside the range of their kind, or there are no such channels.
     """
+    if channels:
+        image = _chosen(image, name, channels)
     mode = image.mode
     if mode == "RGB" and "transparency" not in image.info:
         return image
@@ -47,23 +54,57 @@ def image_to_rgb(image: Image.Image, name: str, depth: int = FULL_DEPTH) -> Imag
         return image.convert("RGB")
 
 
-def array_to_rgb(array: NDArray[Any], name: str, depth: int = FULL_DEPTH) -> Image.Image:
+def array_to_rgb(
+    array: NDArray[Any], name: str, depth: int = FULL_DEPTH, channels: Sequence[int] = ()
+) -> Image.Image:
     """Return an array, (H, W) or (H, W, 1, 3 or 4), as an image of mode RGB; see `image_to_rgb`.
+
+    Where channels are chosen it may have any number of them.
 
     Raises
     ------
     DataError
         It is of another type or shape, or its pixels lie outside their range.
     """
+    if channels and array.ndim in (2, 3):
+        check_channels(name, channels, array.shape[2] if array.ndim == 3 else 1)
+        array = array[:, :, list(channels)] if array.ndim == 3 else array
     grey, colour = array.ndim == 2, array.ndim == 3 and array.shape[2] in (1, 3, 4)
     known = array.dtype in (np.uint8, np.bool_) or is_deep(array) or array.dtype.kind == "f"
     if not known or not (grey or colour) or 0 in array.shape:
         raise DataError(
             f"{name}: an array must be uint8, uint16, int32 or floating, of shape (H, W) or, channels last, "
-            f"(H, W, 1, 3 or 4), got {array.dtype} {array.shape}"
+            f"(H, W, 1, 3 or 4), got {array.dtype} {array.shape}; of other channels the setting channels "
+            "takes some"
         )
     values = array[:, :, 0] if colour and array.shape[2] == 1 else array
     return image_to_rgb(Image.fromarray(np.ascontiguousarray(_bytes(values, name, depth))), name)
+
+
+def check_channels(name: str, channels: Sequence[int], count: int) -> None:
+    """Refuse channels that a picture does not have.
+
+    Raises
+    ------
+    DataError
+        There are none of such numbers.
+    """
+    if max(channels) >= count:
+        asked, there = ",".join(map(str, channels)), "0" if count == 1 else f"0 to {count - 1}"
+        raise DataError(f"{name}: channels {asked} asked for, but its channels are {there}")
+
+
+def _chosen(image: Image.Image, name: str, channels: Sequence[int]) -> Image.Image:
+    """Return some channels of a decoded image, as they are in it, as RGB or grey."""
+    if image.mode == "P":
+        with decoding(name):
+            image = image.convert("RGB")
+    check_channels(name, channels, len(image.getbands()))
+    if len(image.getbands()) == 1:
+        return image
+    with decoding(name):
+        chosen = [image.getchannel(channel) for channel in channels]
+        return Image.merge("RGB", chosen) if len(chosen) == 3 else chosen[0]
 
 
 def has_alpha(image: Image.Image) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from pni_fast.config.checks import LARGEST_SIDE
 from pni_fast.config.geometry import AUTO_SIDE
 from pni_fast.errors import DataError
 
@@ -63,8 +64,9 @@ def fitting_shape(sizes: Iterable[tuple[int, int] | None], multiple: int) -> tup
     shape = _shape(_aspect(median), multiple)
     if _aspect(found[-1]) > ALIKE * _aspect(found[0]):
         warnings.warn(
-            f"pictures differ in their aspect ratio, from {_said(found[0])} to {_said(found[-1])} pixels: all "
-            f"are stretched to {shape[1]}×{shape[0]}, by the median, {_said(median)}; give --size for another",
+            f"pictures differ in their aspect ratio, from {_said(found[0])} to {_said(found[-1])} pixels: "
+            f"all are stretched to {shape[1]}×{shape[0]}, as the median, {_said(median)}, has it; the "
+            "setting size takes another",
             stacklevel=2,
         )
     return shape
@@ -80,13 +82,13 @@ def _said(size: tuple[int, int]) -> str:
 
 def _shape(aspect: float, multiple: int) -> tuple[int, int]:
     """Return the height and width near the area whose aspect ratio is nearest; of equals the nearer area."""
-    ideal = AUTO_SIDE / math.sqrt(aspect)
+    longer = max(aspect, 1 / aspect)
+    ideal = AUTO_SIDE / math.sqrt(longer) / multiple
     found = []
-    for steps in range(max(1, int(0.9 * ideal / multiple)), int(1.1 * ideal / multiple) + 2):
-        height = steps * multiple
-        width = max(round(height * aspect / multiple), 1) * multiple
-        bent = abs(math.log(width / height / aspect))
-        larger = abs(math.log(height * width / AUTO_SIDE**2))
-        found.append((bent + larger / 10, height, width))
-    _, height, width = min(found)
-    return height, width
+    for steps in range(max(1, int(0.9 * ideal)), int(1.1 * ideal) + 2):
+        long = min(round(steps * longer), LARGEST_SIDE // multiple)
+        bent = abs(math.log(long / steps / longer))
+        larger = abs(math.log(steps * long * multiple**2 / AUTO_SIDE**2))
+        found.append((bent + larger / 10, steps * multiple, long * multiple))
+    _, short, long = min(found)
+    return (short, long) if aspect >= 1 else (long, short)

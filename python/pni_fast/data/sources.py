@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias, Union
@@ -33,8 +33,8 @@ class Source:
         """The file, where there is one."""
         return self.content if isinstance(self.content, Path) else None
 
-    def read(self, depth: int = FULL_DEPTH) -> Image.Image:
-        """Return the image as 8-bit RGB, upright, whatever holds it; see `read_image` for `depth`.
+    def read(self, depth: int = FULL_DEPTH, channels: Sequence[int] = ()) -> Image.Image:
+        """Return the image as 8-bit RGB, upright, whatever holds it; see `read_image` for the arguments.
 
         Raises
         ------
@@ -42,13 +42,13 @@ class Source:
             It cannot be one; the message names it.
         """
         if isinstance(self.content, Path):
-            return read_image(self.content, depth)
+            return read_image(self.content, depth, channels)
         name = f"image {self.name}"
         if isinstance(self.content, Image.Image):
             with decoding(name):
                 pixels = upright(self.content)
-            return image_to_rgb(pixels, name, depth)
-        return array_to_rgb(self.content, name, depth)
+            return image_to_rgb(pixels, name, depth, channels)
+        return array_to_rgb(self.content, name, depth, channels)
 
 
 ImageLike: TypeAlias = Union[str, "os.PathLike[str]", Image.Image, NDArray[Any], Source]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pni_fast.config import Geometry
 from pni_fast.data import Category, Source
-from pni_fast.data.cropping import crop_image
+from pni_fast.data.cropping import read_crop
 from pni_fast.errors import DataError
 from pni_fast.progress import Progress, silent
 
@@ -94,7 +94,7 @@ def compare(
 def _small(path: Path, geometry: Geometry) -> NDArray[np.uint8] | None:
     """Return a training image as the model sees it, small; None where it cannot be read any more."""
     try:
-        crop = Image.fromarray(crop_image(Source(path.name, path).read(geometry.depth), geometry))
+        crop = Image.fromarray(read_crop(Source(path.name, path), geometry))
     except DataError:
         return None
     crop.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)

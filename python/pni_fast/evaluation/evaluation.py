@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.config import Geometry
+from pni_fast.config.choices import INSPECTED, ORIGINAL
 from pni_fast.data import Category, Sample, Source, image_size, read_mask
 from pni_fast.data.cropping import crop_mask
 from pni_fast.errors import DataError
 from pni_fast.progress import Progress, silent
 from pni_fast.runtime.files import atomic_path
+from pni_fast.scoring.original import at_original
 
 from .compared import Compared, compare
 from .metrics import Metrics, compute_metrics, counted
@@ -48,7 +50,7 @@ class Detector(Protocol):
 
     @property
     def geometry(self) -> Geometry:
-        """How images and masks are cropped."""
+        """How images and masks are brought to size."""
         ...
 
     @property
@@ -129,6 +131,8 @@ class Evaluation:
         The model's own description.
     compared
         By the name of a result, the normal images it was held against, where a model with context was asked.
+    at
+        Where pixels were counted, one of :data:`pni_fast.config.choices.MAP_SIZES`.
     """
 
     category: str
@@ -138,6 +142,7 @@ class Evaluation:
     map_range: tuple[float, float]
     model: dict[str, Any]
     compared: Mapping[str, Compared] = field(default_factory=dict)
+    at: str = INSPECTED
 
     @property
     def own_threshold(self) -> OwnThreshold | None:
@@ -155,6 +160,7 @@ class Evaluation:
             **figures,
             "own_threshold": None if own is None else own.as_dict(),
             "category": self.category,
+            "metrics_size": self.at,
             "counts": {
                 "good": good,
                 "defective": len(self.results) - good,
@@ -167,9 +173,14 @@ class Evaluation:
 
 
 def evaluate(
-    model: Detector, category: Category, *, compared: int = 0, progress: Progress = silent
+    model: Detector,
+    category: Category,
+    *,
+    compared: int = 0,
+    progress: Progress = silent,
+    at: str = INSPECTED,
 ) -> Evaluation:
-    """Score every test image of a category and compute the metrics at the crop's resolution.
+    """Score every test image of a category and compute the metrics at the size inspected.
 
     All masks are read and checked before the first image is scored.
 
@@ -184,12 +195,15 @@ def evaluate(
         gets wrong, then those it calls defective.
     progress
         Told the model's stages, then ``metrics`` and, with `compared`, ``compare``.
+    at
+        ``"original"``: pixels are counted at each photograph's own size, its mask as it is, its map brought
+        to that; what was cut off counts with a map of 0.
 
     Returns
     -------
     Evaluation
-        Metrics, per-image results and notes. Holds every map (float32), image and mask at the crop's size:
-        1.8 MB an image at 480×480.
+        Metrics, per-image results and notes. Holds every map (float32), image and mask at the size inspected:
+        2.1 MB an image at 512×512; while it counts at the original size every map and mask at that too.
 
     Raises
     ------
@@ -211,8 +225,7 @@ def evaluate(
     metrics = compute_metrics(
         [result.defective for result in results],
         [result.score for result in results],
-        [result.mask for result in results],
-        [result.anomaly_map for result in results],
+        *_counted_at(at, model.geometry, results),
     )
     progress("metrics", 1, 1)
     low, high = model.normalization_
@@ -222,7 +235,24 @@ def evaluate(
     noticed = _noticed(results, metrics.image_threshold if own is None else own.threshold)[:compared]
     asked = [Source(one.name, one.sample.path) for one in noticed]
     alike = compare(model, asked, category, progress) if noticed else {}
-    return Evaluation(category.name, metrics, results, notes, (float(low), float(high)), described, alike)
+    return Evaluation(category.name, metrics, results, notes, (float(low), float(high)), described, alike, at)
+
+
+def _counted_at(
+    at: str, geometry: Geometry, results: Sequence[Result]
+) -> tuple[list[NDArray[np.bool_] | None], list[NDArray[np.float32]]]:
+    """Return the masks and the maps that pixels are counted in."""
+    if at != ORIGINAL:
+        return [result.mask for result in results], [result.anomaly_map for result in results]
+    sizes = [image_size(result.sample.path) for result in results]
+    masks = [
+        None if result.sample.mask is None or not result.defective else read_mask(result.sample.mask, size)
+        for result, size in zip(results, sizes, strict=True)
+    ]
+    maps = [
+        at_original(result.anomaly_map, geometry, size) for result, size in zip(results, sizes, strict=True)
+    ]
+    return masks, maps
 
 
 def _noticed(results: list[Result], threshold: float | None) -> list[Result]:

@@ -120,14 +120,14 @@ def build_extractor(
 def backbone_of(config: Config, *, outline: bool = False) -> nn.Module:
     """Return the untrained backbone of a model's settings, which name one."""
     (name,) = config.backbones
-    return build_backbone(name, config.geometry.shape, config.levels, outline=outline)
+    return build_backbone(name, config.seen, config.levels, outline=outline)
 
 
 def told_of(config: Config) -> dict[str, Any]:
     """Return what timm is told of the size of a model's crops, of settings that name one backbone."""
     family = family_of(known_architecture(config.backbones[0], "backbone"))
     indices = family.indices(config.levels)
-    return family.size(told_size(family.architecture, indices, config.geometry.shape))
+    return family.size(told_size(family.architecture, indices, config.seen))
 
 
 def extractor_of(config: Config, *, outline: bool = False) -> FeatureExtractor:
@@ -137,7 +137,7 @@ def extractor_of(config: Config, *, outline: bool = False) -> FeatureExtractor:
         name,
         config.patch,
         config.dimension,
-        config.geometry.shape,
+        config.seen,
         config.levels,
         config.normalize,
         outline=outline,

@@ -52,6 +52,13 @@ def check_sizes(config: Config) -> None:
                 f"size must be multiples of {multiple} for {_named(config)}, got {size_text(shape)}; the "
                 f"nearest is {size_text(nearest)}"
             )
+    for name in ("tile", "overlap") if config.tile else ():
+        given = getattr(config, name)
+        if given % multiple:
+            raise PniError(
+                f"{name} must be a multiple of {multiple} for {_named(config)}, got {given}; the nearest is "
+                f"{nearest_multiple(given, multiple)}"
+            )
 
 
 def nearest_multiple(number: float, of: int) -> int:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pni_fast.config.tiling import Tiling
 from pni_fast.runtime.copies import Values
 from pni_fast.runtime.run import Run
 
 from .engines.networks import BACKBONE, extractor_ends
 from .graphs import NO_GRAPH, GraphNetwork, StoredGraph
+from .tiles import TiledExtraction
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +63,9 @@ class StoredExtractor(GraphNetwork["FeatureExtractor"]):
     tensors
         Of the backbone.
     graph, graphless
-        As for the class above.
+        As for the class above; of a tile where there are any.
+    tiling
+        How pictures are cut into tiles; None: they go through in one piece.
     """
 
     def __init__(
@@ -73,9 +77,11 @@ class StoredExtractor(GraphNetwork["FeatureExtractor"]):
         tensors: Mapping[str, NDArray[Any]],
         graph: StoredGraph | None = None,
         graphless: str = NO_GRAPH.format(what="extractor"),
+        tiling: Tiling | None = None,
     ) -> None:
         super().__init__(build, tensors, WITHOUT_GRAPH, graph, graphless)
         self.name, self.patch, self.dimension = name, patch, dimension
+        self.tiling = tiling
 
     @classmethod
     def of(
@@ -84,9 +90,12 @@ class StoredExtractor(GraphNetwork["FeatureExtractor"]):
         name: str,
         graph: StoredGraph | None = None,
         graphless: str = NO_GRAPH.format(what="extractor"),
+        tiling: Tiling | None = None,
     ) -> StoredExtractor:
         """Return an extractor that is there, with its weights, as one that a model holds."""
-        stored = cls(name, extractor.patch, extractor.dimension, lambda _: extractor, {}, graph, graphless)
+        stored = cls(
+            *(name, extractor.patch, extractor.dimension, lambda _: extractor, {}, graph, graphless, tiling)
+        )
         stored._take(extractor)
         return stored
 
@@ -102,9 +111,12 @@ class StoredExtractor(GraphNetwork["FeatureExtractor"]):
         PniError
             What was asked for is not installed, or takes a graph that is not there.
         """
+        extract: Extract
         if self.engine(run) == "torch":
-            return TorchExtraction(self.module(), run)
-        return cast("Extract", self.opened(run))  # on a CPU all values are arrays
+            extract = TorchExtraction(self.module(), run)
+        else:
+            extract = cast("Extract", self.opened(run))  # on a CPU all values are arrays
+        return extract if self.tiling is None else TiledExtraction(extract, self.tiling)
 
     def _state(self, network: FeatureExtractor) -> Mapping[str, Tensor]:
         state: Mapping[str, Tensor] = network.backbone.state_dict()

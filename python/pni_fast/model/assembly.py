@@ -23,7 +23,7 @@ from pni_fast.runtime.tensor_file import Place, not_finite
 from .fitted import Fitted
 from .header import short
 from .recorded import read_gate, read_trials
-from .shapes import expected_networks
+from .shapes import expected_networks, seen_grid
 
 if TYPE_CHECKING:
     from pni_fast.distribution.neighborhood import NeighborhoodMLP
@@ -77,13 +77,12 @@ class Outline:
         rows, columns = _shape(places, "coreset", 2)
         self.n_classes = distribution_size(rows, config.distribution_size)
         self.grid = tuple(_numbers(values, "grid", int))
-        shape = config.geometry.shape
         self.graphs: dict[str, StoredGraph] = {}
         if "backbone" in graphs:
-            grid = self.grid[0], self.grid[1]
-            self.graphs["backbone"] = extractor_graph_of(graphs["backbone"], shape, grid, columns)
+            grid = seen_grid(config, self.grid)
+            self.graphs["backbone"] = extractor_graph_of(graphs["backbone"], config.seen, grid, columns)
         if "refiner" in graphs and config.refinement:
-            self.graphs["refiner"] = refiner_graph_of(graphs["refiner"], shape)
+            self.graphs["refiner"] = refiner_graph_of(graphs["refiner"], config.geometry.shape)
         networks = expected_networks(config, columns, self.n_classes, self.graphs, places)
         self.dimension = columns if networks.dimension is None else networks.dimension
         networks.check_grid(self.grid)
@@ -145,6 +144,7 @@ class Outline:
             self.networks.build_extractor,
             state("backbone"),
             self.graphs.get("backbone"),
+            tiling=self.config.tiling,
         )
         neighborhood: StoredNetwork[NeighborhoodMLP] | None = None
         refiner: StoredRefiner | None = None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import Config
 from pni_fast.data import Source
-from pni_fast.data.cropping import crop_image
+from pni_fast.data.cropping import read_crop
 from pni_fast.data.digests import Digests
 from pni_fast.decision import Decision, suspects
 from pni_fast.decision.conformal import check_rate
@@ -159,7 +159,7 @@ class Tally:
             index = numbers[suspect.name]
             source = self.sources[index]
             if index in maps:
-                crop = crop_image(source.read(geometry.depth), geometry)
+                crop = read_crop(source, geometry)
                 self.asked.suspected(Prediction(source.name, source.path, suspect.score, maps[index], crop))
 
 

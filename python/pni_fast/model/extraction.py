@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from pni_fast.config import Config
 from pni_fast.data import Source
-from pni_fast.data.cropping import crop_image
+from pni_fast.data.cropping import read_crop
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.errors import DataError, PniError, WeightsError
 from pni_fast.features.embedded import CROP, check_answer, embedded_extractor, is_embedded
@@ -33,7 +33,7 @@ CHECKED_IMAGES = 2
 def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     """Return the extractor of a model with one backbone, and where its weights came from."""
     if is_embedded(config, weights):
-        return embedded_extractor(config.geometry.shape), "embedded"
+        return embedded_extractor(config.seen, config.tiling), "embedded"
     from pni_fast.features.backbones import extractor_of, told_of
     from pni_fast.features.engines.export import extractor_graph
     from pni_fast.features.families import without_values
@@ -43,14 +43,14 @@ def build(config: Config, weights: Path | None) -> tuple[StoredExtractor, str]:
     with without_values():
         extractor = extractor_of(config)
     source = load_weights(extractor.backbone, name, weights, told_of(config))
-    shape = config.geometry.shape
+    shape = config.seen
     try:
         content = extractor_graph(extractor, *shape)
     except WeightsError as error:
-        return StoredExtractor.of(extractor, name, graphless=str(error)), source
+        return StoredExtractor.of(extractor, name, graphless=str(error), tiling=config.tiling), source
     values = np.frombuffer(content, dtype=np.uint8)
     graph = extractor_graph_of(values, shape, grid_of(content), extractor.dimension)
-    return StoredExtractor.of(extractor, name, graph), source
+    return StoredExtractor.of(extractor, name, graph, tiling=config.tiling), source
 
 
 def stored_refiner(network: RefinementNetwork, shape: tuple[int, int]) -> StoredRefiner:
@@ -86,15 +86,15 @@ def check_engine(
     if name == "torch" or run.precision.low_backbone:
         return
     if is_embedded(config, weights):
-        if config.geometry.shape == (CROP, CROP):
-            check_answer(extract, name)
+        if config.seen == (CROP, CROP):
+            check_answer(cast("Extract", extractor.opened(run)), name)
         else:
             _check_known(name, run.threads)
         return
     exact = extractor.extraction(replace(run, engine="torch"))
     for index in evenly_spaced(len(sources), CHECKED_IMAGES):
         try:
-            crop = crop_image(sources[index].read(config.geometry.depth), config.geometry)
+            crop = read_crop(sources[index], config.geometry)
         except DataError:
             continue  # whether a broken image is an error is asked when its turn comes
         found = agreement(extract, exact, crop[None])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import RULES
 from pni_fast.data import Source
-from pni_fast.data.cropping import crop_image
+from pni_fast.data.cropping import read_crop
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.distribution.bank import Bank, Rest
 from pni_fast.distribution.described import Described
@@ -96,7 +96,7 @@ class LeavingOut:
         fitted = self.fitted
         found = self._likelihood_map(index)
         if self.fused is not None:
-            crop = crop_image(source.read(fitted.config.geometry.depth), fitted.config.geometry)
+            crop = read_crop(source, fitted.config.geometry)
             (found,) = RefinedScorer(self.whole, self.fused, fitted.refiner_range).refine(crop[None], [found])
         return found if fitted.inspected is None else fitted.inspected.shown(found)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import Config
 from pni_fast.data import Source
-from pni_fast.data.cropping import crop_image
+from pni_fast.data.cropping import read_crop
 from pni_fast.data.inspected import Inspected
 from pni_fast.distribution.left_out import ToMap
 from pni_fast.distribution.made import MadeDefects
@@ -46,7 +46,7 @@ def defects_in(sources: Sequence[Source], extract: Extract, config: Config, run:
     def made(index: int, place: int) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
         if place % step:
             return {}
-        crop = crop_image(sources[index].read(config.geometry.depth), config.geometry)
+        crop = read_crop(sources[index], config.geometry)
         found: dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]] = {}
         for kind in (KINDS[(place // step + number) % len(KINDS)] for number in range(each)):
             rng = np.random.default_rng((config.seed, index, KINDS.index(kind)))

@@ -108,6 +108,23 @@ class Networks:
         return RefinementNetwork(self.config.refiner)
 
 
+def seen_grid(config: Config, grid: tuple[int, ...]) -> tuple[int, int]:
+    """Return the (h, w) that a picture's grid has in what the backbone sees at once, a tile perhaps.
+
+    Raises
+    ------
+    PniError
+        A tile is no whole number of patches.
+    """
+    sides = [
+        count * part / whole
+        for count, part, whole in zip(grid, config.seen, config.geometry.shape, strict=True)
+    ]
+    if not all(side.is_integer() for side in sides):
+        raise PniError(f"grid must have whole patches in a tile of {size_text(config.seen)}, got {grid}")
+    return int(sides[0]), int(sides[1])
+
+
 class BuiltNetworks(Networks):
     """Networks whose tensors torch tells, for files without a graph."""
 
@@ -125,7 +142,7 @@ class BuiltNetworks(Networks):
         """Refuse a grid that is not what the backbone makes of a picture."""
         import torch
 
-        shape = self.config.geometry.shape
+        shape, grid = self.config.seen, seen_grid(self.config, grid)
         if grid == tuple(-(-side // self._stride) for side in shape):
             return
         # A few networks do not pad: ask this one, by shapes alone.

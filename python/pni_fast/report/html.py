@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pni_fast.config.choices import ORIGINAL
 from pni_fast.evaluation import Evaluation
 from pni_fast.evaluation.metrics import counted
 from pni_fast.progress import Progress, silent
@@ -84,9 +85,17 @@ def _page(evaluation: Evaluation, max_images: int, progress: Progress) -> Iterat
         f"<details><summary>All settings of the model</summary>{_table(_flat(evaluation.model))}</details>\n"
     )
     yield end(
-        "Metrics are taken over the central crop that the model sees, ground truth cropped the same way; "
-        "AUPRO is integrated up to a false positive rate of 0.3."
+        f"Pixels are counted at {_counted_at(evaluation)}; AUPRO is integrated up to a false positive rate "
+        "of 0.3."
     )
+
+
+def _counted_at(evaluation: Evaluation) -> str:
+    if evaluation.at == ORIGINAL:
+        return "the photographs' own size"
+    shapes = {one.anomaly_map.shape for one in evaluation.results}
+    size = "".join(f", {width}×{height} pixels" for height, width in shapes)
+    return f"the size that the model sees{size}, ground truth brought to it the same way"
 
 
 def _verdict(evaluation: Evaluation, verdicts: list[Verdict]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import Geometry
 from pni_fast.data import Source
-from pni_fast.data.cropping import crop_image
+from pni_fast.data.cropping import read_crop
 from pni_fast.errors import DataError
 
 from .copies import Values, to_device
@@ -85,7 +85,7 @@ def stream(
 
     def load(source: Source) -> tuple[Source, NDArray[np.uint8] | DataError, list[R]]:
         try:
-            image = crop_image(source.read(geometry.depth), geometry)
+            image = read_crop(source, geometry)
         except DataError as error:
             return source, error, []
         return source, image, compute(image[None]) if one_by_one else []

