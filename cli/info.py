@@ -32,14 +32,58 @@ LINE = 100
 
 @click.command(short_help="Describe the installation or a model.")
 @click.argument("model", type=options.PATH, required=False)
+@click.option("--backbones", is_flag=True, help="List families of backbones, their levels and the defaults.")
+@click.option("--backbone", metavar="NAME", help="Show the levels of one timm network; this takes torch.")
 @options.as_json
-def info(model: Path | None, as_json: bool) -> None:
+def info(model: Path | None, backbones: bool, backbone: str | None, as_json: bool) -> None:
     """Show version, CPU features in use, threads, torch, device and weights found; or what MODEL holds."""
-    described = describe_installation() if model is None else describe_model(model)
+    if (model is not None) + backbones + (backbone is not None) > 1:
+        raise click.UsageError("MODEL, --backbones and --backbone cannot be given together")
+    if backbones:
+        _print_families(as_json)
+        return
+    if backbone is not None:
+        described = describe_backbone(backbone)
+    else:
+        described = describe_installation() if model is None else describe_model(model)
     if as_json:
         print_json(described)
     else:
         _print_lines(described)
+
+
+def _print_families(as_json: bool) -> None:
+    """Print the table of families, whose levels are known without torch."""
+    from pni_fast.config.families import FAMILIES
+
+    rows = [family.as_dict() for family in FAMILIES]
+    if as_json:
+        print_json({"backbones": rows})
+        return
+    for row in rows:
+        there = row["available"]
+        every = f"{there[0]} to {there[-1]}" if row["levels"] == "blocks" else _text(there)
+        click.echo(f"{row['family']}, as {row['example']}:")
+        click.echo(
+            f"  {row['levels']} {every}; default --levels {','.join(map(str, row['default']))}"
+            f"{', each with norm 1' if row['normalize'] else ''}; crops fit at multiples of {row['multiple']}"
+        )
+    click.echo("Any other timm network: pni-fast info --backbone NAME")
+
+
+def describe_backbone(name: str) -> dict[str, Any]:
+    """Return the levels of a timm network, JSON-able; it is built as shapes alone."""
+    from pni_fast.features.families import family_of, known_architecture
+
+    family = family_of(known_architecture(name, "backbone"))
+    return {
+        "backbone": name,
+        "levels": "blocks" if family.blocks else "strides",
+        "available": list(family.levels),
+        "default": list(family.usual),
+        "normalize": family.blocks,
+        "multiple": family.multiple(),
+    }
 
 
 def describe_model(model: Path) -> dict[str, Any]:

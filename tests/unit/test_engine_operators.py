@@ -64,6 +64,7 @@ FUNCTIONS = {
     "parts": lambda _, x: torch.cat([x[:, 1:3, ::2], x[:, :2, 1::2]], dim=1) + x.select(2, 1).unsqueeze(2),
     "rows of a table": lambda m, x: x + m.weight[:, m.places].reshape(1, 4, 1, 8),
     "products added": lambda m, x: torch.addcmul(x, x, m.offsets, value=0.5) + torch.addcmul(x, x, x),
+    "rolled": lambda m, x: x.roll((1, -2), (2, 3)) + x.roll(4, 1) + m.weight[m.places.flatten()].sum(),
     "splits": lambda _, x: torch.cat([*x.chunk(2, 3)][::-1], 3) + torch.stack(x.unbind(1)[::-1], 1),
     "expanded": lambda m, x: (
         m.offsets.expand(1, 4, 6, 8) + x + x[:, :1].repeat(1, 4, 1, 1) + x[:, :1].expand(SHAPE)

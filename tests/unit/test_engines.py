@@ -17,6 +17,7 @@ from pni_fast.features.engines.agreement import Agreement, agreement
 from pni_fast.features.engines.choose import choose_engine, open_engine
 from pni_fast.features.engines.export import extractor_graph, state_arrays
 from pni_fast.features.engines.networks import extractor_ends, whole_model
+from pni_fast.features.families import without_values
 from pni_fast.features.stored import TorchExtraction
 from pni_fast.runtime.run import Run
 
@@ -56,6 +57,31 @@ def extractor():
 @pytest.fixture(scope="module")
 def model(extractor):
     return model_of(extractor, 64, 96, (8, 12))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "levels", "grid"),
+    [
+        ("test_vit2", (64, 96), (1, 3), (4, 6)),  # with a register
+        ("test_maxvit", (64, 32), (), (8, 4)),
+        ("vit_small_patch16_dinov3", (32, 48), (0, 1), (2, 3)),
+        ("eva02_tiny_patch14_224", (28, 42), (0,), (2, 3)),
+    ],
+)
+def test_engines_agree_on_networks_made_for_a_size(name, shape, levels, grid):
+    with without_values():
+        extractor = build_extractor(name, 1, 4096, shape, levels)
+    generator = torch.Generator().manual_seed(0)
+    for key, value in extractor.backbone.state_dict().items():
+        if value.is_floating_point():
+            value.normal_(0.0, 0.1, generator=generator)
+            if key.endswith("running_var"):
+                value.abs_().add_(0.1)
+    content = model_of(extractor, *shape, grid)
+    for engine in GRAPHS:
+        found = agreement(open_engine(engine, content), by_torch(extractor), crops(2, *shape))
+        assert found.holds, (engine, found)
+        assert found.largest < 1e-5
 
 
 @pytest.mark.parametrize(
