@@ -1,7 +1,7 @@
 """How often each class was seen around each place: counted once, then changed by what is left out.
 
-Without one image of thousands nearly all counts stay as they are; counting the labels of all others again took
-much of the time of leaving it out, and a copy of them in every thread.
+Without one image of thousands nearly all counts stay as they are; counting the labels of all others again
+took much of the time of leaving it out, and a copy of them in every thread.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ EXACT = 1 << 22
 
 WIDEST = 33
 """Of windows that are changed label by label: each counts for all places of its window."""
+
+AT_ONCE = 1 << 10
+"""Labels whose windows are worked out together."""
 
 
 class WindowCounts:
@@ -85,12 +88,15 @@ class WindowCounts:
     ) -> None:
         """Add a number to the counts of classes wherever a window holds their places."""
         (height, width), half = self.area.shape, self.window // 2
-        rows, columns = np.divmod(places % self.area.size, width)
-        for y in range(max(-half, 1 - height), min(half, height - 1) + 1):
-            for x in range(max(-half, 1 - width), min(half, width - 1) + 1):
-                to_row, to_column = rows + y, columns + x
-                there = (to_row >= 0) & (to_row < height) & (to_column >= 0) & (to_column < width)
-                np.add.at(counts, (to_row[there], to_column[there], classes[there]), by)
+        offsets = np.arange(-half, half + 1)
+        flat = counts.reshape(-1)
+        for start in range(0, len(places), AT_ONCE):
+            rows, columns = np.divmod(places[start : start + AT_ONCE] % self.area.size, width)
+            to_row = rows[:, None, None] + offsets[:, None]
+            to_column = columns[:, None, None] + offsets
+            there = (to_row >= 0) & (to_row < height) & (to_column >= 0) & (to_column < width)
+            to = (to_row * width + to_column) * self.n_classes + classes[start : start + AT_ONCE, None, None]
+            np.add.at(flat, to[there], np.int32(by))  # an int of Python is forty times slower
 
 
 def inside(size: int, window: int) -> NDArray[np.int64]:
