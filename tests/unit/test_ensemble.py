@@ -217,10 +217,10 @@ def test_members_with_one_anothers_names_are_told_by_the_network(saved, tmp_path
 def test_features_are_held_of_one_member_at_a_time(good, choice, monkeypatch):
     allocate, alive = extract.allocate_features, []
 
-    def watched(shape):
+    def watched(shape, dtype):
         gc.collect()
         alive.append(sum(store() is not None for store in stores))
-        store = allocate(shape)
+        store = allocate(shape, dtype)
         stores.append(weakref.ref(store))
         return store
 

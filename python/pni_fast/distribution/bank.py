@@ -18,6 +18,7 @@ from pni_fast.kernels import nearest, position_histogram
 from pni_fast.kernels.packing import pack
 from pni_fast.runtime.feature_room import widened
 
+from .counts import WIDEST, WindowCounts
 from .threshold import threshold
 
 
@@ -29,19 +30,39 @@ class Rest:
     ----------
     coreset, groups
         C_emb without their rows, and the C_dist index of each.
-    labels
-        (n', h, w) C_dist index of every patch of the other images.
     kept
-        (n',) int64: their numbers.
+        (n',) int64: numbers of the other images, rising.
     owner
         The image that each row of `coreset` is of.
+    whole
+        (n, h, w) C_dist index of every patch of all images, before they were left out.
+    moved, now
+        Patches of the other images, by their places in all labels flattened, that have another class now.
     """
 
     coreset: NDArray[np.float32]
     groups: NDArray[np.int64]
-    labels: NDArray[np.int64]
     kept: NDArray[np.int64]
     owner: NDArray[np.int64]
+    whole: NDArray[np.int64]
+    moved: NDArray[np.int64]
+    now: NDArray[np.int64]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n', h, w) C_dist index of every patch of the other images: a copy as large as all labels."""
+        return self.labels_of(self.kept)
+
+    def labels_of(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the labels of some images that are left, (k, h, w); their numbers rise."""
+        labels = self.whole[images]
+        flat = labels.reshape(len(images), -1)
+        image, patch = np.divmod(self.moved, flat.shape[1])
+        place = np.searchsorted(images, image)
+        here = place < len(images)
+        here[here] = images[place[here]] == image[here]
+        flat[place[here], patch[here]] = self.now[here]
+        return labels
 
 
 class Bank:
@@ -82,6 +103,13 @@ class Bank:
         self.owner = picked // self.area
         self.coreset = widened(self.rows[picked])
         self.n_classes = int(groups.max()) + 1
+        self.counts = WindowCounts(labels, self.n_classes, window)
+        flat = labels.reshape(-1)
+        # NumPy sorts 16 bits by counting; beyond, a sort of all labels is still done once only.
+        narrow = flat.astype(np.uint16) if self.n_classes <= 1 << 16 else flat
+        order = np.argsort(narrow, kind="stable")
+        self.order = order.astype(np.uint32) if len(flat) < 1 << 32 else order
+        self.starts = np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=self.n_classes))])
         self.left_out: dict[int, Mapping[str, NDArray[np.float32]]] = {}
 
     def of(self, image: int) -> NDArray[np.float32]:
@@ -96,19 +124,31 @@ class Bank:
         """Return what is left without these images, which :meth:`can_lose` allows."""
         lost = np.isin(self.owner[: self.n_classes], images)
         left = np.flatnonzero(~lost)
-        kept = np.setdiff1d(np.arange(self.count), images)
-        classes, groups = self.labels[kept], self.groups.copy()
-        orphans = np.flatnonzero(lost[classes.ravel()])
-        if len(orphans):
-            moved = widened(self.rows[kept[orphans // self.area] * self.area + orphans % self.area])
-            classes.ravel()[orphans] = left[nearest(moved, self.coreset[left], num_threads=1)[0]]
+        moved = self._patches(np.flatnonzero(lost))
+        moved = moved[~np.isin(moved // self.area, images)]
+        now, groups = moved, self.groups.copy()
+        if len(moved):
+            now = left[nearest(widened(self.rows[moved]), self.coreset[left], num_threads=1)[0]]
         stays = ~np.isin(self.owner, images)
         orphans = np.flatnonzero(lost[groups] & stays)
         if len(orphans):
             groups[orphans] = left[nearest(self.coreset[orphans], self.coreset[left], num_threads=1)[0]]
-        return Rest(self.coreset[stays], groups[stays], classes, kept, self.owner[stays])
+        kept = np.setdiff1d(np.arange(self.count), images)
+        return Rest(self.coreset[stays], groups[stays], kept, self.owner[stays], self.labels, moved, now)
+
+    def histogram(self, rest: Rest) -> NDArray[np.float32]:
+        """Return p(c|x) of the images that are left, float32 (h, w, K)."""
+        if self.window > WIDEST:
+            return position_histogram(rest.labels, self.n_classes, patch=self.window, num_threads=1)
+        lost = np.setdiff1d(np.arange(self.count), rest.kept)
+        return self.counts.histogram(lost, rest.moved, rest.now)
 
     def position_sets(self, rest: Rest) -> NDArray[np.uint8]:
         """Return what the threshold on p(c|x) of the other images allows, packed bits (h·w, ceil(K / 8))."""
-        histogram = position_histogram(rest.labels, self.n_classes, patch=self.window, num_threads=1)
-        return pack(histogram.reshape(self.area, self.n_classes) > threshold(len(rest.coreset)))
+        histogram = self.histogram(rest).reshape(self.area, self.n_classes)
+        return pack(histogram > threshold(len(rest.coreset)))
+
+    def _patches(self, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the patches of some classes, by their places in all labels flattened, rising."""
+        parts = [self.order[self.starts[one] : self.starts[one + 1]] for one in classes]
+        return np.sort(np.concatenate([*parts, self.order[:0]])).astype(np.int64)

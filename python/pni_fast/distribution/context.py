@@ -97,9 +97,9 @@ class Context:
         Parameters
         ----------
         labels
-            (n, h, w) classes.
+            (k, h, w) classes of the images to keep.
         descriptors
-            (n, d), see :func:`describe`.
+            (n, d) of all, see :func:`describe`.
         kept
             Numbers of the images to keep, see :func:`covering`.
         images, window, n_classes, names
@@ -107,7 +107,7 @@ class Context:
         """
         center, spread = _standard(descriptors)
         return cls(
-            np.ascontiguousarray(labels[kept].astype(np.uint16)),
+            np.ascontiguousarray(labels.astype(np.uint16)),
             np.ascontiguousarray(descriptors[kept]),
             center.astype(np.float32),
             spread.astype(np.float32),

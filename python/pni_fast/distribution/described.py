@@ -45,12 +45,12 @@ class Described:
 
     def whole(self, names: Sequence[str] = ()) -> Context:
         """Return the context of all images, which `names` calls by theirs."""
-        return self._context(self.bank.labels, self.descriptors, self.kept, names)
+        return self._context(self.bank.labels[self.kept], self.descriptors, self.kept, names)
 
     def without(self, rest: Rest) -> Context:
         """Return the context of the images that are left."""
         kept = np.flatnonzero(np.isin(rest.kept, self.kept))
-        return self._context(rest.labels, self.descriptors[rest.kept], kept)
+        return self._context(rest.labels_of(rest.kept[kept]), self.descriptors[rest.kept], kept)
 
     def _context(
         self,

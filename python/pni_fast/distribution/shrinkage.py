@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pni_fast.kernels import position_histogram
 from pni_fast.runtime.threads import ordered_map
 
+from .counts import inside
+
 TAIL = 0.9
 """Rates are read off the values above this quantile: the largest tenth, where defects are told apart."""
 
@@ -99,7 +101,7 @@ class LabelCounts:
     def __init__(self, labels: NDArray[np.int64], position: NDArray[np.float32], window: int) -> None:
         self.labels, self.window = labels, window
         count, height, width = labels.shape
-        ones = np.outer(_inside(height, window), _inside(width, window)).reshape(-1, 1)
+        ones = np.outer(inside(height, window), inside(width, window)).reshape(-1, 1)
         self.area = ones.astype(np.float32)
         self.counts = np.rint(position.reshape(height * width, -1) * (self.area * np.float32(count)))
         self.classes = np.bincount(labels.ravel(), minlength=self.counts.shape[1]).astype(np.float64)
@@ -129,10 +131,3 @@ def _frequencies(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return class probabilities; half a count more for each (KT) keeps those never seen possible."""
     shares: NDArray[np.float64] = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
     return shares
-
-
-def _inside(size: int, window: int) -> NDArray[np.int64]:
-    """Return how many places of a line lie in the window around each of its places."""
-    places, half = np.arange(size), window // 2
-    reach: NDArray[np.int64] = np.minimum(places + half + 1, size) - np.maximum(places - half, 0)
-    return reach

@@ -48,7 +48,8 @@ class GrownBank(Bank):
 
     def whole(self) -> Rest:
         """Return everything, nothing left out."""
-        return Rest(self.coreset, self.groups, self.labels, np.arange(self.count), self.owner)
+        kept, none = np.arange(self.count), np.zeros(0, dtype=np.int64)
+        return Rest(self.coreset, self.groups, kept, self.owner, self.labels, none, none)
 
 
 class Grown(LeavingOut):

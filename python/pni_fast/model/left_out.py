@@ -24,7 +24,7 @@ from pni_fast.distribution.bank import Bank, Rest
 from pni_fast.distribution.described import Described
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.distribution.shrinkage import concentration, shrunken_by
-from pni_fast.kernels import nearest, position_histogram
+from pni_fast.kernels import nearest
 from pni_fast.kernels.bound import blended
 from pni_fast.refinement.refined import RefinedScorer
 from pni_fast.runtime.copies import on_device
@@ -131,7 +131,7 @@ class LeavingOut:
         known, bank = self.fitted.distribution, self.bank
         position = known.position
         if position is not None:
-            position = position_histogram(rest.labels, bank.n_classes, patch=bank.window, num_threads=1)
+            position = bank.histogram(rest)
             if self.strength is not None:
                 position = shrunken_by(rest.labels, position, bank.window, self.strength)
         context = None if self.described is None else self.described.without(rest)
