@@ -234,3 +234,9 @@ def test_a_model_of_other_channels_scores_them_alone():
     good, bad = model.predict([six(80), six(80, (100, 40, 24))])
     assert not good.is_defective
     assert bad.is_defective
+
+
+def test_a_picture_of_another_aspect_ratio_is_told_once(wide):
+    with pytest.warns(UserWarning, match="1: 64×128 pixels, .* another aspect ratio, 320×128: ") as told:
+        list(wide.predict([strip(1), strip(2, size=(64, 128)), strip(3, size=(64, 128)), strip(4)]))
+    assert len(told) == 1
