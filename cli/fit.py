@@ -92,7 +92,8 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
     elif not quiet:
         say(
             f"Fitted on {model.n_images_} images in {seconds:.1f} s: "
-            f"{described_coresets(members)}. {described_position(members)}Model: {output}"
+            f"{described_coresets(members)}. {described_position(members)}"
+            f"Pictures at {described_size(model)}. Model: {output}"
         )
         for line in described_conditions(members):
             say(line)
@@ -120,6 +121,16 @@ def described_coresets(members: Sequence[dict[str, Any]]) -> str:
         return described[0]
     named = (f"{one['backbone']}, {text}" for one, text in zip(members, described, strict=True))
     return f"{len(members)} members: " + "; ".join(named)
+
+
+def described_size(model: PNI) -> str:
+    """Return what pictures are brought to, in words."""
+    config, geometry = model.config, model.geometry
+    (height, width), tiles = geometry.shape, ""
+    if config.tiling is not None:
+        tiles = f", in tiles of {config.tile} that overlap by {config.overlap}"
+    cut = "" if geometry.whole else f" of {geometry.resized[1]}×{geometry.resized[0]}"
+    return f"{width}×{height}{cut} pixels{tiles}"
 
 
 def described_position(members: Sequence[dict[str, Any]]) -> str:

@@ -13,11 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TextIO, cast
 
 from pni_fast.config.choices import RESULTS_MARK
-from pni_fast.data import image_size
 from pni_fast.errors import PniError
 from pni_fast.runtime.files import mark_results
 from pni_fast.runtime.targets import save_array, writing
-from pni_fast.scoring.original import at_original
 
 from .names import cell, keeps_suffixes, result_name
 from .outcome import COLUMNS, Outcome
@@ -206,6 +204,9 @@ class ScoreWriter:
         if kind == "maps":
             found = prediction.anomaly_map.astype("float32", copy=False)
             if self.original is not None and prediction.path is not None:
+                from pni_fast.data import image_size
+                from pni_fast.scoring.original import at_original
+
                 found = at_original(found, self.original, image_size(prediction.path))
             save_array(target, found)
             return

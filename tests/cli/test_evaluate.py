@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import pytest
 from PIL import Image
 
 METRICS = ["image_auroc", "image_f1_max", "pixel_auroc", "pixel_f1_max", "aupro"]
@@ -104,6 +105,7 @@ def test_missing_masks_are_said_after_the_figures_and_in_the_json(invoke, model_
     assert json.loads((tmp_path / "b" / "metrics.json").read_text())["notes"] == notes
 
 
+@pytest.mark.filterwarnings("ignore:.*another aspect ratio")
 def test_a_tiff_turned_by_its_exif_and_an_upright_mask(invoke, model_file, category, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

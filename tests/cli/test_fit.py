@@ -14,7 +14,7 @@ def test_fit_writes_a_model_and_says_what_it_holds(invoke, category, tmp_path):
     assert result.exit_code == 0, result.stderr
     summary, choice, *table = result.stdout.splitlines()
     assert summary.startswith("Fitted on 4 images")
-    assert summary.endswith(f"dimensions. Model: {output}")
+    assert summary.endswith(f"dimensions. Pictures at 512×512 pixels. Model: {output}")
     described = json.loads(invoke("info", output, "--json").stdout)
     assert choice == f"Condition: {described['conditions']}."
     *table, threshold, shortage = table

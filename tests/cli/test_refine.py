@@ -123,7 +123,7 @@ def test_a_checkpoint_that_is_none_is_refused_before_the_work_begins(refused, tm
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"crop": 48}, "must have one crop size: its own is 48 pixels, that of {first} is 64"),
+        ({"crop": 48}, "must have one size: its own is 48x48 pixels, that of {first} is 64x64"),
         (
             {"refiner": replace(SMALL, side=24)},
             "must have the same refiner settings: its side is 24, that of {first} is 32",

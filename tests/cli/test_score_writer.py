@@ -184,7 +184,7 @@ def test_no_name_is_a_formula_in_the_table(tmp_path, name):
 
 
 def test_room_for_all_maps_is_looked_at_with_the_first(tmp_path, monkeypatch):
-    usage = shutil.disk_usage(tmp_path)._replace(free=4 * 16 * 3 - 1)
+    usage = shutil.disk_usage(tmp_path)._replace(free=(128 + 4 * 16) * 3 - 1)  # a head, and 4 × 4 numbers
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     score(tmp_path / "few", *(f"{number}.png" for number in range(3)), maps=True)
     with pytest.raises(PniError, match=r"out/maps: cannot write: 3 more maps need 0 MiB, got 0 MiB free"):

@@ -45,6 +45,7 @@ def test_score_says_good_or_defective_and_where(invoke, model_file, category, tm
     assert table(output / "regions.csv") == []
 
 
+@pytest.mark.filterwarnings("ignore:.*another aspect ratio")
 def test_regions_are_in_pixels_of_a_photograph_that_is_not_square(invoke, model_file, tmp_path):
     wide = np.asarray(texture(30, defect=True).resize((192, 48)))
     photos = tmp_path / "photos"

@@ -171,7 +171,7 @@ call("threshold", graph, "--false-alarms", "0.3", "-o", out + ".other")
 call("compare", graph, out + ".other", photo, "-o", out + "-compared")
 call("update", graph, photo, "-o", out + ".more")
 import pni_fast
-assert list(pni_fast.PNI.load(graph).predict(photo))[0].anomaly_map.shape == (480, 480)
+assert list(pni_fast.PNI.load(graph).predict(photo))[0].anomaly_map.shape == (512, 512)
 assert list(pni_fast.PNI.load(graph).alike(photo)) is not None
 """
 

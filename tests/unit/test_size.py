@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ from pni_fast.data.sizes import fitting_shape, known_size, one_size, size_of
 from pni_fast.decision import regions
 from pni_fast.evaluation import evaluate
 from pni_fast.features.sizes import size_multiple
+from pni_fast.model.exporting import check_exportable, export_model, preprocessing
 from pni_fast.scoring.original import at_original
+from refiners import SMALL
 
 WIDE = {"size": "160x64", "coreset_ratio": 0.1, "device": "cpu", "num_threads": 2}
 
@@ -234,3 +237,33 @@ def test_a_model_of_other_channels_scores_them_alone():
     good, bad = model.predict([six(80), six(80, (100, 40, 24))])
     assert not good.is_defective
     assert bad.is_defective
+
+
+def test_a_picture_of_another_aspect_ratio_is_told_once(wide):
+    with pytest.warns(UserWarning, match="1: 64×128 pixels, .* another aspect ratio, 320×128: ") as told:
+        list(wide.predict([strip(1), strip(2, size=(64, 128)), strip(3, size=(64, 128)), strip(4)]))
+    assert len(told) == 1
+
+
+def test_a_refiner_takes_any_shape_by_torch_and_by_an_engine(tmp_path):
+    settings = WIDE | {"size": "96x48", "refinement": True, "refiner": SMALL}
+    model = PNI(**settings).fit([strip(seed, size=(150, 75)) for seed in range(4)])
+    model.save(tmp_path / "model")
+    picture = strip(9, (100, 40, 16), size=(150, 75))
+    (expected,) = PNI.load(tmp_path / "model", device="cpu", engine="torch").predict(picture)
+    (found,) = PNI.load(tmp_path / "model", device="cpu").predict(picture)
+    assert found.anomaly_map.shape == (48, 96)
+    np.testing.assert_allclose(found.anomaly_map, expected.anomaly_map, atol=1e-3 * expected.score)
+
+
+def test_a_wide_model_is_exported(tmp_path):
+    model = PNI(**WIDE, context=False).fit([strip(seed) for seed in range(3)])
+    pictures = [
+        (one.image, one.score, one.anomaly_map) for one in model.predict([strip(8), strip(9, (200, 30, 16))])
+    ]
+    export_model(model.fitted, tmp_path / "model.onnx", pictures)  # which compares scores and maps
+    said = preprocessing(model.fitted)
+    assert (said["resize"], said["crop"], said["crop_from"]) == ([160, 64], [160, 64], [0, 0])
+    tiled = replace(model.fitted, config=replace(model.config, tile=64, overlap=16))
+    with pytest.raises(PniError, match="export takes no model with tiles"):
+        check_exportable(tiled)

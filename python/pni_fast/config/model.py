@@ -191,13 +191,13 @@ class Config:
             )
 
     def _check_tiles(self) -> None:
-        if self.tile <= 0 or self.size == AUTO_SIZE:
+        if self.tile <= 0:
             return
-        shape = self.geometry.shape
-        if self.tile > max(shape):
-            raise PniError(f"tile must be at most the longer side of {size_text(shape)}, got {self.tile}")
         if self.overlap >= self.tile:
             raise PniError(f"overlap must be below the tile's {self.tile}, got {self.overlap}")
+        shape = self.geometry.shape
+        if self.size != AUTO_SIZE and self.tile > max(shape):
+            raise PniError(f"tile must be at most the longer side of {size_text(shape)}, got {self.tile}")
 
     @property
     def tiling(self) -> Tiling | None:

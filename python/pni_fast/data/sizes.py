@@ -62,7 +62,7 @@ def fitting_shape(sizes: Iterable[tuple[int, int] | None], multiple: int) -> tup
         found = [(AUTO_SIDE, AUTO_SIDE)]
     median = found[(len(found) - 1) // 2]
     shape = _shape(_aspect(median), multiple)
-    if _aspect(found[-1]) > ALIKE * _aspect(found[0]):
+    if not alike(found[0], found[-1]):
         warnings.warn(
             f"pictures differ in their aspect ratio, from {_said(found[0])} to {_said(found[-1])} pixels: "
             f"all are stretched to {shape[1]}×{shape[0]}, as the median, {_said(median)}, has it; the "
@@ -70,6 +70,12 @@ def fitting_shape(sizes: Iterable[tuple[int, int] | None], multiple: int) -> tup
             stacklevel=2,
         )
     return shape
+
+
+def alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two sizes have one aspect ratio."""
+    low, high = sorted((_aspect(one), _aspect(other)))
+    return high <= ALIKE * low
 
 
 def _aspect(size: tuple[int, int]) -> float:

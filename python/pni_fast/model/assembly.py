@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
+from pni_fast.config.geometry import AUTO_SIZE
 from pni_fast.config.mlp import HIGHEST, LOWEST_TEMPERATURE
 from pni_fast.distribution.conditions import chosen, possible
 from pni_fast.distribution.context import Context
@@ -77,6 +78,8 @@ class Outline:
         rows, columns = _shape(places, "coreset", 2)
         self.n_classes = distribution_size(rows, config.distribution_size)
         self.grid = tuple(_numbers(values, "grid", int))
+        if config.size == AUTO_SIZE:
+            raise PniError(f"size must be decided in a model, got {config.size}")
         self.graphs: dict[str, StoredGraph] = {}
         if "backbone" in graphs:
             grid = seen_grid(config, self.grid)

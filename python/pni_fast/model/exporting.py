@@ -81,6 +81,10 @@ def check_exportable(model: FittedModel) -> Fitted:
             "export takes no model with context, whose allowed sets follow from every image anew; "
             "fit with --no-context"
         )
+    if fitted.config.tiling is not None:
+        raise PniError(
+            "export takes no model with tiles, whose graph would have a backbone for each; fit without --tile"
+        )
     if parts.neighborhood is not None:
         raise PniError(
             "export takes no model with a neighborhood MLP, whose 9 x 9 windows make a graph of gigabytes; "
@@ -183,7 +187,7 @@ def preprocessing(fitted: Fitted) -> dict[str, Any]:
         "filter": "bilinear (triangle) with antialiasing, Pillow's Image.Resampling.BILINEAR",
         "crop": list(geometry.shape[::-1]),
         "crop_from": [part.start for part in geometry.cut[::-1]],
-        "channels": "RGB",
+        "channels": ",".join(map(str, geometry.channels)) or "RGB",
         "layout": "1, height, width, channel",
         "dtype": "uint8",
         "grey_depth": geometry.depth,

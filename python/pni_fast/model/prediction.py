@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pni_fast.data import ImagesLike, prediction_sources
 from pni_fast.data.depth import Brightness
-from pni_fast.data.sizes import size_of
+from pni_fast.data.sizes import alike, size_of
 from pni_fast.data.sources import keeps_its_items
 from pni_fast.decision import Decision
 from pni_fast.progress import Progress
@@ -109,17 +109,24 @@ def predictions(
 
     on_broken = skip if skip_broken else None
     brightness, size = Brightness(), fitted.members[0].image_size
-    asked = fitted.members[0].roi is not None and size is not None
+    partly = fitted.members[0].roi is not None
+    asked = size is not None and (partly or config.geometry.whole)
     results = stream_maps(scorer, sources, config.geometry, run, on_broken=on_broken, ahead=ahead)
     for done, item in enumerate(results, 1):
         brightness.add(item.image)
         if asked and size is not None and size != (own := size_of(item.source)):
-            asked = False  # once is enough
-            warnings.warn(
-                f"{item.source.name}: {own[0]}×{own[1]} pixels, the images fitted on had another size, "
-                f"{size[0]}×{size[1]}: what is inspected may lie elsewhere in it",
-                stacklevel=2,
-            )
+            said = f"{item.source.name}: {own[0]}×{own[1]} pixels, the images fitted on had another"
+            if partly:
+                asked = False  # once is enough
+                warnings.warn(
+                    f"{said} size, {size[0]}×{size[1]}: what is inspected may lie elsewhere in it",
+                    stacklevel=2,
+                )
+            elif not alike(size, own):
+                asked = False
+                warnings.warn(
+                    f"{said} aspect ratio, {size[0]}×{size[1]}: it is stretched to that", stacklevel=2
+                )
         score = image_score(item.result, config.image_score)
         yield Prediction(
             *(item.source.name, item.source.path, score, item.result, item.image),

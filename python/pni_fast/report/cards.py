@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .heatmap import overlay
-from .tiles import TILE, data_uri
+from .tiles import Drawn, pictures_class
 
 MOST_DEFECTIVE, MOST_GOOD = 400, 100
 """Images that a page shows: defective ones with the highest scores, and good ones, the closest calls."""
@@ -36,7 +36,7 @@ class Card:
     facts
         What stands below the name.
     pictures
-        ``data:`` addresses with what each shows.
+        Each with what it shows.
     """
 
     name: str
@@ -44,21 +44,21 @@ class Card:
     alert: bool
     badge: str
     facts: tuple[str, str]
-    pictures: tuple[tuple[str, str], ...]
+    pictures: tuple[tuple[str, Drawn], ...]
 
     @property
     def html(self) -> str:
         """An ``<article>`` element; every text in it is escaped."""
         name = escape(self.name)
         shown = "".join(
-            f'<img loading="lazy" decoding="async" src="{address}" alt="{escape(what)} {name}" '
-            f'width="{TILE}" height="{TILE}">'
-            for what, address in self.pictures
+            drawn.tag(f"{escape(what)} {name}", 'loading="lazy" decoding="async" ')
+            for what, drawn in self.pictures
         )
+        layout = pictures_class(self.pictures[0][1]) if self.pictures else "pictures"
         badge = f'<span class="badge">{escape(self.badge)}</span>' if self.badge else ""
         left, right = map(escape, self.facts)
         return (
-            f'<article class="card lazy{" wrong" if self.alert else ""}"><div class="pictures">{shown}</div>'
+            f'<article class="card lazy{" wrong" if self.alert else ""}"><div class="{layout}">{shown}</div>'
             f'<div class="caption"><span class="name" title="{name}">{name}</span>{badge}</div>'
             f'<div class="caption sub"><span>{left}</span><span class="score">{right}</span></div>'
             "</article>\n"
@@ -70,12 +70,12 @@ def pictures(
     anomaly_map: NDArray[np.float32],
     colours: tuple[float, float],
     mask: NDArray[np.bool_] | None = None,
-) -> tuple[tuple[str, str], ...]:
+) -> tuple[tuple[str, Drawn], ...]:
     """Return the photograph, and the map over it in grey with what `mask` marks outlined."""
     photo = Image.fromarray(np.ascontiguousarray(image))
     grey = np.asarray(photo.convert("L").convert("RGB"))
     heat = overlay(grey, anomaly_map, *colours, mask=mask)
-    return ("Photograph", data_uri(photo)), ("Anomaly map over", data_uri(heat))
+    return ("Photograph", Drawn.of(photo)), ("Anomaly map over", Drawn.of(heat))
 
 
 class Few:

@@ -62,7 +62,7 @@ class Comparison:
         if self._cards.takes(far):
             _, own = pictures(first.image, first.anomaly_map, colour_scale(ranges[0]))
             photo, other = pictures(second.image, second.anomaly_map, colour_scale(ranges[1]))
-            shown = tuple((f"{what} by model {n}", uri) for n, (what, uri) in enumerate((own, other), 1))
+            shown = tuple((f"{what} by model {n}", one) for n, (what, one) in enumerate((own, other), 1))
             facts = (f"{VERDICTS[told[0]]} → {VERDICTS[told[1]]}", f"{first.score:.4g} → {second.score:.4g}")
             badge = "now defective" if told[1] else ""
             self._cards.add(Card(name, far, told[1], badge, facts, (photo, *shown)))

@@ -90,7 +90,8 @@ def panel(
     image: NDArray[np.uint8], mask: NDArray[np.bool_], colour: tuple[int, int, int]
 ) -> NDArray[np.uint8]:
     """Return the tinted image no larger than a panel, with every marked pixel still marked."""
-    shape = (min(image.shape[0], PANEL), min(image.shape[1], PANEL))
+    scale = min(1.0, PANEL / max(image.shape[:2]))
+    shape = (max(1, round(image.shape[0] * scale)), max(1, round(image.shape[1] * scale)))
     small = Image.fromarray(image).resize(shape[::-1], Image.Resampling.BILINEAR)
     return tinted(np.asarray(small), resize_mask(mask, shape), colour)
 

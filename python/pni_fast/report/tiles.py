@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -15,18 +17,51 @@ from .heatmap import overlay
 from .ranking import Verdict
 
 TILE = 256
-"""Side of a picture in pixels."""
+"""Side in pixels of a square picture; others have its area."""
+
+WIDE = 2
+"""Pictures that are so many times as wide as high stand below each other."""
 
 _QUALITY = 82  # with full colour resolution, or thin contours fade
 
 
-def data_uri(picture: Image.Image) -> str:
-    """Return a JPEG of the picture, at most `TILE` pixels wide and high, as a ``data:`` address."""
-    small = picture.copy()
-    small.thumbnail((TILE, TILE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, format="JPEG", quality=_QUALITY, subsampling=0, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+@dataclass(frozen=True)
+class Drawn:
+    """A picture of a page, small.
+
+    Attributes
+    ----------
+    address
+        A JPEG, as a ``data:`` address.
+    width, height
+        Its pixels.
+    """
+
+    address: str
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, picture: Image.Image) -> Drawn:
+        """Return a picture at its own aspect ratio, with the area of a tile at most."""
+        scale = min(1.0, TILE / math.sqrt(picture.width * picture.height))
+        small = picture.copy()
+        most = tuple(max(1, round(side * scale)) for side in picture.size)
+        small.thumbnail((most[0], most[1]), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        small.save(buffer, format="JPEG", quality=_QUALITY, subsampling=0, optimize=True)
+        content = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return cls(f"data:image/jpeg;base64,{content}", *small.size)
+
+    def tag(self, alt: str, more: str = "") -> str:
+        """Return an ``<img>`` element; `alt` and `more` attributes are escaped already."""
+        size = f'width="{self.width}" height="{self.height}"'
+        return f'<img {more}src="{self.address}" alt="{alt}" {size}>'
+
+
+def pictures_class(first: Drawn) -> str:
+    """Return the class of an element that holds pictures like this one."""
+    return "pictures wide" if first.width > WIDE * first.height else "pictures"
 
 
 def card(
@@ -63,16 +98,14 @@ def card(
     heat = overlay(
         np.asarray(photo.convert("L").convert("RGB")), result.anomaly_map, *colours, mask=result.mask
     )
+    shown = Drawn.of(photo)
     classes = ["card", "bad" if result.defective else "good", *(["wrong"] if verdict.wrong else [])]
     kind = escape(result.sample.defect) if result.sample.defect is not None else "good"
     unmarked = '<span class="chip">no mask</span>' if result.mask is None else ""
     return (
         f'<article class="{" ".join(classes)}">'
-        '<div class="pictures">'
-        f'<img src="{data_uri(photo)}" '
-        f'alt="Photograph {name}" width="{TILE}" height="{TILE}">'
-        f'<img src="{data_uri(heat)}" alt="Anomaly map over {name}" width="{TILE}" height="{TILE}">'
-        "</div>"
+        f'<div class="{pictures_class(shown)}">{shown.tag(f"Photograph {name}")}'
+        f"{Drawn.of(heat).tag(f'Anomaly map over {name}')}</div>"
         f'<div class="caption"><span class="name" title="{name}">{name}</span>{_badge(verdict)}</div>'
         f'<div class="caption sub"><span><i class="swatch"></i>{kind} {unmarked}</span>'
         f'<span class="score">{result.score:{form}}</span></div>'
@@ -84,8 +117,7 @@ def card(
 def _alike(compared: Compared) -> str:
     """Return the normal images an image was held against: the first as pictures, all by name."""
     pictures = "".join(
-        f'<img src="{data_uri(Image.fromarray(picture))}" alt="Normal image {escape(name)}" '
-        f'title="{escape(name)}" width="{picture.shape[1]}" height="{picture.shape[0]}">'
+        Drawn.of(Image.fromarray(picture)).tag(f"Normal image {escape(name)}", f'title="{escape(name)}" ')
         for name, picture in compared.pictures.items()
     )
     names, count = escape(", ".join(compared.names)), len(compared.names)
