@@ -59,7 +59,8 @@ def coreset(options: argparse.Namespace) -> None:
     print(
         f"{rows.shape[0]:,} points of {rows.shape[1]:,} dimensions (rank {options.rank}), "
         f"{rows.nbytes / 1e9:.2f} GB; made in {made:.0f} s, read in {read:.1f} s; "
-        f"{len(picked.indices):,} picks in {seconds:.1f} s ({worked:.1f} s of processors, {options.threads} threads), peak {peak:.2f} GiB with what is mapped"
+        f"{len(picked.indices):,} picks in {seconds:.1f} s ({worked:.1f} s of processors, "
+        f"{options.threads} threads), peak {peak:.2f} GiB with what is mapped"
     )
 
 
