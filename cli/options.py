@@ -303,10 +303,10 @@ def model_choice(command: F) -> F:
                 default="lite",
                 show_default=True,
                 help="lite: embedded weights, sized for a CPU, good images choose position, context or "
-                "neither; best: the same backbone, position as a penalty that images left out set; dino, "
-                "dino-base: DINOv2 transformers, small and base, conditions as in lite; paper: "
+                "neither; best: the same backbone, position as a penalty that images left out set; paper: "
                 "WideResNet-101, sizes as published; paper-ensemble: the same with ResNeXt-101 and "
-                "DenseNet-201 beside it.",
+                "DenseNet-201 beside it; dino, dino-base: DINOv2 transformers, small and base, conditions "
+                "as in lite.",
             ),
             backbone,
             levels,

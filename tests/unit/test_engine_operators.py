@@ -71,6 +71,7 @@ FUNCTIONS = {
     ),
     # Followed by an average, ONNX Runtime before 1.24 joins the two into what it then refuses.
     "padded": lambda m, x: F.conv2d(F.pad(x, (1, 2, 0, 1), value=2.0), m.weight.view(4, 4, 1, 1)),
+    "padded below all": lambda _, x: F.max_pool2d(F.pad(x, (1, 1, 1, 1), value=-torch.inf), 3, 2),
     "average": lambda _, x: F.avg_pool2d(x, 3, 2, 1) + F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
     "average of what is left": lambda _, x: F.avg_pool2d(
         x[:, :, :5], 2, ceil_mode=True, count_include_pad=False

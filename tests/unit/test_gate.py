@@ -90,7 +90,7 @@ def test_a_single_image_does_not_speak_for_position(good):
 
 def test_which_presets_have_the_gate():
     gated = {name for name, config in PRESETS.items() if config.position_gate}
-    assert gated == {"lite", "best"}
+    assert gated == {"lite", "best", "dino", "dino-base"}
     assert not preset("lite", position_gate="no").position_gate
 
 

@@ -21,6 +21,7 @@ TORCH = {
     "distribution.neighborhood.training",
     "distribution.neighborhood.validation",
     "features.backbones",
+    "features.families",
     "features.engines.arithmetic",
     "features.engines.call",
     "features.engines.export",

@@ -183,7 +183,7 @@ def test_progress_counts_every_stage_to_its_end(good):
     [
         (
             {"preset": "light"},
-            r"preset must be one of lite, best, paper, paper-ensemble, got 'light'; did you mean 'lite'\?",
+            r"preset must be one of lite, best, paper, .*, dino-base, got 'light'; did you mean 'lite'\?",
         ),
         ({"coreset_ratio": 0.0}, r"coreset_ratio must be in \(0, 1\], got 0.0"),
         ({"neighborhood_size": 4}, "neighborhood_size must be a positive odd number, got 4"),

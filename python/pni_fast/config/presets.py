@@ -45,6 +45,8 @@ PRESETS: dict[str, Config] = {
         mlp=LITE_MLP,
         refiner=REFINERS["lite"],
     ),
+    "paper": Config(preset="paper", backbone=PAPER_BACKBONES[0], refinement=True),
+    "paper-ensemble": Config(preset="paper-ensemble", backbone=PAPER_BACKBONES, refinement=True),
     **{
         name: Config(
             preset=name,
@@ -65,8 +67,6 @@ PRESETS: dict[str, Config] = {
         )
         for name, backbone, width in zip(("dino", "dino-base"), DINO_BACKBONES, (384, 768), strict=True)
     },
-    "paper": Config(preset="paper", backbone=PAPER_BACKBONES[0], refinement=True),
-    "paper-ensemble": Config(preset="paper-ensemble", backbone=PAPER_BACKBONES, refinement=True),
 }
 """What a name stands for.
 
@@ -79,6 +79,10 @@ PRESETS: dict[str, Config] = {
     PatchCore where images left out speak against position (textures, turned objects); there it also gives
     up what position would have gained. Against PatchCore it costs a little of the image score where the
     place of a part varies: 0.003 image AUROC, 0.017 image F1max on `juice_bottle`.
+`paper`
+    Section 4.1 to the letter: position is always used.
+`paper-ensemble`
+    The same with the three backbones of its ensemble.
 `dino`, `dino-base`
     Frozen DINOv2 with registers, small (for a CPU) and base; conditions as in `lite`. As published for memory
     banks: the blocks are those of ProCon (2026), and as there each block's vectors have norm 1, nothing is
@@ -86,10 +90,6 @@ PRESETS: dict[str, Config] = {
     nothing cut off. Unlike ProCon, which projects each block's 768 channels to 512 at random and keeps a bank
     for each, all channels of the four are one vector: the squared distance of two is the sum over the blocks,
     nothing is projected, and the coreset is exact. Accuracy is not measured by us.
-`paper`
-    Section 4.1 to the letter: position is always used.
-`paper-ensemble`
-    The same with the three backbones of its ensemble.
 """
 
 

@@ -73,8 +73,13 @@ def build_backbone(
     family = family_of(architecture)
     indices = family.indices(levels)
     told = None if shape is None else told_size(architecture, indices, shape)
-    with shapes_alone() if outline else contextlib.nullcontext():
-        return family.create(indices, told)
+    try:
+        with shapes_alone() if outline else contextlib.nullcontext():
+            return family.create(indices, told)
+    except REFUSALS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        where = f" for images of {told[1]} x {told[0]} pixels" if told else ""
+        raise WeightsError(f"the backbone {architecture} cannot be built{where}: {reason}") from error
 
 
 def channels(network: Any) -> int:

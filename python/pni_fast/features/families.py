@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -186,28 +187,35 @@ def family_of(architecture: str) -> Family:
             if getattr(network, "output_fmt", "NCHW") != "NCHW":
                 continue  # channels last, as Swin has them; forward_intermediates turns them
             strides = tuple(int(level["reduction"]) for level in network.feature_info.info)
-            sized = _sized(architecture)
-            still = sized and _takes(architecture, dynamic_img_size=False)
-            return Family(architecture, strides, sized, options, still)
+            takes = _options(network)
+            sized = _sized(architecture, takes)
+            return Family(architecture, strides, sized, options, sized and "dynamic_img_size" in takes)
     raise WeightsError(
         f"backbone must support timm's features_only or forward_intermediates, got {architecture!r}: "
         f"{reason or 'its channels come last'}"
     )
 
 
-def _sized(architecture: str) -> bool:
+def _options(network: Any) -> frozenset[str]:
+    """Return what the class of a whole network is told; nothing where that does not show."""
+    whole = getattr(network, "model", None)
+    if whole is None:
+        return frozenset()
+    parameters = inspect.signature(type(whole)).parameters
+    hidden = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return frozenset() if hidden else frozenset(parameters)
+
+
+def _sized(architecture: str, takes: frozenset[str]) -> bool:
     config = timm.get_pretrained_cfg(architecture)
     if config is None or not config.fixed_input_size:
         return False
-    return _takes(architecture, img_size=config.input_size[-2:])
-
-
-def _takes(architecture: str, **option: Any) -> bool:
-    """Whether timm knows an option of a network."""
+    if takes:
+        return "img_size" in takes
     try:
-        timm.create_model(architecture, **option)
+        timm.create_model(architecture, img_size=config.input_size[-2:])
     except TypeError:
-        return False
+        return False  # its class does not know the word
     return True
 
 

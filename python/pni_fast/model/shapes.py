@@ -243,7 +243,10 @@ def filled(network: Network, build: Callable[[], Network], state: dict[str, Tens
     its shape, not saved), it is built once more.
     """
     if _has_more_than(network, state):
-        network = build()
+        from pni_fast.features.families import without_values
+
+        with without_values():
+            network = build()
         network.load_state_dict(state)
     else:
         network.load_state_dict(state, assign=True)

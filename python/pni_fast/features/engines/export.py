@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
+from pni_fast.errors import ModelFileError
 from pni_fast.features.extractor import SMALLEST_NORM, FeatureExtractor
 
 from .building import GraphBuilder
+from .call import NoGraphError
 from .graph import Array, encode
-from .networks import BACKBONE, CROPS, FEATURES
+from .networks import BACKBONE, CROPS, FEATURES, asked_weights, extractor_ends
 from .recording import record
 from .shapes import windows
 
@@ -36,7 +38,15 @@ def extractor_graph(extractor: FeatureExtractor, height: int, width: int) -> byt
     crops = graph.input(CROPS, "uint8", (1, height, width, 3))
     features, shape = add_extractor(graph, extractor, crops, height, width)
     graph.output(features, FEATURES, shape)
-    return encode(graph.graph("extractor"))
+    content = encode(graph.graph("extractor"))
+    state = {BACKBONE + name: tuple(value.shape) for name, value in extractor.backbone.state_dict().items()}
+    try:
+        asked_weights(content, state, *extractor_ends((height, width), shape[1:]))
+    except ModelFileError as error:  # what no reader takes is no graph
+        raise NoGraphError(
+            f"{type(extractor.backbone).__name__} cannot be written as a graph: {error}"
+        ) from error
+    return content
 
 
 def add_extractor(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .call import Call, NoGraphError, Operator, named
+
+LOWEST = float(np.finfo(np.float32).min)
 
 
 def _same(call: Call) -> str:
@@ -101,7 +105,8 @@ def _pad(call: Call) -> str:
         before[rank - 1 - number], after[rank - 1 - number] = pairs[2 * number : 2 * number + 2]
     if min(pairs) < 0:
         raise NoGraphError("a negative padding")
-    fill = call.graph.constant(float(call["value"]), "float32")
+    # What a maximum is never taken from; a graph has finite numbers.
+    fill = call.graph.constant(max(float(call["value"]), LOWEST), "float32")
     return call.graph.node("Pad", [call.first(), call.graph.constant(before + after, "int64"), fill])
 
 
