@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     "--store",
     type=options.PATH,
     metavar="DIR",
-    help="Keep the features in DIR: a fit that was ended goes on from them, one with other settings of the "
-    "model reads them.",
+    help="Keep the features in DIR: a fit that was ended goes on from them, and one with another coreset, "
+    "other conditions or more images reads them.  [default: memory, or TMPDIR where they are many]",
 )
 @options.refiner_iterations("--refine-iterations", "the preset's; lite 300, paper 55,000")
 @options.refiner_weights("--refiner-weights")

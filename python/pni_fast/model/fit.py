@@ -29,7 +29,7 @@ from pni_fast.features.sizes import check_sizes, size_multiple
 from pni_fast.runtime.copies import on_device
 from pni_fast.runtime.device import CPU
 from pni_fast.runtime.feature_room import widened, writable
-from pni_fast.runtime.feature_store import FeatureStore, refuse_foreign
+from pni_fast.runtime.feature_store import HEADER, FeatureStore, refuse_foreign
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import OnBroken
 from pni_fast.runtime.threads import one_torch_thread, ordered_map
@@ -151,6 +151,7 @@ def member_stores(config: Config, store: Path) -> list[Path]:
     """
     count = len(config.backbones)
     if count == 1:
+        refuse_foreign(store, HEADER)
         return [store]
     names = [f"member-{number}" for number in range(1, count + 1)]
     refuse_foreign(store, *names)

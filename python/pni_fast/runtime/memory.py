@@ -17,11 +17,11 @@ def free_memory() -> int:
 
 
 def spoken_bytes(count: float) -> str:
-    """Return an amount of bytes in words: 3.1 GB, 12 MB."""
-    for name, unit in (("TB", 1e12), ("GB", 1e9)):
+    """Return an amount of bytes in words: 3.1 GB, 12 MB, 9 kB."""
+    for name, unit in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count / 1e6:.0f} MB" if count >= 1e7 else f"{count / 1e6:.1f} MB"
+            return f"{count / unit:.0f} {name}" if unit == 1e6 else f"{count / unit:.1f} {name}"
+    return f"{count / 1e3:.0f} kB"
 
 
 def _available() -> Iterator[int]:
