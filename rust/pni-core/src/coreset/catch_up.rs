@@ -1,7 +1,7 @@
 //! Bringing points up to date with the centers they have not seen.
 
 use super::cover::{Cell, Entry, Group, Pass, horizon_of};
-use super::links::Linked;
+use super::links::{self, Linked};
 use super::low_dimensional::catch_up_exactly;
 use super::points::{Points, State};
 use crate::bounds::bytes::blocks::POINTS;
@@ -13,8 +13,9 @@ use std::mem::swap;
 use std::ops::RangeInclusive;
 use std::slice::Chunks;
 
-/// Points at once: bounds the extra memory.
+/// Points at once, or one in so many of all: bounds the extra memory, and leaves a cell's points together.
 const BATCH: usize = 1 << 17;
+const SHARE: usize = 8;
 
 /// Points a thread takes at a time: enough to share the candidates of their cells, where there are enough for all.
 const PARTS: RangeInclusive<usize> = 64..=1024;
@@ -30,7 +31,8 @@ pub fn catch_up(
     simd: Simd,
     team: &Team<'_>,
 ) -> Result<()> {
-    for list in list.chunks(BATCH) {
+    let batch = BATCH.max(points.states.len() / SHARE);
+    for list in list.chunks(batch) {
         let mut entries = by_cell(points, list, linked.centers.len(), team)?;
         let shared: &Points<'_> = points;
         let part = (entries.len() / (16 * team.threads())).clamp(*PARTS.start(), *PARTS.end());
@@ -114,7 +116,7 @@ impl Ahead<'_> {
 #[derive(Default)]
 struct Scratch {
     cell: Cell,
-    apart: Vec<f32>,
+    lookup: links::Scratch,
     groups: [Group; 2],
     row: Vec<f32>,
 }
@@ -131,7 +133,7 @@ fn catch_up_cell(
 ) {
     let Scratch {
         cell,
-        apart,
+        lookup,
         groups: [group, last],
         row,
     } = scratch;
@@ -139,7 +141,7 @@ fn catch_up_cell(
     let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
     let horizon = horizon_of(members);
     let center = members[0].state.center as usize;
-    linked.candidates(simd, center, seen, COVER_SHARE * horizon, apart, &mut cell.candidates);
+    linked.candidates(simd, center, seen, COVER_SHARE * horizon, lookup, &mut cell.candidates);
     if !cell.candidates.is_empty() {
         cell.lay(simd, center, seen, horizon, members.len(), centers);
         let pass = Pass {

@@ -9,7 +9,7 @@ use crate::memory;
 use crate::simd::lanes::LANES;
 
 /// How much finer the units are than the largest component of a sketch allows: only the leading ones come near it.
-const FINER: f32 = 4.0;
+const FINER: f32 = 2.0;
 
 /// What rounding to units leaves of a component on average, on both sides, and the share of a distance that this may be.
 const ROUNDED_OFF: f32 = 0.6;
@@ -35,7 +35,7 @@ pub struct Centers {
     scale: f32,
 }
 
-/// How far all centers are from the newest.
+/// How far centers are from a later one.
 #[derive(Debug, Default)]
 pub struct Apart {
     /// Squared distances in units: with the errors, at most the true ones.
@@ -127,6 +127,11 @@ impl Centers {
         ROUNDED_OFF * (self.width as f32).sqrt() <= FINE * reach * self.scale
     }
 
+    /// A center's sketch in bytes around 0.
+    pub fn bytes_of(&self, index: usize) -> &SketchBytes {
+        &self.bytes[index]
+    }
+
     /// A sketch in bytes around 0.
     pub fn bytes(&self, simd: Simd, sketch: &[f32]) -> SketchBytes {
         SketchBytes::of(simd, sketch, &[0.0; LONGEST_SKETCH][..self.width], self.scale)
@@ -161,25 +166,39 @@ impl Centers {
         memory::push(&mut self.bytes, bytes);
     }
 
-    /// Measures how far all centers are from the newest, as far as that is below `horizon`.
-    pub fn apart(&self, simd: Simd, horizon: f32, out: &mut Apart) {
-        let newest = self.len() - 1;
+    /// Measures how far the centers before `index`, and maybe a few from it on, are from it, as far as that is below `horizon`.
+    pub fn apart(&self, simd: Simd, index: usize, horizon: f32, out: &mut Apart) {
+        let lanes = index.next_multiple_of(LANES);
         if self.are_sketches() || !self.fine_within(horizon) {
-            (out.scale, out.error) = (1.0 + RELATIVE, self.slack[newest] + self.most_slack);
-            memory::resize(&mut out.squared, self.len().next_multiple_of(LANES), 0.0);
+            (out.scale, out.error) = (1.0 + RELATIVE, self.slack[index] + self.most_slack);
+            memory::resize(&mut out.squared, lanes, 0.0);
             blocks(
                 simd,
-                self.sketch(newest),
-                &self.blocks,
+                self.sketch(index),
+                &self.blocks[..lanes * self.width],
                 out.limit(horizon),
                 &mut out.squared,
             );
         } else {
-            let view = self.byte_blocks.from(0);
-            let bytes = &self.bytes[newest];
+            let view = self.byte_blocks.from(0).to(lanes);
+            let bytes = &self.bytes[index];
             view.compare_one(simd, bytes, &mut out.squared);
             out.scale = self.scale;
-            out.error = bytes.error + view.slack + self.slack[newest] * self.scale;
+            out.error = bytes.error + view.slack + self.slack[index] * self.scale;
+        }
+    }
+}
+
+/// Sketches in blocks of 16, component by component; 0 where there is none.
+pub fn lay<'a>(sketches: impl Iterator<Item = &'a [f32]>, width: usize, lanes: &mut Vec<f32>) {
+    lanes.clear();
+    for (i, sketch) in sketches.enumerate() {
+        let (block, lane) = (i / LANES * LANES * width, i % LANES);
+        if lane == 0 {
+            memory::resize(lanes, block + LANES * width, 0.0);
+        }
+        for (row, value) in lanes[block..].chunks_exact_mut(LANES).zip(sketch) {
+            row[lane] = *value;
         }
     }
 }

@@ -7,27 +7,42 @@
 //! their nearest.
 
 use super::catch_up::catch_up;
-use super::centers::{Apart, Centers};
+use super::centers::Centers;
+use super::clusters::Clusters;
 use super::hot::Hot;
 use super::links::{Linked, Links};
 use super::points::Points;
 use super::request::{Assignment, Coreset, Request};
 use super::settle::settle;
 
-use crate::bounds::sketch::compare::COVER_SHARE;
+use crate::bounds::sketch::compare::{COVER_SHARE, horizon};
 use crate::search::{Few, search};
 use crate::threads::Team;
 use crate::{Context, Matrix, Result, Simd, memory};
 
-/// Hot points, at most (more when they are equally far).
-const HOT: usize = 4096;
+/// What costs time, and no bit of the result, to have otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning {
+    /// Hot points wanted, where a sixteenth of all is fewer (more when they are equally far).
+    pub hot: usize,
+    /// Centers from which on they are looked for by clusters.
+    pub clusters: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            hot: 4096,
+            clusters: 4096,
+        }
+    }
+}
 
 struct Run<'a> {
     points: Points<'a>,
     centers: Centers,
+    clusters: Clusters,
     links: Links,
-    /// Of the newest center.
-    apart: Apart,
     hot: Hot,
     /// Hot points wanted, where a sixteenth of all is fewer.
     wanted: usize,
@@ -40,20 +55,20 @@ struct Run<'a> {
 
 /// See [`super::greedy`].
 pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -> Result<Coreset> {
-    lazy_with(matrix, request, HOT, context)
+    lazy_with(matrix, request, Tuning::default(), context)
 }
 
-/// The same with another number of hot points wanted: few of them take a small matrix through all that a large one goes
-/// through.
-pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, wanted: usize, context: &Context<'_>) -> Result<Coreset> {
+/// The same tuned otherwise: few hot points, and clusters of few centers, take a small matrix through all that a large one
+/// goes through.
+pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, tuning: Tuning, context: &Context<'_>) -> Result<Coreset> {
     request.validate(matrix)?;
-    memory::guarded(|| Team::with(context, |team| select(matrix, request, wanted, team, context)))
+    memory::guarded(|| Team::with(context, |team| select(matrix, request, tuning, team, context)))
 }
 
 fn select(
     matrix: &Matrix<'_>,
     request: &Request<'_>,
-    wanted: usize,
+    tuning: Tuning,
     team: &Team<'_>,
     context: &Context<'_>,
 ) -> Result<Coreset> {
@@ -68,13 +83,14 @@ fn select(
     let points = Points::read(matrix, first, simd, team)?;
     let before = request.initial.map_or(0, |initial| initial.rows());
     let centers = Centers::new(matrix.cols(), points.map.width(), points.largest());
+    let centers_width = points.map.width();
     let mut run = Run {
         points,
         centers,
-        links: Links::new(before),
-        apart: Apart::default(),
+        clusters: Clusters::new(tuning.clusters, centers_width),
+        links: Links::new(before, matrix.rows()),
         hot: Hot::default(),
-        wanted,
+        wanted: tuning.hot,
         assign: request.assign,
         assignment: None,
         simd,
@@ -133,10 +149,8 @@ impl Run<'_> {
         self.points.add_to(self.simd, point, &mut self.centers);
         let newest = self.centers.len() - 1;
         let share = if self.centers.are_sketches() { 1.0 } else { COVER_SHARE };
-        self.links
-            .meet_newest(&self.centers, self.simd, best, share, &mut self.apart);
-        self.hot
-            .update(&mut self.points, &self.centers, &self.apart, self.simd, self.team)?;
+        self.links.meet(newest, best, share);
+        self.hot.update(&mut self.points, &self.centers, self.simd, self.team)?;
         if self.assign == Some(newest + 1) {
             self.finish_assignment()?;
         }
@@ -146,7 +160,7 @@ impl Run<'_> {
     /// The farthest point and its squared distance; none when all are at distance 0.
     fn farthest(&mut self) -> Result<Option<(usize, f64)>> {
         loop {
-            if let Some(found) = self.hot.farthest() {
+            if let Some(found) = self.hot.farthest(self.simd) {
                 return Ok(Some(found));
             }
             if !self.refill()? {
@@ -175,17 +189,32 @@ impl Run<'_> {
         self.catch_up(&list, threshold)?;
         if !self.centers.are_sketches() {
             list.retain(|point| self.points.states[*point as usize].best >= threshold);
-            settle(&mut self.points, &list, threshold, &self.centers, self.simd, self.team)?;
+            settle(
+                &mut self.points,
+                &list,
+                threshold,
+                &self.centers,
+                &self.clusters,
+                self.simd,
+                self.team,
+            )?;
         }
-        self.hot.fill(&self.points, &list, threshold, wanted);
+        self.hot
+            .fill(&self.points, &list, threshold, wanted, &self.centers, self.simd);
         Ok(true)
     }
 
     /// Brings points up to date with all centers; see [`catch_up`].
     fn catch_up(&mut self, list: &[u32], enough: f64) -> Result<()> {
-        self.links.make(&self.centers, self.simd, self.team)?;
+        // Whatever is asked about is below the last threshold.
+        let share = if self.centers.are_sketches() { 1.0 } else { COVER_SHARE };
+        let most = share * horizon(self.hot.threshold());
+        self.clusters.keep_up(&self.centers, self.simd, self.team)?;
+        self.links
+            .make(&self.centers, &self.clusters, most, self.simd, self.team)?;
         let linked = Linked {
             centers: &self.centers,
+            clusters: &self.clusters,
             links: &self.links,
         };
         catch_up(&mut self.points, list, enough, linked, self.simd, self.team)

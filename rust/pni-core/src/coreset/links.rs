@@ -1,18 +1,20 @@
 //! The later centers that may matter to the points of a center.
 
 use super::centers::{Apart, Centers};
+use super::clusters::{Clusters, Found, Question, TOGETHER};
 use crate::bounds::lowest::lanes_up_to;
-use crate::bounds::sketch::compare::{Reach, blocks, horizon, lower_bound, lower_bounds, squared_to};
+use crate::bounds::sketch::compare::{Reach, blocks, decisive, horizon, lower_bound, lower_bounds, squared_to};
 use crate::simd::lanes::LANES;
 use crate::threads::Team;
 use crate::{Result, Simd, memory};
 use std::ops::Range;
 
-/// Links kept in all; beyond, distances between centers are bounded anew where they are needed.
+/// Links kept in all, or so many to a point; beyond, distances between centers are bounded anew where they are needed.
 const LINKS: usize = 4 << 20;
+const TO_A_POINT: usize = 4;
 
-/// Centers whose links a thread adds at a time, at most.
-const PART: usize = 1024;
+/// Parts of all centers that links are added to.
+const PARTS: usize = 4;
 
 /// A later center that may be nearer to the points of a cell than the cell's own.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,8 @@ pub struct Links {
     from: usize,
     to: usize,
     stored: usize,
+    /// How many there may be.
+    room: usize,
 }
 
 /// A center that is to be linked to some before it.
@@ -44,13 +48,13 @@ struct New {
     index: u32,
     /// The farthest that matters.
     reach: f32,
-    /// Those that may be within that, ascending.
-    near: Vec<u32>,
+    /// Those before it that are within that.
+    links: Vec<Link>,
 }
 
 impl Links {
-    /// No links, and none wanted to the centers before `from`.
-    pub fn new(from: usize) -> Self {
+    /// No links, and none wanted to the centers before `from`, of so many points.
+    pub fn new(from: usize, points: usize) -> Self {
         Self {
             of: Vec::new(),
             everywhere: Vec::new(),
@@ -58,65 +62,77 @@ impl Links {
             from,
             to: from,
             stored: 0,
+            room: LINKS.max(TO_A_POINT * points),
         }
     }
 
-    /// Measures how far all centers are from the newest, chosen at the root of `squared`, as far as they may matter to it.
-    /// Those within `share` of the farthest such will be linked to it; candidates must not be asked for beyond that later.
-    pub fn meet_newest(&mut self, centers: &Centers, simd: Simd, squared: f64, share: f32, apart: &mut Apart) {
-        let newest = centers.len() - 1;
-        let horizon = horizon(squared);
-        let reach = share * horizon;
-        centers.apart(simd, horizon, apart);
-        if self.to != newest {
-            return;
-        }
-        let mut near = Vec::new();
-        // Where links may be missing, what the bytes say is near enough will do; elsewhere they must not rule any out.
-        let limit = if share < 1.0 {
-            (reach * apart.scale).powi(2)
-        } else {
-            apart.limit(reach)
-        };
-        lanes_up_to(simd, &apart.squared, limit, &mut near);
-        // The newest itself, and lanes without a center where the limit is infinite.
-        near.truncate(near.partition_point(|center| (*center as usize) < newest));
-        // Bytes take too many for near: they are counted again where they seem to be most of all.
-        let most = 2 * near.len() > newest && {
-            let mut squared = Vec::new();
-            let distances = at_most(centers, simd, newest, &near, &mut squared);
-            2 * distances.filter(|(_, bound)| *bound <= reach).count() > newest
-        };
-        if most {
-            memory::push(&mut self.everywhere, newest as u32);
-        } else if self.stored + near.len() <= LINKS {
-            self.stored += near.len();
-            let index = newest as u32;
-            memory::push(&mut self.new, New { index, reach, near });
-        } else {
-            return;
-        }
-        self.to = newest + 1;
+    /// Takes a center, chosen at the root of `squared`: it will be linked to those before it within `share` of the farthest that
+    /// may matter to it; candidates must not be asked for beyond that later.
+    pub fn meet(&mut self, index: usize, squared: f64, share: f32) {
+        let (index, reach, links) = (index as u32, share * horizon(squared), Vec::new());
+        memory::push(&mut self.new, New { index, reach, links });
     }
 
-    /// Links the centers that were met since the last time.
-    pub fn make(&mut self, centers: &Centers, simd: Simd, team: &Team<'_>) -> Result<()> {
-        let new = &self.new;
+    /// Links the centers that were met since the last time. No candidates farther than `most` will be asked for.
+    pub fn make(
+        &mut self,
+        centers: &Centers,
+        clusters: &Clusters,
+        most: f32,
+        simd: Simd,
+        team: &Team<'_>,
+    ) -> Result<()> {
+        if self.new.first().is_some_and(|new| new.index as usize != self.to) {
+            self.new.clear();
+        }
+        let part = (self.new.len() / (4 * team.threads())).clamp(1, TOGETHER);
+        team.each_chunk(&mut self.new, part, |_, new| {
+            let mut scratch = Scratch::default();
+            near_each(new, centers, clusters, simd, &mut scratch);
+            for (new, near) in new.iter_mut().zip(&mut scratch.near) {
+                near.retain(|center| *center < new.index);
+                let near = at_most(centers, simd, new.index as usize, near, &mut scratch.squared);
+                let near = near.filter(|(_, bound)| *bound <= new.reach);
+                near.for_each(|(index, bound)| memory::push(&mut new.links, Link { bound, index }));
+            }
+        })?;
+        let mut taken = 0;
+        for New { index, links, .. } in &mut self.new {
+            if 2 * links.len() > *index as usize {
+                links.clear();
+                memory::push(&mut self.everywhere, *index);
+            }
+            if self.stored + links.len() > self.room {
+                break;
+            }
+            self.stored += links.len();
+            taken += 1;
+            self.to = *index as usize + 1;
+        }
+        self.new.truncate(taken);
         let more = centers.len().saturating_sub(self.of.len());
         memory::reserve(&mut self.of, more);
         self.of.resize_with(centers.len(), Vec::new);
-        let step = centers.len().div_ceil(2 * team.threads()).min(PART);
-        team.each_chunk(&mut self.of, step, |part, links| {
-            let mut squared = Vec::new();
-            let range = (part * step) as u32..(part * step + links.len()) as u32;
-            for New { index, reach, near } in new {
-                let near = part_in(near, &range);
-                for (center, bound) in at_most(centers, simd, *index as usize, near, &mut squared) {
-                    if bound <= *reach {
-                        memory::push(
-                            &mut links[(center - range.start) as usize],
-                            Link { bound, index: *index },
-                        );
+        let new = &self.new;
+        let full = self.stored > self.room / 2;
+        let step = centers.len().div_ceil(PARTS);
+        team.each_chunk(&mut self.of, step, |part, of| {
+            if full {
+                for links in &mut *of {
+                    links.retain(|link| link.bound <= most);
+                    links.shrink_to(2 * links.len());
+                }
+            }
+            let first = (part * step) as u32;
+            for New { index, links, .. } in new {
+                for link in links {
+                    if let Some(of) = link
+                        .index
+                        .checked_sub(first)
+                        .and_then(|place| of.get_mut(place as usize))
+                    {
+                        let (bound, index) = (link.bound, *index);
+                        memory::push(of, Link { bound, index });
                     }
                 }
             }
@@ -124,6 +140,47 @@ impl Links {
         self.stored = self.of.iter().map(Vec::len).sum();
         self.new.clear();
         Ok(())
+    }
+}
+
+/// Buffers of one thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    apart: Apart,
+    found: Found,
+    /// For each of some centers those near it.
+    near: Vec<Vec<u32>>,
+    squared: Vec<f32>,
+}
+
+/// Finds the centers before each of `new` that may be as near as matters, and maybe others.
+fn near_each(new: &[New], centers: &Centers, clusters: &Clusters, simd: Simd, scratch: &mut Scratch) {
+    let Scratch { apart, found, near, .. } = scratch;
+    near.resize_with(new.len().max(near.len()), Vec::new);
+    near.iter_mut().for_each(Vec::clear);
+    // What the bytes say is near enough will do.
+    if clusters.hold(centers) && new.iter().all(|new| centers.fine_within(new.reach)) {
+        let questions = new.iter().map(|new| Question {
+            bytes: *centers.bytes_of(new.index as usize),
+            limit: (new.reach * centers.scale()).powi(2),
+        });
+        found.ask(questions);
+        clusters.answer(simd, found);
+        for (near, found) in near.iter_mut().zip(&found.near) {
+            memory::reserve(near, found.len());
+            near.extend(found.iter().map(|near| near.index));
+        }
+        return;
+    }
+    for (new, near) in new.iter().zip(near) {
+        centers.apart(simd, new.index as usize, new.reach, apart);
+        // Points that are their own sketches look for their nearest among what is linked: none may be ruled out.
+        let limit = if centers.are_sketches() {
+            apart.limit(new.reach)
+        } else {
+            (new.reach * apart.scale).powi(2)
+        };
+        lanes_up_to(simd, &apart.squared, limit, near);
     }
 }
 
@@ -146,6 +203,7 @@ fn at_most<'a>(
 #[derive(Clone, Copy)]
 pub struct Linked<'a> {
     pub centers: &'a Centers,
+    pub clusters: &'a Clusters,
     pub links: &'a Links,
 }
 
@@ -157,7 +215,7 @@ impl Linked<'_> {
         center: usize,
         seen: usize,
         horizon: f32,
-        apart: &mut Vec<f32>,
+        scratch: &mut Scratch,
         out: &mut Vec<u32>,
     ) {
         debug_assert!(center < seen, "points have seen their own center");
@@ -166,8 +224,7 @@ impl Linked<'_> {
         let unlinked = [(seen, links.from.min(count)), (seen.max(links.to), count)];
         for (first, end) in unlinked {
             if first < end {
-                unlinked_within(self.centers, simd, center, first, horizon, apart, out);
-                out.truncate(out.partition_point(|index| (*index as usize) < end));
+                self.unlinked_within(simd, center, first..end, horizon, scratch, out);
             }
         }
         let start = links.everywhere.partition_point(|index| (*index as usize) < seen);
@@ -177,34 +234,55 @@ impl Linked<'_> {
         let near = links[start..].iter().filter(|link| link.bound <= horizon);
         near.for_each(|link| memory::push(out, link.index));
     }
-}
 
-/// Adds to `out` the centers from `first` on within `horizon` of `center`.
-fn unlinked_within(
-    centers: &Centers,
-    simd: Simd,
-    center: usize,
-    first: usize,
-    horizon: f32,
-    apart: &mut Vec<f32>,
-    out: &mut Vec<u32>,
-) {
-    let start = first / LANES * LANES;
-    // Slack differs between centers: a block is given up only beyond the largest.
-    let reach = Reach::new(horizon, centers.slack()[center], centers.most_slack());
-    apart.clear();
-    memory::resize(apart, (centers.len() - start).next_multiple_of(LANES), 0.0);
-    let later = &centers.blocks()[start * centers.width()..];
-    blocks(simd, centers.sketch(center), later, reach.squared(), apart);
-    let apart = &mut apart[first - start..centers.len() - start];
-    lower_bounds(simd, reach, first, &centers.slack()[first..], apart, out);
-}
-
-/// Those of an ascending list that are in a range.
-fn part_in<'a>(list: &'a [u32], range: &Range<u32>) -> &'a [u32] {
-    let start = list.partition_point(|index| *index < range.start);
-    let rest = &list[start..];
-    &rest[..rest.partition_point(|index| *index < range.end)]
+    /// Adds to `out` those of some centers that are within `horizon` of `center`.
+    fn unlinked_within(
+        &self,
+        simd: Simd,
+        center: usize,
+        range: Range<usize>,
+        horizon: f32,
+        scratch: &mut Scratch,
+        out: &mut Vec<u32>,
+    ) {
+        let centers = self.centers;
+        let Scratch {
+            found, near, squared, ..
+        } = scratch;
+        if self.clusters.hold(centers) && centers.fine_within(horizon) {
+            let bytes = centers.bytes_of(center);
+            let slack = centers.slack()[center] * centers.scale() + bytes.error + centers.byte_blocks().from(0).slack;
+            let (bytes, limit) = (*bytes, decisive(horizon * centers.scale() + slack));
+            found.ask([Question { bytes, limit }].into_iter());
+            self.clusters.answer(simd, found);
+            near.resize_with(near.len().max(1), Vec::new);
+            let near = &mut near[0];
+            near.clear();
+            let indices = found.near[0].iter().map(|near| near.index);
+            indices
+                .filter(|index| range.contains(&(*index as usize)))
+                .for_each(|index| memory::push(near, index));
+            let near = at_most(centers, simd, center, near, squared).filter(|(_, bound)| *bound <= horizon);
+            near.for_each(|(index, _)| memory::push(out, index));
+            return;
+        }
+        let start = range.start / LANES * LANES;
+        // Slack differs between centers: a block is given up only beyond the largest.
+        let reach = Reach::new(horizon, centers.slack()[center], centers.most_slack());
+        squared.clear();
+        memory::resize(squared, (centers.len() - start).next_multiple_of(LANES), 0.0);
+        let later = &centers.blocks()[start * centers.width()..];
+        blocks(simd, centers.sketch(center), later, reach.squared(), squared);
+        let squared = &mut squared[range.start - start..range.end - start];
+        lower_bounds(
+            simd,
+            reach,
+            range.start,
+            &centers.slack()[range.start..range.end],
+            squared,
+            out,
+        );
+    }
 }
 
 #[cfg(test)]
@@ -213,10 +291,11 @@ mod tests {
     use crate::{Context, Control};
 
     /// Centers on a line, of `cols` equal values, the odd ones with some slack; from `from` on linked within twice `radius`.
-    fn line(cols: usize, from: usize, stored: usize, radius: f32) -> (Centers, Links) {
+    fn line(cols: usize, from: usize, stored: usize, radius: f32) -> (Centers, Clusters, Links) {
         let simd = Simd::best();
         let mut centers = Centers::new(cols, 1, 100.0);
-        let mut links = Links::new(from);
+        let clusters = Clusters::new(usize::MAX, 1);
+        let mut links = Links::new(from, 100);
         links.stored = stored;
         let control = Control::default();
         let context = Context {
@@ -229,23 +308,27 @@ mod tests {
                 let place = (i * 37 % 100) as f32;
                 centers.push(simd, &vec![place; cols], &[place], (i % 2) as f32 * 0.25);
                 if i >= from {
-                    links.meet_newest(&centers, simd, f64::from(radius).powi(2), 1.0, &mut Apart::default());
+                    links.meet(i, f64::from(radius).powi(2), 1.0);
                 }
                 // Some at a time.
                 if i % 30 == 29 {
-                    links.make(&centers, simd, team).unwrap();
+                    links.make(&centers, &clusters, f32::INFINITY, simd, team).unwrap();
                 }
             }
-            links.make(&centers, simd, team).unwrap();
+            links.make(&centers, &clusters, f32::INFINITY, simd, team).unwrap();
         });
-        (centers, links)
+        (centers, clusters, links)
     }
 
     #[test]
     fn links_and_what_replaces_them_give_the_same_candidates() {
-        let find = |(centers, links): &(Centers, Links), center, seen| {
-            let linked = Linked { centers, links };
-            let (mut apart, mut out) = (Vec::new(), Vec::new());
+        let find = |(centers, clusters, links): &(Centers, Clusters, Links), center, seen| {
+            let linked = Linked {
+                centers,
+                clusters,
+                links,
+            };
+            let (mut apart, mut out) = (Scratch::default(), Vec::new());
             linked.candidates(Simd::best(), center, seen, 20.0, &mut apart, &mut out);
             out.sort_unstable();
             out

@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod centers;
+mod clusters;
 mod cover;
 mod full_scan;
 mod hot;
@@ -15,7 +16,7 @@ mod settle;
 use crate::{Context, Matrix, Result};
 
 pub use full_scan::full_scan;
-pub use lazy::{lazy, lazy_with};
+pub use lazy::{Tuning, lazy, lazy_with};
 pub use request::{Assignment, Coreset, Request};
 
 /// Picks `request.size` rows of `points`, each the farthest from the centers before it; the lowest row among equals.

@@ -1,6 +1,7 @@
 //! The nearest of many centers, exactly, for points that may be picked next.
 
 use super::centers::Centers;
+use super::clusters::{Clusters, Found, Near, Question, TOGETHER};
 use super::points::{Points, State};
 use crate::Result;
 use crate::Simd;
@@ -12,9 +13,10 @@ use crate::distance::{squared, squared_within};
 use crate::memory;
 use crate::simd::lanes::LANES;
 use crate::threads::Team;
+use std::ops::RangeInclusive;
 
 /// Points a thread takes at a time.
-const PART: usize = 16;
+const PARTS: RangeInclusive<usize> = 16..=TOGETHER;
 
 /// For each point of `list`, finds a center nearer than `enough` (squared) or, where there is none, the nearest.
 pub fn settle(
@@ -22,6 +24,7 @@ pub fn settle(
     list: &[u32],
     enough: f64,
     centers: &Centers,
+    clusters: &Clusters,
     simd: Simd,
     team: &Team<'_>,
 ) -> Result<()> {
@@ -31,7 +34,8 @@ pub fn settle(
     let mut found: Vec<(usize, State)> = memory::collected(states);
     let shared: &Points<'_> = points;
     let fine = centers.fine_within(root_above(enough));
-    team.each_chunk(&mut found, PART, |_, found| {
+    let part = (found.len() / (8 * team.threads())).clamp(*PARTS.start(), *PARTS.end());
+    team.each_chunk(&mut found, part, |_, found| {
         let mut buffer = Vec::new();
         for (point, state) in &mut *found {
             let row = shared.row(*point, shared.slack[*point], &mut buffer);
@@ -40,7 +44,20 @@ pub fn settle(
             state.seen = centers.len() as u32;
         }
         let mut left: Vec<_> = found.iter_mut().filter(|(_, state)| state.best >= enough).collect();
-        if fine {
+        if fine && clusters.hold(centers) {
+            let (mut scratch, mut asked) = (Scratch::default(), Found::default());
+            asked.ask(left.iter().map(|(point, state)| {
+                let bytes = centers.bytes(simd, shared.sketch(*point));
+                let limit = units_within(state, shared.slack[*point], &bytes, centers);
+                Question { bytes, limit }
+            }));
+            clusters.answer(simd, &mut asked);
+            for ((point, state), (question, near)) in left.into_iter().zip(asked.questions.iter().zip(&mut asked.near))
+            {
+                let one = One::new(*point, shared.slack[*point], shared, centers, simd, &mut buffer);
+                one.find_among(&question.bytes, near, enough, state, &mut scratch);
+            }
+        } else if fine {
             let mut scratch = Scratch::default();
             for group in left.chunks_mut(POINTS) {
                 by_bytes(group, enough, shared, centers, simd, &mut scratch);
@@ -95,9 +112,8 @@ fn by_bytes(
     view.compare(simd, &bytes, squared);
     let lanes = squared.len() / POINTS;
     for (((point, state), bytes), squared) in group.iter_mut().zip(&bytes).zip(squared.chunks_exact_mut(lanes)) {
-        let slack = points.slack[*point];
-        let limit = |state: &State| decisive(reach(state.best, slack) * centers.scale() + bytes.error + view.slack);
-        let one = One::new(*point, slack, points, centers, simd, row);
+        let one = One::new(*point, points.slack[*point], points, centers, simd, row);
+        let limit = |state: &State| units_within(state, one.slack, bytes, centers);
         squared[state.center as usize] = f32::INFINITY;
         let nearest = lowest_lane(simd, squared);
         if squared[nearest] > limit(state) || squared[nearest] == f32::INFINITY {
@@ -115,6 +131,12 @@ fn by_bytes(
         one.bound_some(listed, bounds);
         one.find(enough, state, bounds, |lane| listed[lane]);
     }
+}
+
+/// What the squared distance of bytes must exceed to prove a center no nearer to a point.
+fn units_within(state: &State, slack: f32, bytes: &SketchBytes, centers: &Centers) -> f32 {
+    let error = bytes.error + centers.byte_blocks().from(0).slack;
+    decisive(reach(state.best, slack) * centers.scale() + error)
 }
 
 /// Centers that are looked for by their bound, the nearest first, before all others are gone through.
@@ -188,6 +210,34 @@ impl<'a> One<'a> {
                 limit = self.limit(state);
             }
         }
+    }
+
+    /// Lowers `state` as [`One::find`] does, to one of the centers that were found near by bytes.
+    fn find_among(
+        &self,
+        bytes: &SketchBytes,
+        near: &mut Vec<Near>,
+        enough: f64,
+        state: &mut State,
+        scratch: &mut Scratch,
+    ) {
+        near.retain(|near| near.index != state.center);
+        let Some(nearest) = near.iter().copied().min_by(|a, b| a.squared.total_cmp(&b.squared)) else {
+            return;
+        };
+        self.measure(nearest.index, state);
+        if state.best < enough {
+            return;
+        }
+        let (Scratch { listed, bounds, .. }, limit) = (scratch, units_within(state, self.slack, bytes, self.centers));
+        listed.clear();
+        for near in near {
+            if near.squared <= limit && near.index != nearest.index {
+                memory::push(listed, near.index);
+            }
+        }
+        self.bound_some(listed, bounds);
+        self.find(enough, state, bounds, |lane| listed[lane]);
     }
 
     /// What a bound must exceed to prove a center no nearer.

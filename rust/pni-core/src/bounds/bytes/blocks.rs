@@ -96,16 +96,34 @@ impl ByteBlocks {
 
     /// Adds the center in a lane of `other`, as wide and in the same units.
     pub fn push_from(&mut self, other: &Self, index: usize) {
-        let lane = self.grow();
-        let (places, _) = self.bytes[self.len / LANES * LANES * self.stride..].as_chunks_mut::<4>();
-        let (fours, _) = other.bytes[index / LANES * LANES * self.stride..].as_chunks::<4>();
+        self.grow();
+        self.fill_from(self.len, other, index);
+        self.len += 1;
+    }
+
+    /// Adds sixteen lanes without a center.
+    pub fn open_block(&mut self) {
+        self.len = self.norms.len();
+        self.grow();
+        self.len += LANES;
+    }
+
+    /// Puts the center in a lane of `other`, as wide and in the same units, into a lane without one.
+    pub fn fill_from(&mut self, lane: usize, other: &Self, index: usize) {
+        let block = LANES * self.stride;
+        let (places, _) = self.bytes[lane / LANES * block..][..block].as_chunks_mut::<4>();
+        let (fours, _) = other.bytes[index / LANES * block..][..block].as_chunks::<4>();
         let fours = fours[index % LANES..].iter().step_by(LANES);
-        for (place, four) in places[lane..].iter_mut().step_by(LANES).zip(fours) {
+        for (place, four) in places[lane % LANES..].iter_mut().step_by(LANES).zip(fours) {
             *place = *four;
         }
-        self.norms[self.len] = other.norms[index];
+        self.norms[lane] = other.norms[index];
         self.slack = other.slack;
-        self.len += 1;
+    }
+
+    /// Whether a center's bytes say nothing.
+    pub fn in_doubt(&self, index: usize) -> bool {
+        self.norms[index] == f32::NEG_INFINITY
     }
 
     /// Makes room for one center more; returns its lane in the last block.
@@ -139,7 +157,15 @@ pub struct ByteView<'a> {
     pub slack: f32,
 }
 
-impl ByteView<'_> {
+impl<'a> ByteView<'a> {
+    /// Of each sixteen lanes the rows, four bytes each, and the norms.
+    #[inline(always)]
+    pub fn blocks(self) -> impl Iterator<Item = (&'a [[u8; 4 * LANES]], &'a [f32; LANES])> {
+        let (rows, _) = self.bytes.as_chunks::<{ 4 * LANES }>();
+        let (norms, _) = self.norms.as_chunks::<LANES>();
+        rows.chunks_exact(self.stride / 4).zip(norms)
+    }
+
     #[cfg(test)]
     pub fn lanes(&self) -> usize {
         self.norms.len()
@@ -154,74 +180,84 @@ impl ByteView<'_> {
         }
     }
 
+    /// Those before lane `end`, a multiple of 16.
+    pub fn to(&self, end: usize) -> Self {
+        Self {
+            bytes: &self.bytes[..end * self.stride],
+            norms: &self.norms[..end],
+            ..*self
+        }
+    }
+
     /// Squared distances, in units, of the bytes of four points to those of all centers: a run of as many values
     /// as there are lanes for each point.
     pub fn compare(&self, simd: Simd, points: &[SketchBytes; POINTS], out: &mut Vec<f32>) {
         memory::resize(out, POINTS * self.norms.len(), 0.0);
-        compare(simd, points, self.stride, self.bytes, self.norms, out);
+        compare(simd, points, *self, out);
     }
 
     /// The same for one point.
     pub fn compare_one(&self, simd: Simd, point: &SketchBytes, out: &mut Vec<f32>) {
         memory::resize(out, self.norms.len(), 0.0);
-        compare_one(simd, &[*point], self.stride, self.bytes, self.norms, out);
+        compare_one(simd, &[*point], *self, out);
     }
 }
 
+/// What [`offset_norm`] makes of a point's bytes.
 #[inline(always)]
-fn compare_body<I: Isa, const N: usize>(
+pub fn own_norm<I: Isa>(isa: I, point: &SketchBytes) -> I::F {
+    isa.splat(offset_norm(&point.values) as f32)
+}
+
+/// Squared distances, in units, of the bytes of some points to those of sixteen centers, whose rows of four bytes each and
+/// norms these are.
+#[inline(always)]
+pub fn block_units<I: Isa, const N: usize>(
     isa: I,
-    points: &[SketchBytes; N],
-    stride: usize,
-    bytes: &[u8],
-    norms: &[f32],
-    out: &mut [f32],
-) {
-    let own = points.map(|point| isa.splat(offset_norm(&point.values) as f32));
-    let fours: [_; N] = std::array::from_fn(|i| points[i].values[..stride].as_chunks::<4>().0);
-    let (rows, _) = bytes.as_chunks::<{ 4 * LANES }>();
-    let (norms, _) = norms.as_chunks::<LANES>();
+    points: [(&SketchBytes, I::F); N],
+    rows: &[[u8; 4 * LANES]],
+    norms: &[f32; LANES],
+) -> [I::F; N] {
+    let mut sums = [isa.zero_int(); N];
+    let fours = points.map(|(point, _)| point.values[..4 * rows.len()].as_chunks::<4>().0);
+    let (pairs, last) = rows.as_chunks::<2>();
+    for (i, rows) in pairs.iter().enumerate() {
+        for (sum, fours) in sums.iter_mut().zip(fours) {
+            *sum = isa.dot_two(*sum, rows, [fours[2 * i], fours[2 * i + 1]]);
+        }
+    }
+    for row in last {
+        for (sum, fours) in sums.iter_mut().zip(fours) {
+            *sum = isa.dot(*sum, row, fours[rows.len() - 1]);
+        }
+    }
+    let norms = isa.load(norms);
+    let mut squared = points.map(|(_, own)| own);
+    for (squared, sum) in squared.iter_mut().zip(sums) {
+        *squared = squared_units(isa, sum, norms, *squared);
+    }
+    squared
+}
+
+#[inline(always)]
+fn compare_body<I: Isa, const N: usize>(isa: I, points: &[SketchBytes; N], view: ByteView<'_>, out: &mut [f32]) {
+    let own = points.map(|point| own_norm(isa, &point));
+    let points: [_; N] = std::array::from_fn(|i| (&points[i], own[i]));
     let (out, _) = out.as_chunks_mut::<LANES>();
-    let blocks = norms.len();
-    for (block, (rows, norms)) in rows.chunks_exact(stride / 4).zip(norms).enumerate() {
-        let mut sums = [isa.zero_int(); N];
-        let (pairs, last) = rows.as_chunks::<2>();
-        for (i, rows) in pairs.iter().enumerate() {
-            for (sum, fours) in sums.iter_mut().zip(fours) {
-                *sum = isa.dot_two(*sum, rows, [fours[2 * i], fours[2 * i + 1]]);
-            }
-        }
-        for row in last {
-            for (sum, fours) in sums.iter_mut().zip(fours) {
-                *sum = isa.dot(*sum, row, fours[stride / 4 - 1]);
-            }
-        }
-        let norms = isa.load(norms);
-        for (point, (sum, own)) in sums.into_iter().zip(own).enumerate() {
-            let squared = squared_units(isa, sum, norms, own);
+    let blocks = out.len() / N;
+    for (block, (rows, norms)) in view.blocks().enumerate() {
+        for (point, squared) in block_units(isa, points, rows, norms).into_iter().enumerate() {
             isa.store(squared, &mut out[point * blocks + block]);
         }
     }
 }
 
 multiversion! {
-    fn compare(
-        points: &[SketchBytes; POINTS],
-        stride: usize,
-        bytes: &[u8],
-        norms: &[f32],
-        out: &mut [f32],
-    ) = compare_body
+    fn compare(points: &[SketchBytes; POINTS], view: ByteView<'_>, out: &mut [f32]) = compare_body
 }
 
 multiversion! {
-    fn compare_one(
-        point: &[SketchBytes; 1],
-        stride: usize,
-        bytes: &[u8],
-        norms: &[f32],
-        out: &mut [f32],
-    ) = compare_body
+    fn compare_one(point: &[SketchBytes; 1], view: ByteView<'_>, out: &mut [f32]) = compare_body
 }
 
 #[cfg(test)]
