@@ -63,7 +63,7 @@ def model(extractor):
     ("name", "shape", "levels", "grid"),
     [
         ("test_vit2", (64, 96), (1, 3), (4, 6)),  # with a register
-        ("test_maxvit", (64, 32), (), (8, 4)),
+        ("maxvit_rmlp_pico_rw_256", (64, 32), (), (8, 4)),
         ("vit_small_patch16_dinov3", (32, 48), (0, 1), (2, 3)),
         ("eva02_tiny_patch14_224", (28, 42), (0,), (2, 3)),
     ],

@@ -60,14 +60,14 @@ def test_a_size_that_the_patches_do_not_fill():
 
 
 def test_a_size_that_the_windows_do_not_fill():
-    told = "test_maxvit does not take images of 90 x 100 pixels; the nearest .* are 64 x 96 and 96 x 128"
+    told = "does not take images of 90 x 100 pixels; the nearest .* are 64 x 96 and 96 x 128"
     with pytest.raises(WeightsError, match=told):
-        build_backbone("test_maxvit", (100, 90))
+        build_backbone("maxvit_rmlp_pico_rw_256", (100, 90))
 
 
 def test_what_takes_any_size_is_told_none():
     assert told_size("resnet18", (2, 3), (61, 99)) is None
-    assert told_size("test_maxvit", (2, 3), (96, 64)) == (96, 64)
+    assert told_size("maxvit_rmlp_pico_rw_256", (2, 3), (96, 64)) == (96, 64)
 
 
 def test_tokens_that_are_no_patches_are_dropped():
