@@ -55,8 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         command = [
             *(sys.executable, "-m", "pni_fast.cli", "fit", str(folder / "good"), "--threads", "2", "-q"),
             *("--output", str(folder / "model.safetensors"), "--store", str(folder / "store")),
-            *("--set", f"resize={SIDE}", "--set", f"crop={SIDE}"),
-            *("--set", f"feature_dtype={options.dtype}"),
+            *("--size", str(SIDE), "--set", f"feature_dtype={options.dtype}"),
         ]
         peak = watched(command, options.limit << 20)
         size = (folder / "store" / "features.bin").stat().st_size
