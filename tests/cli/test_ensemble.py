@@ -105,4 +105,5 @@ def test_the_installation_names_the_weights_of_all_three(invoke):
         "densenet201",
     ]
     lines = invoke("info").stdout.splitlines()
-    assert [line.strip() for line in lines[lines.index("  paper-ensemble:") + 1 :]] == found
+    start = lines.index("  paper-ensemble:") + 1
+    assert [line.strip() for line in lines[start : start + len(found)]] == found

@@ -56,7 +56,7 @@ class Rest:
     def labels_of(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the labels of some images that are left, (k, h, w); their numbers rise."""
         labels = self.whole[images]
-        flat = labels.reshape(len(images), -1)
+        flat = labels.reshape(len(images), self.whole[0].size)
         image, patch = np.divmod(self.moved, flat.shape[1])
         place = np.searchsorted(images, image)
         here = place < len(images)
