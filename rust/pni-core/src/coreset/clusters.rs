@@ -57,6 +57,11 @@ impl Found {
         self.questions.clear();
         questions.for_each(|question| memory::push(&mut self.questions, question));
     }
+
+    /// Keeps only some questions.
+    pub fn keep(&mut self, mut wanted: impl Iterator<Item = bool>) {
+        self.questions.retain(|_| wanted.next().unwrap_or(false));
+    }
 }
 
 impl Clusters {
@@ -146,8 +151,8 @@ impl Clusters {
         self.sizes[head] += 1;
     }
 
-    /// Answers up to [`TOGETHER`] questions: all centers whose bytes are within each limit.
-    pub fn answer(&self, simd: Simd, found: &mut Found) {
+    /// Answers up to [`TOGETHER`] questions: all centers whose bytes are within each limit, or those of clusters whose heads are.
+    pub fn answer(&self, simd: Simd, only_near: bool, found: &mut Found) {
         let Found { open, questions, near } = found;
         for question in &mut *questions {
             // Lanes without a center are infinitely far.
@@ -163,7 +168,8 @@ impl Clusters {
         }
         open.clear();
         memory::resize(open, self.radii.len(), [0; LANES]);
-        clusters::open(simd, questions, self.heads.from(0), &self.radii, open);
+        let share = if only_near { 0.0 } else { 1.0 };
+        clusters::open(simd, questions, self.heads.from(0), &self.radii, share, open);
         let open = &open.as_flattened()[..self.sizes.len()];
         clusters::answer(simd, questions, self.members.from(0), &self.indices, open, near);
     }
@@ -207,7 +213,7 @@ mod tests {
                         limit: [0.0, 9.0, 300.0, 2_000.0, f32::INFINITY][i % 5],
                     });
                     found.ask(questions);
-                    clusters.answer(simd, &mut found);
+                    clusters.answer(simd, false, &mut found);
                     for (question, near) in found.questions.iter().zip(&found.near) {
                         let mut squared = Vec::new();
                         let view = centers.byte_blocks().from(0);

@@ -109,11 +109,6 @@ impl Hot {
         self.gone = 0;
     }
 
-    /// No point outside of these is as far (squared).
-    pub fn threshold(&self) -> f64 {
-        self.threshold
-    }
-
     /// The farthest point of all and its squared distance, the lowest row among equals; none when the hot points
     /// have run out.
     pub fn farthest(&mut self, simd: Simd) -> Option<(usize, f64)> {

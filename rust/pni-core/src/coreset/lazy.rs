@@ -6,16 +6,11 @@
 //! those they missed. For all but one or two in a hundred there is one below the threshold; only the others must know
 //! their nearest.
 
-use super::catch_up::catch_up;
-use super::centers::Centers;
-use super::clusters::Clusters;
 use super::hot::Hot;
-use super::links::{Linked, Links};
 use super::points::Points;
 use super::request::{Assignment, Coreset, Request};
-use super::settle::settle;
+use super::shard::Core;
 
-use crate::bounds::sketch::compare::{COVER_SHARE, horizon};
 use crate::search::{Few, search};
 use crate::threads::Team;
 use crate::{Context, Matrix, Result, Simd, memory};
@@ -39,10 +34,7 @@ impl Default for Tuning {
 }
 
 struct Run<'a> {
-    points: Points<'a>,
-    centers: Centers,
-    clusters: Clusters,
-    links: Links,
+    core: Core<'a>,
     hot: Hot,
     /// Hot points wanted, where a sixteenth of all is fewer.
     wanted: usize,
@@ -82,13 +74,8 @@ fn select(
     };
     let points = Points::read(matrix, first, simd, team)?;
     let before = request.initial.map_or(0, |initial| initial.rows());
-    let centers = Centers::new(matrix.cols(), points.map.width(), points.largest());
-    let centers_width = points.map.width();
     let mut run = Run {
-        points,
-        centers,
-        clusters: Clusters::new(tuning.clusters, centers_width),
-        links: Links::new(before, matrix.rows()),
+        core: Core::new(points, before, tuning),
         hot: Hot::default(),
         wanted: tuning.hot,
         assign: request.assign,
@@ -109,7 +96,7 @@ fn select(
         let Some((point, best)) = run.farthest()? else { break };
         picks.push((best, point));
         // After the last pick nothing is looked for, unless rows are to be assigned to it too.
-        if picks.len() < request.size || request.assign == Some(run.centers.len() + 1) {
+        if picks.len() < request.size || request.assign == Some(run.core.centers.len() + 1) {
             run.pick(point, best)?;
         }
         context.control.report(picks.len());
@@ -132,12 +119,12 @@ fn select(
 impl Run<'_> {
     /// Takes centers from elsewhere; the points have seen the first.
     fn start_from(&mut self, initial: &Matrix<'_>) -> Result<()> {
-        let (mut buffer, mut sketch, mut slack) = (Vec::new(), memory::zeros(self.points.map.width()), [0.0]);
+        let (mut buffer, mut sketch, mut slack) = (Vec::new(), memory::zeros(self.core.points.map.width()), [0.0]);
         for row in 0..initial.rows() {
             let row = initial.row(row, &mut buffer);
-            self.points.map.apply(self.simd, row, &mut sketch, &mut slack);
-            self.centers.push(self.simd, row, &sketch, slack[0]);
-            if self.assign == Some(self.centers.len()) {
+            self.core.points.map.apply(self.simd, row, &mut sketch, &mut slack);
+            self.core.centers.push(self.simd, row, &sketch, slack[0]);
+            if self.assign == Some(self.core.centers.len()) {
                 self.finish_assignment()?;
             }
         }
@@ -146,11 +133,11 @@ impl Run<'_> {
 
     /// Makes a point the next center; the very first one has been seen by all points.
     fn pick(&mut self, point: usize, best: f64) -> Result<()> {
-        self.points.add_to(self.simd, point, &mut self.centers);
-        let newest = self.centers.len() - 1;
-        let share = if self.centers.are_sketches() { 1.0 } else { COVER_SHARE };
-        self.links.meet(newest, best, share);
-        self.hot.update(&mut self.points, &self.centers, self.simd, self.team)?;
+        self.core.points.add_to(self.simd, point, &mut self.core.centers);
+        let newest = self.core.centers.len() - 1;
+        self.core.link(best);
+        self.hot
+            .update(&mut self.core.points, &self.core.centers, self.simd, self.team)?;
         if self.assign == Some(newest + 1) {
             self.finish_assignment()?;
         }
@@ -171,71 +158,19 @@ impl Run<'_> {
 
     /// Lowers the threshold; false when every distance is 0.
     fn refill(&mut self) -> Result<bool> {
-        self.hot.leave(&mut self.points, self.centers.len());
-        let states = &self.points.states;
-        let wanted = (states.len() / 16).max(self.wanted);
-        let mut sample: Vec<f64> = states
-            .iter()
-            .step_by(states.len().div_ceil(4096))
-            .map(|state| state.best)
-            .collect();
-        let place = (sample.len() * wanted / states.len()).min(sample.len() - 1);
+        self.hot.leave(&mut self.core.points, self.core.centers.len());
+        let count = self.core.points.states.len();
+        let wanted = (count / 16).max(self.wanted);
+        let mut sample = self.core.sample();
+        let place = (sample.len() * wanted / count).min(sample.len() - 1);
         let (_, threshold, _) = sample.select_nth_unstable_by(place, |a, b| b.total_cmp(a));
         let threshold = threshold.max(f64::MIN_POSITIVE);
-        let mut list = self.at_least(threshold)?;
-        if list.is_empty() {
+        let Some(list) = self.core.lower(threshold, self.simd, self.team)? else {
             return Ok(false);
-        }
-        self.catch_up(&list, threshold)?;
-        if !self.centers.are_sketches() {
-            list.retain(|point| self.points.states[*point as usize].best >= threshold);
-            settle(
-                &mut self.points,
-                &list,
-                threshold,
-                &self.centers,
-                &self.clusters,
-                self.simd,
-                self.team,
-            )?;
-        }
-        self.hot
-            .fill(&self.points, &list, threshold, wanted, &self.centers, self.simd);
-        Ok(true)
-    }
-
-    /// Brings points up to date with all centers; see [`catch_up`].
-    fn catch_up(&mut self, list: &[u32], enough: f64) -> Result<()> {
-        // Whatever is asked about is below the last threshold.
-        let share = if self.centers.are_sketches() { 1.0 } else { COVER_SHARE };
-        let most = share * horizon(self.hot.threshold());
-        self.clusters.keep_up(&self.centers, self.simd, self.team)?;
-        self.links
-            .make(&self.centers, &self.clusters, most, self.simd, self.team)?;
-        let linked = Linked {
-            centers: &self.centers,
-            clusters: &self.clusters,
-            links: &self.links,
         };
-        catch_up(&mut self.points, list, enough, linked, self.simd, self.team)
-    }
-
-    /// The points whose distance may reach the threshold (squared).
-    fn at_least(&self, threshold: f64) -> Result<Vec<u32>> {
-        const PART: usize = 1 << 15;
-        let states = &self.points.states;
-        let mut parts = memory::filled(Vec::new(), states.len().div_ceil(PART));
-        self.team.each_chunk(&mut parts, 1, |part, found| {
-            let first = part * PART;
-            let states = &states[first..(first + PART).min(states.len())];
-            let far = states.iter().enumerate().filter(|(_, state)| state.best >= threshold);
-            far.for_each(|(i, _)| memory::push(&mut found[0], (first + i) as u32));
-        })?;
-        let mut all = memory::with_room(parts.iter().map(Vec::len).sum());
-        for part in &parts {
-            all.extend_from_slice(part);
-        }
-        Ok(all)
+        let Core { points, centers, .. } = &self.core;
+        self.hot.fill(points, &list, threshold, wanted, centers, self.simd);
+        Ok(true)
     }
 
     /// Finds the nearest center of every point, once the centers to assign to are there.
@@ -243,17 +178,17 @@ impl Run<'_> {
         if self.assign.is_none() || self.assignment.is_some() {
             return Ok(());
         }
-        let (count, cols) = (self.centers.len(), self.points.matrix.cols());
-        let assignment = if self.centers.are_sketches() {
-            self.hot.leave(&mut self.points, count);
-            let all: Vec<u32> = memory::collected(0..self.points.states.len() as u32);
-            self.catch_up(&all, 0.0)?;
-            let states = self.points.states.iter();
+        let (count, cols) = (self.core.centers.len(), self.core.points.matrix.cols());
+        let assignment = if self.core.centers.are_sketches() {
+            self.hot.leave(&mut self.core.points, count);
+            let all: Vec<u32> = memory::collected(0..self.core.points.states.len() as u32);
+            self.core.catch_up(&all, 0.0, self.simd, self.team)?;
+            let states = self.core.points.states.iter();
             Assignment::new(states.map(|state| (i64::from(state.center), state.best.sqrt() as f32)))
         } else {
-            let centers = Matrix::from_f32("centers", self.centers.rows(), count, cols)?;
+            let centers = Matrix::from_f32("centers", self.core.centers.rows(), count, cols)?;
             let found = search(
-                self.points.matrix,
+                self.core.points.matrix,
                 &centers,
                 None,
                 Few::MEASURED,

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// Links kept in all, or so many to a point; beyond, distances between centers are bounded anew where they are needed.
 const LINKS: usize = 4 << 20;
-const TO_A_POINT: usize = 4;
+const TO_A_POINT: usize = 6;
 
 /// Parts of all centers that links are added to.
 const PARTS: usize = 4;
@@ -165,7 +165,7 @@ fn near_each(new: &[New], centers: &Centers, clusters: &Clusters, simd: Simd, sc
             limit: (new.reach * centers.scale()).powi(2),
         });
         found.ask(questions);
-        clusters.answer(simd, found);
+        clusters.answer(simd, false, found);
         for (near, found) in near.iter_mut().zip(&found.near) {
             memory::reserve(near, found.len());
             near.extend(found.iter().map(|near| near.index));
@@ -254,7 +254,7 @@ impl Linked<'_> {
             let slack = centers.slack()[center] * centers.scale() + bytes.error + centers.byte_blocks().from(0).slack;
             let (bytes, limit) = (*bytes, decisive(horizon * centers.scale() + slack));
             found.ask([Question { bytes, limit }].into_iter());
-            self.clusters.answer(simd, found);
+            self.clusters.answer(simd, false, found);
             near.resize_with(near.len().max(1), Vec::new);
             let near = &mut near[0];
             near.clear();

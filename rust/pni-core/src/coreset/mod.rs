@@ -12,6 +12,7 @@ mod low_dimensional;
 mod points;
 mod request;
 mod settle;
+mod shard;
 
 use crate::{Context, Matrix, Result};
 

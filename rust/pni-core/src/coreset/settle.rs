@@ -12,6 +12,7 @@ use crate::bounds::sketch::compare::{blocks, decisive, reach, squared_to};
 use crate::distance::{squared, squared_within};
 use crate::memory;
 use crate::simd::lanes::LANES;
+use crate::simd::prefetch;
 use crate::threads::Team;
 use std::ops::RangeInclusive;
 
@@ -51,7 +52,16 @@ pub fn settle(
                 let limit = units_within(state, shared.slack[*point], &bytes, centers);
                 Question { bytes, limit }
             }));
-            clusters.answer(simd, &mut asked);
+            // Nearly half have a center near enough in a cluster that is near itself.
+            clusters.answer(simd, true, &mut asked);
+            for ((point, state), near) in left.iter_mut().zip(&mut asked.near) {
+                let one = One::new(*point, shared.slack[*point], shared, centers, simd, &mut buffer);
+                one.cover_among(near, enough, state);
+            }
+            let open = left.iter().map(|(_, state)| state.best >= enough);
+            asked.keep(open);
+            left.retain(|(_, state)| state.best >= enough);
+            clusters.answer(simd, false, &mut asked);
             for ((point, state), (question, near)) in left.into_iter().zip(asked.questions.iter().zip(&mut asked.near))
             {
                 let one = One::new(*point, shared.slack[*point], shared, centers, simd, &mut buffer);
@@ -139,6 +149,12 @@ fn units_within(state: &State, slack: f32, bytes: &SketchBytes, centers: &Center
     decisive(reach(state.best, slack) * centers.scale() + error)
 }
 
+/// Centers whose rows are asked for before they are needed.
+const AHEAD: usize = 4;
+
+/// Centers that look near enough to keep a point from being hot, and are tried, at most.
+const TRIES: usize = 3;
+
 /// Centers that are looked for by their bound, the nearest first, before all others are gone through.
 const NEAREST_FIRST: usize = 6;
 
@@ -201,13 +217,36 @@ impl<'a> One<'a> {
             bounds[lane] = f32::INFINITY;
         }
         let mut limit = self.limit(state);
-        for (lane, bound) in bounds.iter().enumerate() {
-            if *bound <= limit && *bound < f32::INFINITY {
-                self.measure(index(lane), state);
+        let mut open = Vec::new();
+        lanes_up_to(self.simd, bounds, limit.min(f32::MAX), &mut open);
+        // Their rows lie anywhere: each is asked for a few before its turn.
+        let fetch = |lane: &u32| prefetch(self.centers.row(index(*lane as usize) as usize));
+        open.iter().take(AHEAD).for_each(fetch);
+        for (i, lane) in open.iter().enumerate() {
+            open.get(i + AHEAD).into_iter().for_each(fetch);
+            if bounds[*lane as usize] <= limit {
+                self.measure(index(*lane as usize), state);
                 if state.best < enough {
                     return;
                 }
                 limit = self.limit(state);
+            }
+        }
+    }
+
+    /// Lowers `state` to what looks nearest by bytes, one center after the other, until one is nearer than `enough`.
+    fn cover_among(&self, near: &mut [Near], enough: f64, state: &mut State) {
+        let tries = TRIES.min(near.len());
+        if tries < near.len() {
+            near.select_nth_unstable_by(tries, |a, b| a.squared.total_cmp(&b.squared));
+        }
+        near[..tries]
+            .iter()
+            .for_each(|near| prefetch(self.centers.row(near.index as usize)));
+        for near in &near[..tries] {
+            self.measure(near.index, state);
+            if state.best < enough {
+                return;
             }
         }
     }

@@ -32,14 +32,16 @@ fn open_body<I: Isa>(
     questions: &[Question],
     heads: ByteView<'_>,
     radii: &[[f32; LANES]],
+    share: f32,
     open: &mut [[u64; LANES]],
 ) {
     let (factor, zero) = (isa.splat(1.0 + CLUSTER_ROUNDING), isa.splat(0.0));
+    let share = isa.splat(share);
     for (number, question) in questions.iter().enumerate() {
         let (own, root) = (own_norm(isa, &question.bytes), isa.splat(question.limit.sqrt()));
         for ((rows, norms), (radii, open)) in heads.blocks().zip(radii.iter().zip(&mut *open)) {
             let [squared] = block_units(isa, [(&question.bytes, own)], rows, norms);
-            let most = isa.add(root, isa.load(radii));
+            let most = isa.mul_add(isa.load(radii), share, root);
             let most = isa.mul_add(isa.mul_add(most, most, zero), factor, zero);
             let mut low = !isa.above(squared, most) & 0xffff;
             while low != 0 {
@@ -52,11 +54,12 @@ fn open_body<I: Isa>(
 
 multiversion! {
     /// Sets the bit of each question in `open` for the clusters that may hold what it asks for; `radii` are the most that their
-    /// bytes are from those of their heads.
+    /// bytes are from those of their heads, of which a `share` less than 1 leaves clusters out.
     pub fn open(
         questions: &[Question],
         heads: ByteView<'_>,
         radii: &[[f32; LANES]],
+        share: f32,
         open: &mut [[u64; LANES]],
     ) = open_body
 }

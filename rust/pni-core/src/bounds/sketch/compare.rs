@@ -4,10 +4,13 @@ use crate::bounds::pair::squared;
 use crate::bounds::root_above;
 use crate::memory;
 use crate::simd::lanes::{Isa, LANES};
-use crate::simd::multiversion;
+use crate::simd::{multiversion, prefetch};
 
 /// Leading components that are compared before the others.
 const LEAD: usize = 16;
+
+/// Sketches that are asked for before they are needed.
+const AHEAD: usize = 12;
 
 /// A relative error that no sum of squares below exceeds: up to 64 terms, each rounded three times (BOUNDS.md, *Sketches compared*).
 pub const RELATIVE: f32 = 1e-5;
@@ -200,9 +203,13 @@ fn squared_to_body<I: Isa>(isa: I, sketch: &[f32], sketches: &[f32], some: &[u32
     let width = sketch.len();
     out.clear();
     memory::reserve(out, some.len());
-    out.extend(some.iter().map(|other| {
-        let other = &sketches[*other as usize * width..][..width];
-        squared(isa, sketch, other)
+    let of = |other: &u32| &sketches[*other as usize * width..][..width];
+    some.iter().take(AHEAD).for_each(|other| prefetch(of(other)));
+    out.extend(some.iter().enumerate().map(|(i, other)| {
+        if let Some(later) = some.get(i + AHEAD) {
+            prefetch(of(later));
+        }
+        squared(isa, sketch, of(other))
     }));
 }
 
