@@ -63,4 +63,5 @@ def small_files() -> Callable[[], AbstractContextManager[None]]:
 
 def is_progress(line: str) -> bool:
     """Whether `line` is one that `cli.progress.Lines` writes, or says how much room features take."""
-    return line.startswith("features: ") or any(mark in line for mark in (" to do", ": started", "/s)", " s left)"))
+    marks = (" to do", ": started", "/s)", " s left)")
+    return line.startswith("features: ") or any(mark in line for mark in marks)
