@@ -1,16 +1,18 @@
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Shard",
     "_scan_coreset",
     "enlarge",
     "greedy_coreset",
     "max_likelihood",
     "nearest",
     "num_threads",
+    "pick_hot",
     "position_histogram",
     "position_sets",
     "simd_level",
@@ -22,6 +24,23 @@ version: Final[str]
 def simd_level() -> str: ...
 def simd_levels() -> list[str]: ...
 def num_threads(num_threads: int | None = None) -> int: ...
+
+@final
+class Shard:
+    def __new__(
+        cls, features: NDArray[Any], first: NDArray[Any], num_threads: int | None = None
+    ) -> Shard: ...
+    def take(self, picks: NDArray[Any], squared: NDArray[np.float64]) -> None: ...
+    def sample(self) -> NDArray[np.float64]: ...
+    def hot(self, threshold: float, most: int) -> tuple[NDArray[np.int64], NDArray[np.float64], float]: ...
+
+def pick_hot(
+    rows: NDArray[Any],
+    squared: NDArray[np.float64],
+    threshold: float,
+    size: int,
+    num_threads: int | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def greedy_coreset(
     features: NDArray[Any],
     size: int,

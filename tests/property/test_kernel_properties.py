@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from kernel_data import check_coreset
-from pni_fast import _core, kernels
+from pni_fast import _core, distributed, kernels
 from pni_fast.kernels import oracle as _reference
 
 SHAPES = st.one_of(
@@ -33,6 +33,19 @@ def matrices(draw: st.DrawFn) -> np.ndarray:
 
 
 COMMON = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@COMMON
+@given(matrices(), st.data())
+def test_greedy_coreset_of_shards(features: np.ndarray, data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, len(features)))
+    start = data.draw(st.integers(0, len(features) - 1))
+    ends = sorted(data.draw(st.sets(st.integers(1, max(len(features) - 1, 1)), max_size=4)) - {len(features)})
+    shards = [features[a:b] for a, b in zip([0, *ends], [*ends, len(features)], strict=True)]
+    expected = kernels.greedy_coreset(features, size, start=start)
+    found = distributed.greedy_coreset(shards, size, start=start, num_threads=1)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.radii, expected.radii)
 
 
 @COMMON

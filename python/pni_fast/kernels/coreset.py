@@ -93,7 +93,7 @@ def greedy_coreset(
     else:
         points, centers = as_matrices(features, initial, ("features", "initial"), around=0)
     rows = points.shape[0]
-    count = _count(size, rows)
+    count = count_of(size, rows)
     before = 0 if centers is None else centers.shape[0]
     result = _core.greedy_coreset(
         points,
@@ -107,7 +107,7 @@ def greedy_coreset(
     return Coreset(*result)
 
 
-def _count(size: float, rows: int) -> int:
+def count_of(size: float, rows: int) -> int:
     """Return the number of picks that `size` asks for."""
     if isinstance(size, (bool, np.bool_)) or not isinstance(size, Real):
         raise TypeError(f"size must be an int or a float, got {size!r}")

@@ -11,6 +11,7 @@ mod likelihood;
 mod maps;
 mod nearest;
 mod sets;
+mod shard;
 
 use pyo3::prelude::*;
 
@@ -23,6 +24,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(info::num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(coreset::greedy_coreset, module)?)?;
     module.add_function(wrap_pyfunction!(coreset::_scan_coreset, module)?)?;
+    module.add_class::<shard::Shard>()?;
+    module.add_function(wrap_pyfunction!(shard::pick_hot, module)?)?;
     module.add_function(wrap_pyfunction!(nearest::nearest, module)?)?;
     module.add_function(wrap_pyfunction!(histogram::position_histogram, module)?)?;
     module.add_function(wrap_pyfunction!(maps::enlarge, module)?)?;

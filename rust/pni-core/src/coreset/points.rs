@@ -24,6 +24,15 @@ pub struct State {
     pub seen: u32,
 }
 
+/// What is known of points, without their rows.
+pub struct Known {
+    map: Map,
+    sketches: Vec<f32>,
+    aligned: usize,
+    slack: Vec<f32>,
+    states: Vec<State>,
+}
+
 /// All points.
 pub struct Points<'a> {
     pub matrix: &'a Matrix<'a>,
@@ -95,6 +104,36 @@ impl<'a> Points<'a> {
                 what: matrix.what(),
                 row,
             }),
+        }
+    }
+
+    /// The points of a matrix that were read before.
+    pub fn of(matrix: &'a Matrix<'a>, known: Known) -> Self {
+        let Known {
+            map,
+            sketches,
+            aligned,
+            slack,
+            states,
+        } = known;
+        Self {
+            matrix,
+            map,
+            sketches,
+            aligned,
+            slack,
+            states,
+        }
+    }
+
+    /// What is known of them.
+    pub fn known(self) -> Known {
+        Known {
+            map: self.map,
+            sketches: self.sketches,
+            aligned: self.aligned,
+            slack: self.slack,
+            states: self.states,
         }
     }
 

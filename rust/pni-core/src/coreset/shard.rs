@@ -1,15 +1,19 @@
 //! Points that lie together, and all centers: what one machine holds of a selection.
+//!
+//! A shard brings its hot points to a selector, which picks among those of all shards ([`pick_hot`]); the picks come back by
+//! `take`. On one machine [`super::lazy`] is both, with one shard and without a copy.
 
 use super::catch_up::catch_up;
 use super::centers::Centers;
 use super::clusters::Clusters;
+use super::hot::Hot;
 use super::lazy::Tuning;
 use super::links::{Linked, Links};
-use super::points::Points;
+use super::points::{Known, Points};
 use super::settle::settle;
 use crate::bounds::sketch::compare::{COVER_SHARE, horizon};
 use crate::threads::Team;
-use crate::{Result, Simd, memory};
+use crate::{Context, Error, Matrix, Result, Simd, memory};
 
 /// Points that are asked how far they are, at most, when a threshold is chosen.
 const SAMPLE: usize = 4096;
@@ -97,4 +101,202 @@ impl<'a> Core<'a> {
         }
         Ok(all)
     }
+}
+
+/// What a shard keeps between calls.
+struct Kept {
+    known: Known,
+    centers: Centers,
+    clusters: Clusters,
+    links: Links,
+}
+
+/// One of several parts of the points of a selection. Its rows stay with the caller, who hands over the same ones each time.
+pub struct Shard {
+    rows: usize,
+    cols: usize,
+    /// Lost where a call ends early.
+    kept: Option<Kept>,
+    /// What is known of no point is more (squared).
+    most: f64,
+}
+
+/// Points of a shard that may be picked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HotRows {
+    /// Rows of the shard, ascending.
+    pub rows: Vec<u32>,
+    /// Their squared distances to the nearest center.
+    pub squared: Vec<f64>,
+    /// No other point of the shard is as far (squared).
+    pub floor: f64,
+}
+
+impl Shard {
+    /// Reads all rows of `matrix`; `first` is the first center.
+    pub fn read(matrix: &Matrix<'_>, first: &[f32], tuning: Tuning, context: &Context<'_>) -> Result<Self> {
+        let (rows, cols) = (matrix.rows(), matrix.cols());
+        Matrix::from_f32("first", first, 1, first.len())?.check_width(matrix)?;
+        memory::guarded(|| {
+            Team::with(context, |team| {
+                let points = Points::read(matrix, first, context.simd, team)?;
+                let mut core = Core::new(points, 0, tuning);
+                core.push(first, context.simd);
+                core.link(f64::INFINITY);
+                let kept = Some(core.keep());
+                let most = f64::INFINITY;
+                Ok(Self { rows, cols, kept, most })
+            })
+        })
+    }
+
+    /// Takes picks of the selection, in their order, with their squared distances to those before them. A shard that is read anew
+    /// takes all so far but the first.
+    pub fn take(
+        &mut self,
+        matrix: &Matrix<'_>,
+        picks: &Matrix<'_>,
+        squared: &[f64],
+        context: &Context<'_>,
+    ) -> Result<()> {
+        picks.check_width(matrix)?;
+        if squared.len() != picks.rows() {
+            let allowed = format!("a distance for each of {} picks", picks.rows());
+            return Err(Error::invalid("squared", allowed, squared.len()));
+        }
+        let most = self.most;
+        self.with(matrix, context, |core, _| {
+            let mut buffer = Vec::new();
+            let exactly = core.centers.are_sketches();
+            for (row, squared) in squared.iter().enumerate() {
+                core.push(picks.row(row, &mut buffer), context.simd);
+                // Points that look for their nearest must find it whatever was known of them.
+                core.link(if exactly { most } else { *squared });
+            }
+            Ok(())
+        })
+    }
+
+    /// At least the squared distances of some points, evenly spread.
+    pub fn sample(&mut self, matrix: &Matrix<'_>, context: &Context<'_>) -> Result<Vec<f64>> {
+        self.with(matrix, context, |core, _| Ok(core.sample()))
+    }
+
+    /// The points at least the root of `threshold` from all centers; of more than `most` the farthest, and their equals.
+    pub fn hot(&mut self, matrix: &Matrix<'_>, threshold: f64, most: usize, context: &Context<'_>) -> Result<HotRows> {
+        let found = self.with(matrix, context, |core, team| {
+            let list = core.lower(threshold, context.simd, team)?.unwrap_or_default();
+            let best = |point: &u32| core.points.states[*point as usize].best;
+            let (mut floor, most) = (threshold, most.max(1));
+            let mut kept = memory::collected(list.iter().map(best));
+            kept.retain(|best| *best >= threshold);
+            if kept.len() > most {
+                let (_, last, _) = kept.select_nth_unstable_by(most - 1, |a, b| b.total_cmp(a));
+                floor = *last;
+            }
+            let rows: Vec<u32> = list.iter().copied().filter(|point| best(point) >= floor).collect();
+            Ok(HotRows {
+                squared: rows.iter().map(best).collect(),
+                rows,
+                floor,
+            })
+        })?;
+        self.most = found.squared.iter().copied().fold(threshold, f64::max);
+        Ok(found)
+    }
+
+    /// Works with what is kept.
+    fn with<T>(
+        &mut self,
+        matrix: &Matrix<'_>,
+        context: &Context<'_>,
+        work: impl FnOnce(&mut Core<'_>, &Team<'_>) -> Result<T>,
+    ) -> Result<T> {
+        if (matrix.rows(), matrix.cols()) != (self.rows, self.cols) {
+            let allowed = format!("the rows that were read ({}×{})", self.rows, self.cols);
+            let found = format!("{}×{}", matrix.rows(), matrix.cols());
+            return Err(Error::invalid(matrix.what(), allowed, found));
+        }
+        let Some(kept) = self.kept.take() else {
+            return Err(Error::invalid(
+                "shard",
+                "one whose calls have ended well",
+                "an interrupted one",
+            ));
+        };
+        let kept = memory::guarded(|| {
+            Team::with(context, |team| {
+                let mut core = Core {
+                    points: Points::of(matrix, kept.known),
+                    centers: kept.centers,
+                    clusters: kept.clusters,
+                    links: kept.links,
+                };
+                let found = work(&mut core, team)?;
+                Ok((core.keep(), found))
+            })
+        });
+        let (kept, found) = kept?;
+        self.kept = Some(kept);
+        Ok(found)
+    }
+}
+
+impl Core<'_> {
+    /// Adds a center.
+    fn push(&mut self, row: &[f32], simd: Simd) {
+        let (mut sketch, mut slack) = (memory::zeros(self.points.map.width()), [0.0]);
+        self.points.map.apply(simd, row, &mut sketch, &mut slack);
+        self.centers.push(simd, row, &sketch, slack[0]);
+    }
+
+    fn keep(self) -> Kept {
+        Kept {
+            known: self.points.known(),
+            centers: self.centers,
+            clusters: self.clusters,
+            links: self.links,
+        }
+    }
+}
+
+/// Picks among hot rows, those of all shards at or above `threshold` (squared), up to `size`, as long as one is as far: each the
+/// farthest from all centers and the picks before it, the lowest row among equals. `squared` are the distances to the centers.
+/// Returns rows and squared distances.
+pub fn pick_hot(
+    rows: &Matrix<'_>,
+    squared: &[f64],
+    threshold: f64,
+    size: usize,
+    context: &Context<'_>,
+) -> Result<Vec<(usize, f64)>> {
+    if squared.len() != rows.rows() {
+        let allowed = format!("a distance for each of {} rows", rows.rows());
+        return Err(Error::invalid("squared", allowed, squared.len()));
+    }
+    let (simd, mut buffer) = (context.simd, Vec::new());
+    memory::guarded(|| {
+        Team::with(context, |team| {
+            let mut points = Points::read(rows, rows.row(0, &mut buffer), simd, team)?;
+            for (state, squared) in points.states.iter_mut().zip(squared) {
+                state.best = *squared;
+            }
+            let mut centers = Centers::new(rows.cols(), points.map.width(), points.largest());
+            let mut hot = Hot::default();
+            let all = memory::collected(0..squared.len() as u32);
+            hot.fill(&points, &all, threshold, usize::MAX, &centers, simd);
+            let mut picks = Vec::new();
+            while picks.len() < size {
+                context.control.check()?;
+                let Some((point, best)) = hot.farthest(simd) else {
+                    break;
+                };
+                memory::push(&mut picks, (point, best));
+                points.add_to(simd, point, &mut centers);
+                hot.update(&mut points, &centers, simd, team)?;
+                context.control.report(picks.len());
+            }
+            Ok(picks)
+        })
+    })
 }

@@ -1,0 +1,94 @@
+"""One shard behind plain calls: arrays and numbers in, arrays and numbers out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pni_fast import _core
+from pni_fast.errors import DataError
+
+
+class ShardActor:
+    """Rows that stay where they are, and what a selection knows of them.
+
+    It is made where its rows are. One that is lost is replaced by another over the same rows: `begin` with
+    the first pick, `take` with all later ones, and it goes on as if it had been there from the start.
+
+    Parameters
+    ----------
+    rows
+        (n, d) float32 or float16 in C order, in memory or mapped; or a ``.npy`` file, which is mapped.
+    name
+        What errors call it.
+    num_threads
+        Threads of its kernels.
+    """
+
+    def __init__(
+        self, rows: NDArray[np.float32] | str | os.PathLike[str], name: str, num_threads: int | None = None
+    ) -> None:
+        if isinstance(rows, (str, os.PathLike)):
+            rows = np.load(Path(rows), mmap_mode="r")
+        array = np.asarray(rows)
+        if array.ndim != 2 or array.dtype not in (np.float32, np.float16) or not array.flags.c_contiguous:
+            found = f"{array.ndim} dimensions of {array.dtype}"
+            raise DataError(f"{name} must be a matrix of float32 or float16 in C order, got {found}")
+        if array.size == 0:
+            raise DataError(f"{name} must have at least one row and one column, got shape {array.shape}")
+        self._rows = array
+        self._name = name
+        self._threads = num_threads
+        self._shard: _core.Shard | None = None
+
+    def shape(self) -> tuple[int, int]:
+        """Return the rows and columns."""
+        return self._rows.shape[0], self._rows.shape[1]
+
+    def row(self, index: int) -> NDArray[np.float32]:
+        """Return one row, float32 (1, d)."""
+        return self._rows[index : index + 1].astype(np.float32)
+
+    def begin(self, first: NDArray[np.float32]) -> None:
+        """Read all rows; `first` (1, d) is the first pick."""
+        try:
+            self._shard = _core.Shard(self._rows, first, self._threads)
+        except ValueError as error:
+            raise DataError(f"{self._name}: {error}") from None
+
+    def take(self, picks: NDArray[np.float32], squared: NDArray[np.float64]) -> None:
+        """Take later picks (k, d), in order, and their squared distances (k,) to those before them."""
+        self._begun().take(picks, squared)
+
+    def sample(self) -> NDArray[np.float64]:
+        """Return at least the squared distances of some rows, evenly spread."""
+        return self._begun().sample()
+
+    def hot(
+        self, threshold: float, most: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64], float]:
+        """Return what may be picked next.
+
+        Parameters
+        ----------
+        threshold
+            A squared distance.
+        most
+            Of more rows than this only the farthest are returned, and their equals.
+
+        Returns
+        -------
+        tuple
+            Row numbers (m,), ascending; the rows, float32 (m, d); their squared distances to all picks (m,);
+            and a squared distance that no other row reaches.
+        """
+        rows, squared, floor = self._begun().hot(threshold, most)
+        return rows, self._rows[rows].astype(np.float32), squared, floor
+
+    def _begun(self) -> _core.Shard:
+        if self._shard is None:
+            raise RuntimeError("begin comes first")
+        return self._shard
