@@ -185,7 +185,8 @@ def greedy_coreset(
         lowest = np.arange(min(parts.rows, size + count))
         indices = np.concatenate([indices, np.setdiff1d(lowest, indices)[: size - count]])
         squared.append(np.zeros(size - count))
-    radii = np.sqrt(np.concatenate(squared)).astype(np.float32)
+    with np.errstate(over="ignore"):  # a distance beyond float32 is infinity, as the kernel has it
+        radii = np.sqrt(np.concatenate(squared)).astype(np.float32)
     return Selection(indices.astype(np.int64), radii, rounds, sent, parts.bytes_sent)
 
 
