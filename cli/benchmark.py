@@ -13,6 +13,7 @@ from pni_fast.errors import needs
 
 from . import options
 from .interrupts import interrupted
+from .picture import picture, settled
 from .progress import shown
 from .speech import say
 from .summary import print_json
@@ -71,7 +72,7 @@ def _presets(ctx: click.Context, parameter: click.Parameter, values: tuple[str, 
 @options.backbone
 @options.weights
 @options.refiner_weights("--refiner-weights")
-@options.picture
+@picture
 @options.settings
 @options.device
 @options.precision
@@ -113,7 +114,7 @@ def benchmark(
     """  # noqa: D301  click's mark against rewrapping
     needs("torch", "pni-fast benchmark")
     began = time.monotonic()
-    settings = options.settled({"settings": settings, **sizes})["settings"]
+    settings = settled({"settings": settings, **sizes})["settings"]
     for preset in presets:
         options.check_weights(preset, backbone, weights)
     from pni_fast.benchmark import run_benchmark

@@ -13,6 +13,7 @@ from pni_fast.errors import needs
 from . import options
 from .decision import described_decision
 from .outputs import SMALLEST_MODEL, check_folder, check_room, check_writable, refuse_inputs, refuse_same
+from .picture import settled
 from .progress import shown
 from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
@@ -74,7 +75,7 @@ def fit(*, data: Path, output: Path, quiet: bool, as_json: bool, **choices: Any)
     """
     needs("torch", "pni-fast fit")
     began = time.monotonic()
-    model = fit_model(data, output, quiet=quiet, **options.settled(choices))
+    model = fit_model(data, output, quiet=quiet, **settled(choices))
     warn_skipped(model.skipped_)
     seconds = time.monotonic() - began
     members = [{name: member.summary()[name] for name in ("backbone", *SHOWN)} for member in model.members_]
