@@ -93,18 +93,16 @@ def in_one_piece(features: NDArray[Any]) -> NDArray[Any]:
     PniError
         The temporary folder has no room for a copy that is large.
     """
-    if features.flags.c_contiguous:
-        return features
-    copy = allocate_features(features.shape, features.dtype)
-    for image, own in zip(features, copy, strict=True):
-        own[...] = image
-    return copy
+    return features if features.flags.c_contiguous else _copied(features)
 
 
 def writable(features: NDArray[Any]) -> NDArray[Any]:
     """Return features that may be changed: themselves, or where they are a store's a copy."""
-    if features.flags.writeable:
-        return features
+    return features if features.flags.writeable else _copied(features)
+
+
+def _copied(features: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy in room of its own, made image by image."""
     copy = allocate_features(features.shape, features.dtype)
     for image, own in zip(features, copy, strict=True):
         own[...] = image
