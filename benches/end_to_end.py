@@ -57,6 +57,7 @@ def run(script: str, kind: str, action: str, data: Path, model: Path, threads: i
         It failed; with its last line.
     """
     environment = os.environ | {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    environment["PYTHONHASHSEED"] = "0"  # anomalib names the outputs of an ONNX file by the order of a set
     command = [sys.executable, HERE / script, kind, action, data, model, str(threads)]
     began = time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
