@@ -69,8 +69,7 @@ def inferencer(kind: str, folder: Path) -> Callable[[Path], Any]:
 
     file = folder / FILES[kind]
     if kind == "torch":
-        torch_one = TorchInferencer(path=file, device="cpu")
-        return lambda path: torch_one.predict(path)
+        return TorchInferencer(path=file, device="cpu").predict
     exported = OpenVINOInferencer(path=file, device="CPU")
 
     def predict(path: Path) -> Any:
