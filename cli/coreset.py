@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import time
+from contextlib import ExitStack
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +20,14 @@ from .speech import say
 from .summary import print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import numpy as np
+    from numpy.typing import NDArray
 
 
 @click.command(short_help="Choose a coreset of feature vectors.")
-@click.argument("features", type=options.PATH, metavar="FEATURES.npy")
+@click.argument("features", type=options.PATH, nargs=-1, required=True, metavar="FEATURES.npy...")
 @click.option(
     "--size",
     callback=options.size,
@@ -33,58 +39,152 @@ if TYPE_CHECKING:
     "--output", "-o", type=options.PATH, required=True, metavar="IDX.npy", help="Indices to write, int64."
 )
 @click.option("--start", type=click.IntRange(min=0), default=0, show_default=True, help="Row chosen first.")
+@click.option(
+    "--ray",
+    metavar="auto|ADDRESS",
+    help="Search on a Ray cluster, one worker a file: the one at ADDRESS, this machine's, or (auto) a new one here.",
+)
 @options.threads
 @options.quiet
 @options.as_json
 def coreset(
-    *, features: Path, size: float, output: Path, start: int, threads: int | None, quiet: bool, as_json: bool
+    *,
+    features: tuple[Path, ...],
+    size: float,
+    output: Path,
+    start: int,
+    ray: str | None,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Choose rows of FEATURES.npy, a matrix (rows, dimensions), by exact farthest-first search.
 
     The file is mapped, not read: float32 and float16 are searched in place, so it may be larger than
-    memory. The chosen row numbers are written in the order of their choice.
+    memory. The chosen row numbers are written in the order of their choice. Several files, or a pattern in quotes
+    such as 'features-*.npy', are one matrix whose rows are numbered through all of them, in the order
+    given; a pattern stands for its files by name.
     """
     began = time.monotonic()
     check_writable(output)
-    refuse_inputs("--output", output, [features])
-    matrix = open_features(features)
+    files = named(features)
+    refuse_inputs("--output", output, files)
+    matrices = [open_features(file) for file in files]
 
-    from pni_fast.kernels import greedy_coreset
     from pni_fast.runtime.files import atomic_path
     from pni_fast.runtime.targets import save_array
 
+    travelled = ""
     with shown(quiet=quiet) as progress:
-        try:
-            chosen = greedy_coreset(
-                matrix,
-                size,
-                start=start,
-                num_threads=threads,
-                progress=lambda done, total: progress("coreset", done, total),
-            )
-        except (ValueError, TypeError) as error:  # the kernel names the row or the argument, not the file
-            raise DataError(f"{features}: {error}") from error
+
+        def tell(done: int, total: int) -> None:
+            progress("coreset", done, total)
+
+        if len(files) == 1 and ray is None:
+            indices, radii = _alone(files[0], matrices[0], size, start, threads, tell)
+        else:
+            indices, radii, travelled = _by_file(files, matrices, size, start, ray, threads, tell)
     with atomic_path(output) as temporary:
-        save_array(temporary, chosen.indices)
+        save_array(temporary, indices)
     seconds = time.monotonic() - began
-    rows, dimensions = matrix.shape
-    radius = float(chosen.radii[-1])
+    rows, dimensions = sum(len(matrix) for matrix in matrices), matrices[0].shape[1]
+    radius = float(radii[-1])
     if as_json:
         print_json(
             {
                 "indices": output,
                 "rows": rows,
                 "dimensions": dimensions,
-                "chosen": len(chosen.indices),
+                "chosen": len(indices),
                 "last_radius": radius,
                 "seconds": round(seconds, 3),
             }
         )
     elif not quiet:
         say(
-            f"Chose {len(chosen.indices)} of {rows} rows of {dimensions} dimensions in {seconds:.1f} s; "
-            f"the last was {radius:.6g} from those before it. Indices: {output}"
+            f"Chose {len(indices)} of {rows} rows of {dimensions} dimensions in {seconds:.1f} s; "
+            f"the last was {radius:.6g} from those before it.{travelled} Indices: {output}"
         )
+
+
+def named(features: Sequence[Path]) -> list[Path]:
+    """Return files with those that patterns stand for, in order.
+
+    Raises
+    ------
+    DataError
+        A pattern that no file has, or a file named twice.
+    """
+    files: list[Path] = []
+    for path in features:
+        text = str(path)
+        if path.exists() or not any(sign in text for sign in "*?["):
+            files.append(path)
+            continue
+        found = sorted(map(Path, glob(text)))
+        if not found:
+            raise DataError(f"{path}: no file has such a name")
+        files += found
+    for number, file in enumerate(files):
+        if file in files[:number]:
+            raise DataError(f"{file}: must be given once, its rows would count twice")
+    return files
+
+
+def _alone(
+    file: Path,
+    matrix: NDArray[Any],
+    size: float,
+    start: int,
+    threads: int | None,
+    tell: Callable[[int, int], object],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the picks in one file, and their radii."""
+    from pni_fast.kernels import greedy_coreset
+
+    try:
+        chosen = greedy_coreset(matrix, size, start=start, num_threads=threads, progress=tell)
+    except (ValueError, TypeError) as error:  # the kernel names the row or the argument, not the file
+        raise DataError(f"{file}: {error}") from error
+    return chosen.indices, chosen.radii
+
+
+def _by_file(
+    files: Sequence[Path],
+    matrices: Sequence[NDArray[Any]],
+    size: float,
+    start: int,
+    ray: str | None,
+    threads: int | None,
+    tell: Callable[[int, int], object],
+) -> tuple[NDArray[np.int64], NDArray[np.float32], str]:
+    """Return the picks in several files or on Ray, their radii, and what travelled in words."""
+    from pni_fast.distributed import RayExecutor, greedy_coreset
+
+    for file, matrix in zip(files, matrices, strict=True):
+        if matrix.dtype.name not in ("float32", "float16") or not matrix.flags.c_contiguous:
+            raise DataError(
+                f"{file}: must be float32 or float16 in C order, as one of several or with --ray, got {matrix.dtype}"
+            )
+        if matrix.shape[1] != matrices[0].shape[1]:
+            raise DataError(f"{file}: must have {matrices[0].shape[1]} dimensions as {files[0]}, got {matrix.shape[1]}")
+    with ExitStack() as stack:
+        executor, shards = None, list[Any](matrices)
+        if ray is not None:
+            executor = stack.enter_context(RayExecutor(ray, actors=len(files), cpus=threads or 1))
+            threads, shards = threads or 1, [os.path.abspath(file) for file in files]
+        try:
+            chosen = greedy_coreset(
+                shards, size, start=start, executor=executor, num_threads=threads, progress=tell
+            )
+        except DataError as error:
+            text = str(error)
+            for number in reversed(range(len(files))):
+                text = text.replace(f"shard {number}", str(files[number]))
+            raise DataError(text) from error
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{files[0]}{' and others' * (len(files) > 1)}: {error}") from error
+    return chosen.indices, chosen.radii, f" {chosen}." if ray is not None else ""
 
 
 def open_features(path: Path) -> np.ndarray:

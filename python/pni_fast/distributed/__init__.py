@@ -6,11 +6,13 @@ picks go back, and the threshold falls: a few dozen rounds for thousands of pick
 bit, as on one machine.
 
 Where the shards are is the executor's business: in this process (:class:`InProcess`), in its threads
-(:class:`Threads`), or wherever something that has the two methods of :class:`Executor` puts them.
+(:class:`Threads`), on the machines of a Ray cluster (:class:`RayExecutor`), or wherever something that has the
+two methods of :class:`Executor` puts them.
 """
 
 from .executors import Executor, InProcess, Threads
+from .ray_executor import RayExecutor
 from .selection import Selection, greedy_coreset
 from .shard import ShardActor
 
-__all__ = ["Executor", "InProcess", "Selection", "ShardActor", "Threads", "greedy_coreset"]
+__all__ = ["Executor", "InProcess", "RayExecutor", "Selection", "ShardActor", "Threads", "greedy_coreset"]

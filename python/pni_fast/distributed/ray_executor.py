@@ -1,0 +1,276 @@
+"""Actors on Ray: shards of one selection in several processes, or on several machines.
+
+Ray is imported when it is first asked for: it is an extra (``pip install pni-fast[ray]``), and nothing else of
+the package needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from types import TracebackType
+from typing import Any
+
+from pni_fast.errors import NotInstalledError, PniError, is_there
+
+from .executors import Call
+
+AUTO = "auto"
+"""The address that means: the cluster this machine is part of, else one of its own processors."""
+
+LOSSES = 8
+"""One actor is made again so often and no more: a machine that fails every time is no machine."""
+
+STATE = ("begin", "take")
+"""Methods that change what an actor knows; `begin` starts it anew. They are told again to one made again."""
+
+COMPARED = ("pni-fast", "numpy", "openvino", "onnxruntime", "torch")
+"""Packages whose versions decide bits."""
+
+ANSWER_SECONDS = 5.0
+
+
+class _Host:
+    """What Ray holds for an actor, in the actor's process."""
+
+    def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
+        self._actor = make(*arguments)
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        return getattr(self._actor, name)(*arguments)
+
+
+class _Handle:
+    """One actor, how to make it again, and what it has been told."""
+
+    def __init__(self, number: int, start: Callable[[], Any]) -> None:
+        self.number = number
+        self.start = start
+        self.remote = start()
+        self.told: list[tuple[str, tuple[Any, ...]]] = []
+        self.losses = 0
+
+    def tell(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        return self.remote.call.remote(name, *arguments)
+
+
+class RayExecutor:
+    """Starts actors on a Ray cluster and calls them; those that are lost are made again.
+
+    Parameters
+    ----------
+    address
+        Of a running cluster, "host:port" or "ray://host:port"; "auto" is the one that this machine is part
+        of, else a cluster of this machine's processors alone, which ends with the executor.
+    actors
+        How many will be started: all have room at the same time, with less than `cpus` each if need be.
+    cpus, gpus
+        What Ray keeps free for each actor; it does not limit the threads of one.
+
+    Raises
+    ------
+    NotInstalledError
+        Ray is not there.
+    PniError
+        Nothing answers at the address; a worker has other versions; the object store is full; an actor was
+        lost too often.
+    """
+
+    def __init__(self, address: str = AUTO, *, actors: int = 1, cpus: int = 1, gpus: float = 0) -> None:
+        if not is_there("ray"):
+            raise NotInstalledError(
+                "ray needs Ray, which is not installed here; install it with: pip install 'pni-fast[ray]'"
+            )
+        # Ray's reports of its use would leave the machine.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Results that nobody asks for any more, because another failed, are no news.
+        os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+        import ray
+
+        self._ray = ray
+        self._handles: list[_Handle] = []
+        self._checked: set[str] = set()
+        self._connected = not ray.is_initialized()
+        if self._connected:
+            _connect(ray, address)
+        try:
+            self._room = self._room_of(actors, cpus, gpus)
+        except PniError:
+            self.close()
+            raise
+
+    def __enter__(self) -> RayExecutor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all actors, and the cluster where it is of this executor alone."""
+        for handle in self._handles:
+            self._ray.kill(handle.remote)
+        self._handles = []
+        if self._connected:
+            self._ray.shutdown()
+
+    def _room_of(self, actors: int, cpus: int, gpus: float) -> dict[str, float]:
+        """Return what Ray is to keep free for each of some actors, so that all run at once."""
+        has = self._ray.cluster_resources()
+        if has.get("GPU", 0) < actors * gpus:
+            raise PniError(
+                f"ray: {actors} workers of {gpus:g} GPUs need {actors * gpus:g}, the cluster has {has.get('GPU', 0):g}"
+            )
+        share = min(has.get("CPU", 0) / actors, cpus)
+        # Ray takes whole processors, or parts of one.
+        return {"num_cpus": int(share) if share >= 1 else int(share * 1000) / 1000, "num_gpus": gpus}
+
+    def start(self, make: Callable[..., Any], *arguments: Any) -> _Handle:
+        """Return a handle of ``make(*arguments)``, in a process of its own somewhere in the cluster."""
+        ray = self._ray
+        stored = [ray.put(argument) if _large(argument) else argument for argument in arguments]
+        host = ray.remote(_Host).options(**self._room, max_restarts=0)
+        handle = _Handle(len(self._handles), lambda: host.remote(make, *stored))
+        self._handles.append(handle)
+        return handle
+
+    def run(self, calls: Sequence[Call]) -> list[Any]:
+        """Make all calls at the same time and return their results in order; see :class:`Executor`.
+
+        Raises
+        ------
+        PniError
+            An actor was lost too often; the object store is full. What an actor raises is raised here.
+        """
+        self._check_versions([handle for handle, _, _ in calls])
+        stored = self._stored(calls)
+        asked = [handle.tell(name, sent) for (handle, name, _), sent in zip(calls, stored, strict=True)]
+        results = [
+            self._result(handle, name, sent, reference)
+            for (handle, name, _), sent, reference in zip(calls, stored, asked, strict=True)
+        ]
+        for (handle, name, _), sent in zip(calls, stored, strict=True):
+            if name in STATE:
+                handle.told = [*([] if name == STATE[0] else handle.told), (name, sent)]
+        return results
+
+    def _stored(self, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
+        """Return the arguments of all calls; what is large is put into the object store once."""
+        kept: dict[int, Any] = {}
+
+        def stored(argument: Any) -> Any:
+            if not _large(argument):
+                return argument
+            if id(argument) not in kept:
+                kept[id(argument)] = self._ray.put(argument)
+            return kept[id(argument)]
+
+        try:
+            return [tuple(map(stored, arguments)) for _, _, arguments in calls]
+        except self._ray.exceptions.ObjectStoreFullError as error:
+            raise _full() from error
+
+    def _result(self, handle: _Handle, name: str, arguments: tuple[Any, ...], reference: Any) -> Any:
+        """Return what a call gave; where its actor is lost, make another and repeat the call."""
+        failures = self._ray.exceptions
+        while True:
+            try:
+                return self._ray.get(reference)
+            except failures.RayTaskError as error:
+                cause = error.cause
+                if isinstance(cause, Exception):
+                    raise cause from None
+                raise
+            except failures.ObjectStoreFullError as error:
+                raise _full() from error
+            except (failures.RayActorError, failures.ObjectLostError) as error:
+                handle.losses += 1
+                if handle.losses > LOSSES:
+                    raise PniError(
+                        f"ray: worker {handle.number} was lost {handle.losses} times; its machine must stay up "
+                        "and have room for its rows"
+                    ) from error
+                handle.remote = handle.start()
+                for earlier, told in handle.told:
+                    handle.tell(earlier, told)  # an actor answers in the order it is asked
+                reference = handle.tell(name, arguments)
+
+    def _check_versions(self, handles: Sequence[_Handle]) -> None:
+        """Refuse machines whose packages are others than here: their bits may be others too."""
+        new = {str(node["NodeID"]) for node in self._ray.nodes() if node["Alive"]} - self._checked
+        if not handles or not new:
+            return
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+        here, ask = _versions(), self._ray.remote(_versions)
+        for node in sorted(new):
+            there = self._ray.get(ask.options(num_cpus=0, scheduling_strategy=On(node, soft=True)).remote())
+            for package in ("Python", *COMPARED):
+                if there[package] != here[package]:
+                    raise PniError(
+                        f"ray: every machine must have the {package} of this one, {here[package] or 'none'}, "
+                        f"got {there[package] or 'none'} on {there['host']}"
+                    )
+        self._checked |= new
+
+
+def _connect(ray: Any, address: str) -> None:
+    """Join a cluster, or start one of this machine alone.
+
+    Raises
+    ------
+    PniError
+        Nothing answers there, or what answers is another Ray.
+    """
+    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    if address != AUTO:
+        _refuse_silent(address)
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        if address == AUTO and isinstance(error, ConnectionError):
+            ray.init(address="local", include_dashboard=False, **quiet)
+            return
+        reason = " ".join(str(error).split())[:300]
+        raise PniError(f"ray {address}: cannot join the cluster: {reason}") from error
+
+
+def _refuse_silent(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise PniError(f"ray must be {AUTO} or an address such as 10.0.0.1:6379, got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    except OSError as error:
+        raise PniError(
+            f"ray must be {AUTO} or the address of a running cluster: nothing answers at {address}: "
+            f"{error.strerror or error}"
+        ) from error
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of this process, "" for what is not there, and the name of its machine."""
+    found = {"host": platform.node(), "Python": ".".join(platform.python_version_tuple()[:2])}
+    for package in COMPARED:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = ""
+    if not found["pni-fast"]:
+        import pni_fast
+
+        found["pni-fast"] = pni_fast.__version__
+    return found
+
+
+def _large(argument: Any) -> bool:
+    """Whether an argument is an array that goes through the object store."""
+    return getattr(argument, "nbytes", 0) > 1 << 16
+
+
+def _full() -> PniError:
+    return PniError("ray: the object store is full; start the cluster with a larger --object-store-memory")

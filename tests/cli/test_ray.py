@@ -1,0 +1,160 @@
+"""Shards on Ray: the picks of one machine, also when workers are lost; what cannot work is one line."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pni_fast import kernels
+from pni_fast.distributed import RayExecutor, greedy_coreset, ray_executor
+from pni_fast.errors import NotInstalledError, PniError
+
+pytest.importorskip("ray", reason="Ray has no wheel for this Python or system")
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One cluster for all tests here: each executor joins it and leaves it running."""
+    import ray
+
+    first = RayExecutor()
+    yield
+    first.close()
+    assert not ray.is_initialized()
+
+
+@pytest.fixture(scope="module")
+def points() -> np.ndarray:
+    """Rows with ties and duplicates across shards."""
+    random = np.random.default_rng(3)
+    rows = random.integers(0, 6, (900, 5)).astype(np.float32)
+    return np.concatenate([rows, rows[:100], random.standard_normal((500, 5)).astype(np.float32)])
+
+
+def shards_of(points: np.ndarray, *ends: int) -> list[np.ndarray]:
+    return np.split(points, ends)
+
+
+class Losing(RayExecutor):
+    """Kills one actor before some of its rounds, in the midst of what it was asked."""
+
+    def __init__(self, *rounds: int, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.rounds, self.number = rounds, 0
+
+    def run(self, calls: Any) -> list[Any]:
+        self.number += 1
+        if self.number in self.rounds:
+            self._ray.kill(self._handles[self.number % len(self._handles)].remote)
+        return super().run(calls)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_picks_are_those_of_one_machine(points: np.ndarray) -> None:
+    alone = kernels.greedy_coreset(points, 300, start=7)
+    with RayExecutor(actors=3) as executor:
+        found = greedy_coreset(shards_of(points, 1, 700), 300, start=7, executor=executor)
+    np.testing.assert_array_equal(found.indices, alone.indices)
+    np.testing.assert_array_equal(found.radii, alone.radii)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_lost_workers_change_nothing(points: np.ndarray) -> None:
+    alone = kernels.greedy_coreset(points, 300)
+    rounds = np.random.default_rng(0).choice(np.arange(2, 20), 5, replace=False)
+    with Losing(*rounds.tolist(), actors=2) as executor:
+        found = greedy_coreset(shards_of(points, 600), 300, executor=executor)
+        assert sum(handle.losses for handle in executor._handles) == 5
+    np.testing.assert_array_equal(found.indices, alone.indices)
+    np.testing.assert_array_equal(found.radii, alone.radii)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_that_is_lost_every_time_is_given_up(points: np.ndarray) -> None:
+    with Losing(3, actors=1) as executor:
+        executor.start(Broken)
+        executor._handles[0].losses = ray_executor.LOSSES
+        with pytest.raises(PniError, match="worker 0 was lost 9 times"):
+            executor.run([(executor._handles[0], "leave", ())])
+
+
+class Broken:
+    """An actor whose process ends when it is called."""
+
+    def leave(self) -> None:
+        import os
+
+        os._exit(1)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_an_error_of_a_shard_is_raised_as_it_is(points: np.ndarray) -> None:
+    bad = points[:50].copy()
+    bad[7, 2] = np.nan
+    with RayExecutor(actors=2) as executor, pytest.raises(PniError, match=r"^shard 1: .*7"):
+        greedy_coreset([points, bad], 10, executor=executor)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_other_versions_are_refused(points: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RayExecutor() as executor:
+        executor.start(Broken)
+        monkeypatch.setattr(ray_executor, "metadata", Older)
+        with pytest.raises(PniError, match=rf"numpy of this one, 1\.0, got {re.escape(np.__version__)} on "):
+            executor.run([(executor._handles[0], "leave", ())])
+
+
+class Older:
+    """Versions of packages as `importlib.metadata` has them, with an older NumPy; in this process alone."""
+
+    PackageNotFoundError = metadata.PackageNotFoundError
+
+    @staticmethod
+    def version(package: str) -> str:
+        return "1.0" if package == "numpy" else metadata.version(package)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_more_gpus_than_there_are(points: np.ndarray) -> None:
+    with pytest.raises(PniError, match=r"2 workers of 4096 GPUs need 8192, the cluster has "):
+        RayExecutor(actors=2, gpus=4096)
+
+
+def test_addresses_that_answer_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(PniError, match=r"nothing answers at 127\.0\.0\.1:9"):
+        RayExecutor("127.0.0.1:9")
+    with pytest.raises(PniError, match="must be auto or an address such as 10.0.0.1:6379, got 'nowhere'"):
+        RayExecutor("nowhere")
+
+
+def test_ray_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(NotInstalledError, match=r"pip install 'pni-fast\[ray\]'"):
+        RayExecutor()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_command_writes_what_it_writes_without(points: np.ndarray, tmp_path: Path, invoke: Any) -> None:
+    np.save(tmp_path / "all.npy", points)
+    for number, part in enumerate(shards_of(points, 400, 401)):
+        np.save(tmp_path / f"part-{number}.npy", part)
+    written = []
+    for name, features in {"alone": "all.npy", "files": "part-*.npy", "ray": "part-*.npy"}.items():
+        output = tmp_path / f"{name}.idx.npy"
+        more = ["--ray", "auto"] if name == "ray" else []
+        done = invoke("coreset", tmp_path / features, "--size", "0.1", "--output", output, *more)
+        assert done.exit_code == 0, done.stderr
+        written.append(output.read_bytes())
+    assert "rounds" in done.stdout
+    assert written[0] == written[1] == written[2]
