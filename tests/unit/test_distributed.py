@@ -62,6 +62,31 @@ def test_files_and_float16_are_read_where_they_are(tmp_path: Path) -> None:
     assert str(found).startswith(f"90 picks in {found.rounds} rounds")
 
 
+class Counting(InProcess):
+    """Notes which rows are asked for."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, int]] = []
+
+    def run(self, calls: Sequence[Call]) -> list[Any]:
+        for actor, name, arguments in calls:
+            if name == "rows":
+                self.rows += [(id(actor), number) for number in arguments[0].tolist()]
+        return super().run(calls)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_few_hot_rows_travel_and_each_once(count: int) -> None:
+    features = points("planes", 6000)
+    shards = np.array_split(features, count)
+    executor = Counting()
+    found = greedy_coreset(shards, 120, executor=executor, num_threads=1)
+    np.testing.assert_array_equal(found.indices, kernels.greedy_coreset(features, 120).indices)
+    assert len(executor.rows) == len(set(executor.rows)) == found.hot_rows + 1  # and the first pick
+    assert found.hot_rows <= 3 * 120
+    assert found.rounds <= 50
+
+
 class Forgetful(InProcess):
     """Loses an actor now and then, and replays what its successor has to know."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,13 @@ LISTED = 16
 """A threshold is as low as one row in so many may still reach, as far as is known."""
 
 FEWEST = 64
-"""Hot rows a round, at least; from then on one for every `SHARE` picks."""
+"""Hot rows a round, at least."""
+
+FIRST = 16
+"""Hot rows a round, at least, as a share of all picks: fewer would take more rounds."""
 
 SHARE = 3
+"""From then on one for every so many picks."""
 
 STEP = 0.9
 """Where no row reaches a threshold, the next is at most this share of it."""
@@ -89,11 +94,48 @@ class _Shards:
         self.bytes_sent += len(self._actors) * _bytes(arguments) + sum(map(_bytes, results))
         return results
 
-    def row(self, index: int) -> NDArray[np.float32]:
-        number = int(np.searchsorted(self.firsts, index, side="right")) - 1
-        ((row),) = self._executor.run([(self._actors[number], "row", (index - int(self.firsts[number]),))])
-        self.bytes_sent += _bytes(row)
-        return row  # type: ignore[no-any-return]
+    def rows_of(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return rows, float32 (k, d), that are numbered through all shards, ascending."""
+        ends = np.searchsorted(indices, self.firsts)
+        asked = [
+            (self._actors[number], "rows", (indices[a:b] - first,))
+            for number, (first, (a, b)) in enumerate(zip(self.firsts, pairwise(ends), strict=False))
+            if a < b
+        ]
+        results = self._executor.run(asked)
+        self.bytes_sent += sum(_bytes(arguments) for *_, arguments in asked) + sum(map(_bytes, results))
+        return np.concatenate(results)
+
+
+class _Hot:
+    """Rows that were hot once and are not picked: most of them will be hot again, and none is sent twice."""
+
+    def __init__(self, parts: _Shards, columns: int) -> None:
+        self._parts = parts
+        self._indices = np.empty(0, np.int64)
+        self._rows = np.empty((0, columns), np.float32)
+        self.sent = 0
+
+    def rows(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the rows (m, d) of ascending `indices`; those that are not here are sent."""
+        new = np.setdiff1d(indices, self._indices, assume_unique=True)
+        if len(new):
+            self.sent += len(new)
+            self._keep(
+                np.concatenate([self._indices, new]),
+                np.concatenate([self._rows, self._parts.rows_of(new)]),
+            )
+        rows: NDArray[np.float32] = self._rows[np.searchsorted(self._indices, indices)]
+        return rows
+
+    def forget(self, picked: NDArray[np.int64]) -> None:
+        """Drop rows that will never be asked for again."""
+        left = np.isin(self._indices, picked, assume_unique=True, invert=True)
+        self._indices, self._rows = self._indices[left], self._rows[left]
+
+    def _keep(self, indices: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+        order = np.argsort(indices)
+        self._indices, self._rows = indices[order], rows[order]
 
 
 def greedy_coreset(
@@ -148,33 +190,38 @@ def greedy_coreset(
     num_threads = as_threads(num_threads)
     parts = _Shards(shards, executor or InProcess(), num_threads)
     size, start = count_of(size, parts.rows), as_count(start, "start", 0, parts.rows - 1)
-    parts.ask("begin", parts.row(start))
+    first = parts.rows_of(np.array([start]))
+    parts.ask("begin", first)
+    hot = _Hot(parts, first.shape[1])
     picks, squared = [np.array([start])], [np.array([np.inf])]
-    count, rounds, sent, ceiling = 1, 0, 0, np.inf
+    count, rounds, ceiling = 1, 0, np.inf
     while count < size:
         # What a shard that was made again knows may be as far as ever: no row is.
         threshold = max(min(_lower(parts), ceiling), sys.float_info.min)
-        most = max(FEWEST, count // SHARE)
-        found = parts.ask("hot", threshold, -(-most // len(parts.sizes)))
+        most = max(FEWEST, size // FIRST, count // SHARE)
+        found = parts.ask("hot", threshold, most)
         rounds += 1
-        sent += sum(len(rows) for rows, _, _, _ in found)
         indices = np.concatenate(
-            [rows + first for (rows, _, _, _), first in zip(found, parts.firsts, strict=False)]
+            [rows + first for (rows, _, _), first in zip(found, parts.firsts, strict=False)]
         )
-        distances = np.concatenate([distances for _, _, distances, _ in found])
+        distances = np.concatenate([distances for _, distances, _ in found])
         # Below the highest floor a shard may have kept some back.
         floor = max(floor for *_, floor in found)
+        if len(distances) > most:
+            floor = max(floor, float(np.partition(distances, -most)[-most]))
         wanted = distances >= floor
         if not wanted.any():
             if threshold == sys.float_info.min:
                 break
             ceiling = STEP * threshold
             continue
-        rows = np.concatenate([rows for _, rows, _, _ in found])[wanted]
+        indices = indices[wanted]
+        rows = hot.rows(indices)
         places, taken = _core.pick_hot(rows, distances[wanted], floor, size - count, num_threads)
         ceiling = floor
         parts.ask("take", rows[places], taken)
-        picks.append(indices[wanted][places])
+        picks.append(indices[places])
+        hot.forget(picks[-1])
         squared.append(taken)
         count += len(places)
         if progress is not None:
@@ -187,7 +234,7 @@ def greedy_coreset(
         squared.append(np.zeros(size - count))
     with np.errstate(over="ignore"):  # a distance beyond float32 is infinity, as the kernel has it
         radii = np.sqrt(np.concatenate(squared)).astype(np.float32)
-    return Selection(indices.astype(np.int64), radii, rounds, sent, parts.bytes_sent)
+    return Selection(indices.astype(np.int64), radii, rounds, hot.sent, parts.bytes_sent)
 
 
 def _lower(parts: _Shards) -> float:

@@ -48,9 +48,9 @@ class ShardActor:
         """Return the rows and columns."""
         return self._rows.shape[0], self._rows.shape[1]
 
-    def row(self, index: int) -> NDArray[np.float32]:
-        """Return one row, float32 (1, d)."""
-        return self._rows[index : index + 1].astype(np.float32)
+    def rows(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return some rows, float32 (k, d)."""
+        return self._rows[numbers].astype(np.float32)
 
     def begin(self, first: NDArray[np.float32]) -> None:
         """Read all rows; `first` (1, d) is the first pick."""
@@ -67,10 +67,8 @@ class ShardActor:
         """Return at least the squared distances of some rows, evenly spread."""
         return self._begun().sample()
 
-    def hot(
-        self, threshold: float, most: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float64], float]:
-        """Return what may be picked next.
+    def hot(self, threshold: float, most: int) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+        """Return which rows may be picked next.
 
         Parameters
         ----------
@@ -82,11 +80,10 @@ class ShardActor:
         Returns
         -------
         tuple
-            Row numbers (m,), ascending; the rows, float32 (m, d); their squared distances to all picks (m,);
-            and a squared distance that no other row reaches.
+            Row numbers (m,), ascending; their squared distances to all picks (m,); and a squared distance
+            that no other row reaches.
         """
-        rows, squared, floor = self._begun().hot(threshold, most)
-        return rows, self._rows[rows].astype(np.float32), squared, floor
+        return self._begun().hot(threshold, most)
 
     def _begun(self) -> _core.Shard:
         if self._shard is None:
