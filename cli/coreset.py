@@ -16,6 +16,7 @@ from pni_fast.errors import DataError
 from . import options
 from .outputs import check_writable, refuse_inputs
 from .progress import shown
+from .ray import ray_address
 from .speech import say
 from .summary import print_json
 
@@ -39,11 +40,7 @@ if TYPE_CHECKING:
     "--output", "-o", type=options.PATH, required=True, metavar="IDX.npy", help="Indices to write, int64."
 )
 @click.option("--start", type=click.IntRange(min=0), default=0, show_default=True, help="Row chosen first.")
-@click.option(
-    "--ray",
-    metavar="auto|ADDRESS",
-    help="Search on a Ray cluster, one worker a file: the one at ADDRESS, this machine's, or (auto) a new one here.",
-)
+@ray_address("Search, one worker a file,")
 @options.threads
 @options.quiet
 @options.as_json
@@ -171,8 +168,8 @@ def _by_file(
     with ExitStack() as stack:
         executor, shards = None, list[Any](matrices)
         if ray is not None:
-            executor = stack.enter_context(RayExecutor(ray, actors=len(files), cpus=threads or 1))
-            threads, shards = threads or 1, [os.path.abspath(file) for file in files]
+            executor = stack.enter_context(RayExecutor(ray, actors=len(files)))
+            threads, shards = threads or executor.threads, [os.path.abspath(file) for file in files]
         try:
             chosen = greedy_coreset(
                 shards, size, start=start, executor=executor, num_threads=threads, progress=tell

@@ -15,6 +15,8 @@ from .decision import described_decision
 from .outputs import SMALLEST_MODEL, check_folder, check_room, check_writable, refuse_inputs, refuse_same
 from .picture import settled
 from .progress import shown
+from .ray import spread_on
+from .ray import workers as ray_workers
 from .speech import say
 from .summary import print_json, skipped_records, warn_skipped
 from .trials import trial_lines
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     help="Keep the features in DIR: a fit that was ended goes on from them, and one with another coreset, "
     "other conditions or more images reads them.  [default: memory, or TMPDIR where they are many]",
 )
+@ray_workers
 @options.refiner_iterations("--refine-iterations", "the preset's; lite 300, paper 55,000")
 @options.refiner_weights("--refiner-weights")
 @options.checkpoint
@@ -190,6 +193,9 @@ def fit_model(  # the options of the command, one for one
     roi: Path | None = None,
     drop_suspects: int = 0,
     store: Path | None = None,
+    ray: str | None = None,
+    workers: int | None = None,
+    gpus_per_worker: float | None = None,
     device: str = "auto",
     precision: str = "auto",
     engine: str = "auto",
@@ -253,7 +259,7 @@ def fit_model(  # the options of the command, one for one
         if value is not None and not model.config.refinement:
             raise click.UsageError(f"{option} needs a refiner: add --refine")
     check_room(_files_to_be(model, data, output, checkpoint))
-    with shown(quiet=quiet) as progress:
+    with shown(quiet=quiet) as progress, spread_on(ray, workers, gpus_per_worker, model.run) as spread:
         model.fit(
             data,
             skip_broken=skip_broken,
@@ -266,6 +272,7 @@ def fit_model(  # the options of the command, one for one
             roi=roi,
             store=store,
             tell=progress.tell,
+            spread=spread,
         )
     model.save(output)
     if suspects is not None:

@@ -6,16 +6,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from .shard import ShardActor
-
 Call = tuple[Any, str, tuple[Any, ...]]
-"""A shard's handle, the name of a method of :class:`ShardActor`, and its arguments."""
+"""An actor's handle, the name of one of its methods, and the arguments."""
 
 
 class Executor(Protocol):
     """Makes actors and calls them."""
 
-    def start(self, make: Callable[..., ShardActor], *arguments: Any) -> Any:
+    def start(self, make: Callable[..., Any], *arguments: Any) -> Any:
         """Return a handle of ``make(*arguments)``, made where it is to live."""
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
@@ -25,13 +23,19 @@ class Executor(Protocol):
         `begin` and all `take` so far (one call of it will do), and repeats the call.
         """
 
+    def stop(self, handle: Any) -> None:
+        """End an actor that is called no more."""
+
 
 class InProcess:
     """Actors in this process, called one after the other."""
 
-    def start(self, make: Callable[..., ShardActor], *arguments: Any) -> Any:
+    def start(self, make: Callable[..., Any], *arguments: Any) -> Any:
         """Return the actor itself."""
         return make(*arguments)
+
+    def stop(self, handle: Any) -> None:
+        """Do nothing: it goes with its last name."""
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
         """Return the results in order."""

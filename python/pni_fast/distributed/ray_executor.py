@@ -66,9 +66,14 @@ class RayExecutor:
         Of a running cluster, "host:port" or "ray://host:port"; "auto" is the one that this machine is part
         of, else a cluster of this machine's processors alone, which ends with the executor.
     actors
-        How many will be started: all have room at the same time, with less than `cpus` each if need be.
-    cpus, gpus
-        What Ray keeps free for each actor; it does not limit the threads of one.
+        How many will live at the same time; None: one a machine.
+    gpus
+        What Ray keeps free for each, beside its share of all processors.
+
+    Attributes
+    ----------
+    actors, threads : int
+        How many may live, and the processors of each, at least 1.
 
     Raises
     ------
@@ -79,7 +84,7 @@ class RayExecutor:
         lost too often.
     """
 
-    def __init__(self, address: str = AUTO, *, actors: int = 1, cpus: int = 1, gpus: float = 0) -> None:
+    def __init__(self, address: str = AUTO, *, actors: int | None = None, gpus: float = 0) -> None:
         if not is_there("ray"):
             raise NotInstalledError(
                 "ray needs Ray, which is not installed here; install it with: pip install 'pni-fast[ray]'"
@@ -92,15 +97,18 @@ class RayExecutor:
 
         self._ray = ray
         self._handles: list[_Handle] = []
+        self._started = 0
         self._checked: set[str] = set()
         self._connected = not ray.is_initialized()
         if self._connected:
             _connect(ray, address)
         try:
-            self._room = self._room_of(actors, cpus, gpus)
+            self.actors = actors or len(self._machines())
+            self._room = self._room_of(self.actors, gpus)
         except PniError:
             self.close()
             raise
+        self.threads = max(int(self._room["num_cpus"]), 1)
 
     def __enter__(self) -> RayExecutor:
         return self
@@ -118,14 +126,19 @@ class RayExecutor:
         if self._connected:
             self._ray.shutdown()
 
-    def _room_of(self, actors: int, cpus: int, gpus: float) -> dict[str, float]:
+    def _machines(self) -> set[str]:
+        """Return the names of all machines that are up."""
+        return {str(node["NodeID"]) for node in self._ray.nodes() if node["Alive"]}
+
+    def _room_of(self, actors: int, gpus: float) -> dict[str, float]:
         """Return what Ray is to keep free for each of some actors, so that all run at once."""
         has = self._ray.cluster_resources()
         if has.get("GPU", 0) < actors * gpus:
             raise PniError(
-                f"ray: {actors} workers of {gpus:g} GPUs need {actors * gpus:g}, the cluster has {has.get('GPU', 0):g}"
+                f"ray: {actors} workers of {gpus:g} GPUs need {actors * gpus:g}, "
+                f"the cluster has {has.get('GPU', 0):g}"
             )
-        share = min(has.get("CPU", 0) / actors, cpus)
+        share = has.get("CPU", 0) / actors
         # Ray takes whole processors, or parts of one.
         return {"num_cpus": int(share) if share >= 1 else int(share * 1000) / 1000, "num_gpus": gpus}
 
@@ -134,9 +147,15 @@ class RayExecutor:
         ray = self._ray
         stored = [ray.put(argument) if _large(argument) else argument for argument in arguments]
         host = ray.remote(_Host).options(**self._room, max_restarts=0)
-        handle = _Handle(len(self._handles), lambda: host.remote(make, *stored))
+        self._started += 1
+        handle = _Handle(self._started - 1, lambda: host.remote(make, *stored))
         self._handles.append(handle)
         return handle
+
+    def stop(self, handle: _Handle) -> None:
+        """End an actor."""
+        self._ray.kill(handle.remote)
+        self._handles.remove(handle)
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
         """Make all calls at the same time and return their results in order; see :class:`Executor`.
@@ -201,7 +220,7 @@ class RayExecutor:
 
     def _check_versions(self, handles: Sequence[_Handle]) -> None:
         """Refuse machines whose packages are others than here: their bits may be others too."""
-        new = {str(node["NodeID"]) for node in self._ray.nodes() if node["Alive"]} - self._checked
+        new = self._machines() - self._checked
         if not handles or not new:
             return
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,13 @@ from pni_fast.errors import DataError, PniError
 from pni_fast.runtime.copies import Values, to_host
 from pni_fast.runtime.feature_room import allocate_features, bytes_of, described_room
 from pni_fast.runtime.run import Run
-from pni_fast.runtime.stream import OnBroken, stream
+from pni_fast.runtime.stream import OnBroken, Streamed, stream
 
 from .kept import Keeping
 from .stored import Extract
+
+Streaming = Callable[[Sequence[Source], "OnBroken | None"], Iterator[Streamed[NDArray[np.float32]]]]
+"""Sources in, each readable one's features out, in order; of the crop no more than its highest value."""
 
 
 def extract_features(
@@ -30,6 +33,7 @@ def extract_features(
     *,
     dtype: str = "float32",
     keeping: Keeping | None = None,
+    streaming: Streaming | None = None,
 ) -> tuple[list[Source], NDArray[np.floating[Any]]]:
     """Return the readable sources and their features, (n, h, w, d), in memory or mapped from disk.
 
@@ -46,6 +50,8 @@ def extract_features(
     keeping
         A store: what it holds is not extracted, and the rest is added to it. The features are then for
         reading only, and of the type of the store.
+    streaming
+        What is asked for features in place of `extract` in this process.
 
     Raises
     ------
@@ -60,7 +66,11 @@ def extract_features(
 
     def each(chosen: Sequence[Source], told: OnBroken | None) -> Iterator[tuple[Source, NDArray[Any]]]:
         brightness = Brightness()
-        for done, item in enumerate(stream(chosen, geometry, extracted, run, on_broken=told), 1):
+        if streaming is None:
+            items = stream(chosen, geometry, extracted, run, on_broken=told)
+        else:
+            items = streaming(chosen, told)
+        for done, item in enumerate(items, 1):
             yield item.source, narrowed(item.result, dtype, item.source.name)
             brightness.add(item.image)
             run.progress("features", done, len(chosen))

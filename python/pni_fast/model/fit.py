@@ -42,6 +42,7 @@ from .extraction import build, check_engine, described
 from .feature_settings import feature_settings
 from .fitted import Fitted, narrowed
 from .made_defects import defects_in, made_inside, map_inside
+from .spread import Spread
 
 RANGE_IMAGES = 32
 """Normal images, evenly spaced over the training set, whose maps fix the normalisation."""
@@ -61,10 +62,11 @@ def fit(
     roi: RoiLike | None = None,
     store: Path | None = None,
     digests: Digests | None = None,
+    spread: Spread | None = None,
 ) -> FittedModel:
     """Fit a model on normal images; see :meth:`pni_fast.PNI.fit`.
 
-    What is known of the images' digests may be handed on.
+    What is known of the images' digests may be handed on; `spread` extracts in place of this process.
 
     The members of an ensemble are fitted one after another: features are held of one at a time, and on a GPU
     the networks of one at a time, those finished waiting in the host's memory.
@@ -86,7 +88,7 @@ def fit(
     refuse_fitted(asked.calibration, digests_of(sources if asked.calibration else [], run, digests), run)
     stores = [None] * len(members) if store is None else member_stores(config, store)
     if asked.dropped:
-        find = partial(fit, roi=roi, store=store, digests=digests)
+        find = partial(fit, roi=roi, store=store, digests=digests, spread=spread)
         named = _suspects(find, sources, config, weights, run, on_broken, asked.dropped)
         sources = [source for source in sources if source.name not in named]
         sizes = list(ordered_map(known_size, sources, run.threads))
@@ -110,6 +112,7 @@ def fit(
             roi=mask,
             image_size=image_size,
             store=folder,
+            spread=spread,
         )
         on_broken = None  # from the second member on, `sources` are those that could be read
         fitted.append(one if len(members) == 1 else one.to(CPU))
@@ -191,6 +194,7 @@ def _fit_member(
     roi: NDArray[np.bool_] | None,
     image_size: tuple[int, int] | None,
     store: Path | None,
+    spread: Spread | None,
 ) -> tuple[Fitted, list[Source]]:
     """Fit a model with one backbone; return the sources it could read too."""
     extractor, weights_source = build(config, weights)
@@ -201,7 +205,10 @@ def _fit_member(
         own = FeatureStore(store, feature_settings(extractor, config, run), config.feature_dtype)
         keeping = Keeping(own, tally.known)
     read, features = extract_features(
-        *(extract, sources, config.geometry, run, on_broken), dtype=config.feature_dtype, keeping=keeping
+        *(extract, sources, config.geometry, run, on_broken),
+        dtype=config.feature_dtype,
+        keeping=keeping,
+        streaming=None if spread is None else spread.streaming(config, weights, run),
     )
     count, height, width, _ = features.shape
     to_map: ToMap = Upsampler((height, width), config.geometry.shape, config.sigma)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from .computing import resolved_run
 from .ensemble import FittedModel
 from .prediction import Prediction, predictions
 from .verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from .spread import Spread
 
 
 class PNI(Verdicts):
@@ -170,6 +173,7 @@ class PNI(Verdicts):
         roi: RoiLike | None = None,
         store: str | os.PathLike[str] | None = None,
         tell: Tell = unheard,
+        spread: Spread | None = None,
     ) -> PNI:
         """Learn what good images look like.
 
@@ -206,6 +210,9 @@ class PNI(Verdicts):
             and the same settings, are read and not extracted: a fit that was ended early goes on from them.
         tell
             Called with one line on how large the features are and where they go, before they are made.
+        spread
+            Workers that read the images and extract their features, in place of this process; the model is
+            the same to the bit.
 
         Raises
         ------
@@ -242,6 +249,7 @@ class PNI(Verdicts):
                 asked=asked,
                 roi=roi,
                 store=None if store is None else Path(store),
+                spread=spread,
             )
         return self
 

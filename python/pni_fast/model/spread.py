@@ -1,0 +1,136 @@
+"""Features extracted by several processes or machines: the pictures are split, the results come back in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pni_fast.config import Config, Geometry
+from pni_fast.data import Source
+from pni_fast.distributed.executors import Executor
+from pni_fast.errors import DataError
+from pni_fast.features.extract import Streaming
+from pni_fast.progress import silent, unheard
+from pni_fast.runtime.copies import Values, to_host
+from pni_fast.runtime.run import Run
+from pni_fast.runtime.stream import OnBroken, Streamed, stream
+from pni_fast.runtime.threads import one_torch_thread
+
+from .extraction import build
+
+SHARE = 16
+"""Pictures that a worker takes at a time: what it is lost with is done again."""
+
+Share = list[tuple[int, NDArray[np.float32], int]]
+"""Of each readable picture its number in the share, its features, and the highest value of its crop."""
+
+
+class ExtractionWorker:
+    """Pictures in, features out; it has the same extractor as every other, and keeps nothing.
+
+    Parameters
+    ----------
+    config, weights
+        Of a model with one backbone; a file of weights is read where the worker is.
+    run
+        Where the networks run, and the threads of the worker.
+    """
+
+    def __init__(self, config: Config, weights: Path | None, run: Run) -> None:
+        self._geometry: Geometry = config.geometry
+        self._run = run
+        extractor, _ = build(config, weights)
+        self._extract = extractor.extraction(run)
+
+    def features(self, sources: Sequence[Source]) -> tuple[Share, list[tuple[int, str, str]]]:
+        """Return the features of what can be read, and number, name and reason of what cannot."""
+        numbers = {id(source): number for number, source in enumerate(sources)}
+        broken: list[tuple[str, str]] = []
+
+        def extracted(crops: Values) -> list[NDArray[np.float32]]:
+            return list(to_host(self._extract(crops))[0])
+
+        def told(name: str, reason: str) -> None:
+            broken.append((name, reason))
+
+        found: Share = []
+        with one_torch_thread():
+            for item in stream(sources, self._geometry, extracted, self._run, on_broken=told):
+                found.append((numbers[id(item.source)], item.result, int(item.image.max(initial=0))))
+        left = sorted(set(range(len(sources))) - {number for number, _, _ in found})
+        return found, [(number, *told) for number, told in zip(left, broken, strict=True)]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Who extracts.
+
+    Parameters
+    ----------
+    executor
+        Where the workers live.
+    workers
+        How many there are, at least 1.
+    threads
+        Of each of them.
+    """
+
+    executor: Executor
+    workers: int
+    threads: int = 1
+
+    def streaming(self, config: Config, weights: Path | None, run: Run) -> Streaming:
+        """Return what stands for a stream of pictures through this process's extractor.
+
+        Every result is the one that this process would have found: same engine, same arithmetic, for any
+        number of workers.
+        """
+        own = replace(run.reporting(silent, unheard), threads=self.threads)
+
+        def streamed(sources: Sequence[Source], on_broken: OnBroken | None) -> Iterator[Streamed[Any]]:
+            count = min(self.workers, len(sources))
+            actors = [self.executor.start(ExtractionWorker, config, weights, own) for _ in range(count)]
+            try:
+                step = SHARE * len(actors)
+                for begin in range(0, len(sources), step):
+                    shares = _split(sources[begin : begin + step], len(actors))
+                    answers = self.executor.run(
+                        [(actor, "features", (share,)) for actor, share in zip(actors, shares, strict=False)]
+                    )
+                    for share, (found, broken) in zip(shares, answers, strict=True):
+                        yield from _in_order(share, found, broken, on_broken)
+            finally:
+                for actor in actors:
+                    self.executor.stop(actor)
+
+        return streamed
+
+
+def _split(sources: Sequence[Source], parts: int) -> list[Sequence[Source]]:
+    """Return runs of about the same length, none of them empty."""
+    ends = np.linspace(0, len(sources), min(parts, len(sources)) + 1).astype(int)
+    return [sources[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+
+def _in_order(
+    share: Sequence[Source],
+    found: Share,
+    broken: Sequence[tuple[int, str, str]],
+    on_broken: OnBroken | None,
+) -> Iterator[Streamed[Any]]:
+    """Yield what was read, and tell what was not, as one process would; the crop is its highest value."""
+    failed = {number: (name, reason) for number, name, reason in broken}
+    read = {number: (features, highest) for number, features, highest in found}
+    for number, source in enumerate(share):
+        if number in read:
+            features, highest = read[number]
+            yield Streamed(source, np.array([[[highest]]], np.uint8), features)
+        elif on_broken is None:
+            raise DataError(failed[number][1])
+        else:
+            on_broken(*failed[number])
