@@ -6,8 +6,8 @@ picks go back, and the threshold falls: a few dozen rounds for thousands of pick
 bit, as on one machine.
 
 Where the shards are is the executor's business: in this process (:class:`InProcess`), in its threads
-(:class:`Threads`), on the machines of a Ray cluster (:class:`RayExecutor`), or wherever something that has the
-two methods of :class:`Executor` puts them.
+(:class:`Threads`), on the machines of a Ray cluster (:class:`RayExecutor`), or wherever something that has
+the methods of :class:`Executor` puts them.
 """
 
 from .executors import Executor, InProcess, Threads

@@ -1,7 +1,7 @@
 """Actors on Ray: shards of one selection in several processes, or on several machines.
 
-Ray is imported when it is first asked for: it is an extra (``pip install pni-fast[ray]``), and nothing else of
-the package needs it.
+Ray is imported when it is first asked for: it is an extra (``pip install pni-fast[ray]``), and nothing else
+of the package needs it.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class RayExecutor:
         os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
         import ray
 
-        self._ray = ray
+        self._ray: Any = ray
         self._handles: list[_Handle] = []
         self._started = 0
         self._checked: set[str] = set()
@@ -210,8 +210,8 @@ class RayExecutor:
                 handle.losses += 1
                 if handle.losses > LOSSES:
                     raise PniError(
-                        f"ray: worker {handle.number} was lost {handle.losses} times; its machine must stay up "
-                        "and have room for its rows"
+                        f"ray: worker {handle.number} was lost {handle.losses} times; "
+                        "its machine must stay up and have room for its rows"
                     ) from error
                 handle.remote = handle.start()
                 for earlier, told in handle.told:

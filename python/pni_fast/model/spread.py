@@ -1,9 +1,10 @@
-"""Features extracted by several processes or machines: the pictures are split, the results come back in order."""
+"""Features extracted by several processes or machines: pictures are split, results come back in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ class Spread:
 def _split(sources: Sequence[Source], parts: int) -> list[Sequence[Source]]:
     """Return runs of about the same length, none of them empty."""
     ends = np.linspace(0, len(sources), min(parts, len(sources)) + 1).astype(int)
-    return [sources[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [sources[a:b] for a, b in pairwise(ends)]
 
 
 def _in_order(
