@@ -103,6 +103,11 @@ impl<'a> Core<'a> {
     }
 }
 
+/// The same without threads that would have nothing to do.
+fn alone<'a>(context: &Context<'a>) -> Context<'a> {
+    Context { threads: 1, ..*context }
+}
+
 /// What a shard keeps between calls.
 struct Kept {
     known: Known,
@@ -165,7 +170,7 @@ impl Shard {
             return Err(Error::invalid("squared", allowed, squared.len()));
         }
         let most = self.most;
-        self.with(matrix, context, |core, _| {
+        self.with(matrix, &alone(context), |core, _| {
             let mut buffer = Vec::new();
             let exactly = core.centers.are_sketches();
             for (row, squared) in squared.iter().enumerate() {
@@ -179,7 +184,7 @@ impl Shard {
 
     /// At least the squared distances of some points, evenly spread.
     pub fn sample(&mut self, matrix: &Matrix<'_>, context: &Context<'_>) -> Result<Vec<f64>> {
-        self.with(matrix, context, |core, _| Ok(core.sample()))
+        self.with(matrix, &alone(context), |core, _| Ok(core.sample()))
     }
 
     /// The points at least the root of `threshold` from all centers; of more than `most` the farthest, and their equals.
