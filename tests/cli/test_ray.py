@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pni_fast import kernels
+from pni_fast import distributed, kernels
 from pni_fast.distributed import RayExecutor, greedy_coreset, ray_executor
 from pni_fast.errors import NotInstalledError, PniError
+from pni_fast.model import spread
 
 pytest.importorskip("ray", reason="Ray has no wheel for this Python or system")
 
@@ -78,7 +79,7 @@ def test_lost_workers_change_nothing(points: np.ndarray) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_worker_that_is_lost_every_time_is_given_up(points: np.ndarray) -> None:
+def test_a_worker_that_is_lost_every_time_is_given_up() -> None:
     with Losing(3, actors=1) as executor:
         executor.start(Broken)
         executor._handles[0].losses = ray_executor.LOSSES
@@ -104,7 +105,7 @@ def test_an_error_of_a_shard_is_raised_as_it_is(points: np.ndarray) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_other_versions_are_refused(points: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_versions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with RayExecutor() as executor:
         executor.start(Broken)
         monkeypatch.setattr(ray_executor, "metadata", Older)
@@ -123,7 +124,7 @@ class Older:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_more_gpus_than_there_are(points: np.ndarray) -> None:
+def test_more_gpus_than_there_are() -> None:
     with pytest.raises(PniError, match=r"2 workers of 4096 GPUs need 8192, the cluster has "):
         RayExecutor(actors=2, gpus=4096)
 
@@ -134,7 +135,7 @@ def test_addresses_that_answer_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(PniError, match=r"nothing answers at 127\.0\.0\.1:9"):
         RayExecutor("127.0.0.1:9")
-    with pytest.raises(PniError, match="must be auto or an address such as 10.0.0.1:6379, got 'nowhere'"):
+    with pytest.raises(PniError, match=r"must be auto or an address such as 10\.0\.0\.1:6379, got 'nowhere'"):
         RayExecutor("nowhere")
 
 
@@ -158,3 +159,26 @@ def test_the_command_writes_what_it_writes_without(points: np.ndarray, tmp_path:
         written.append(output.read_bytes())
     assert "rounds" in done.stdout
     assert written[0] == written[1] == written[2]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_fit_with_workers_that_are_lost_writes_the_model_of_one_process(
+    invoke: Any, shared_category: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "SHARE", 1)
+    monkeypatch.setattr(
+        distributed, "RayExecutor", lambda address, **named: Losing(2, address=address, **named)
+    )
+    output = tmp_path / "model.safetensors"
+    plain = ("--device", "cpu", "--no-neighborhood", "--threads", 2)
+    done = invoke("fit", shared_category, "-o", output, *plain, "--ray", "auto", "--workers", 2)
+    assert done.exit_code == 0, done.stderr
+    assert output.read_bytes() == model_file.read_bytes()
+
+
+def test_workers_need_a_cluster(invoke: Any, shared_category: Path, tmp_path: Path) -> None:
+    for option in ("--workers", "--gpus-per-worker"):
+        done = invoke("fit", shared_category, "-o", tmp_path / "m.safetensors", option, 2)
+        assert done.exit_code == 2
+        assert f"{option} needs a cluster: add --ray auto or --ray ADDRESS" in done.stderr
+    assert not list(tmp_path.iterdir())
