@@ -2,11 +2,11 @@
 
     python benches/scale.py [--bandwidth 10] [--latency 0.5] [--threads 16] [--columns 152]
 
-Nothing is run. Taken from a run on one machine (benches/README.md, "Shards"): CPU seconds of one shard, rounds,
-hot rows a pick. Assumed: a worker's time grows with its points and with the picks to the power `GROWTH`, as measured to 4.8
-million points; rounds and hot rows a pick stay as they are, since both follow from shares of the picks; picks go out
-to every worker over one link of the coordinator; the coordinator compares all hot rows of a round with each
-other. The scan reads all rows once a pick.
+Nothing is run. Taken from a run on one machine (benches/README.md, "Shards"): CPU seconds of one shard,
+rounds, hot rows a pick. Assumed: a worker's time grows with its points and with the picks to the power
+`GROWTH`, as measured to 4.8 million points; rounds and hot rows a pick stay as they are, since both follow
+from shares of the picks; picks go out to every worker over one link of the coordinator; the coordinator
+compares all hot rows of a round with each other. The scan reads all rows once a pick.
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ def seconds(rows: float, columns: int, cluster: Cluster, run: Run) -> dict[str, 
     return {
         "workers": cpu / cluster.threads,
         "coordinator": compared / (FLOPS * cluster.threads),
-        "wire": (hot + picks * cluster.workers) * row / cluster.bandwidth
-        + run.rounds * 4 * cluster.latency,
+        "wire": (hot + picks * cluster.workers) * row / cluster.bandwidth + run.rounds * 4 * cluster.latency,
         "scan": picks * (each * row / MEMORY + 2 * cluster.latency),
     }
 

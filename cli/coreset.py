@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import time
 from contextlib import ExitStack
-from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +56,8 @@ def coreset(
     """Choose rows of FEATURES.npy, a matrix (rows, dimensions), by exact farthest-first search.
 
     The file is mapped, not read: float32 and float16 are searched in place, so it may be larger than
-    memory. The chosen row numbers are written in the order of their choice. Several files, or a pattern in quotes
-    such as 'features-*.npy', are one matrix whose rows are numbered through all of them, in the order
+    memory. The chosen row numbers are written in the order of their choice. Several files, or a pattern in
+    quotes such as 'features-*.npy', are one matrix whose rows are numbered through all of them, in the order
     given; a pattern stands for its files by name.
     """
     began = time.monotonic()
@@ -114,11 +112,10 @@ def named(features: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in features:
-        text = str(path)
-        if path.exists() or not any(sign in text for sign in "*?["):
+        if path.exists() or not any(sign in path.name for sign in "*?["):
             files.append(path)
             continue
-        found = sorted(map(Path, glob(text)))
+        found = sorted(path.parent.glob(path.name))
         if not found:
             raise DataError(f"{path}: no file has such a name")
         files += found
@@ -161,15 +158,18 @@ def _by_file(
     for file, matrix in zip(files, matrices, strict=True):
         if matrix.dtype.name not in ("float32", "float16") or not matrix.flags.c_contiguous:
             raise DataError(
-                f"{file}: must be float32 or float16 in C order, as one of several or with --ray, got {matrix.dtype}"
+                f"{file}: must be float32 or float16 in C order, as one of several or with --ray, "
+                f"got {matrix.dtype}"
             )
         if matrix.shape[1] != matrices[0].shape[1]:
-            raise DataError(f"{file}: must have {matrices[0].shape[1]} dimensions as {files[0]}, got {matrix.shape[1]}")
+            raise DataError(
+                f"{file}: must have {matrices[0].shape[1]} dimensions as {files[0]}, got {matrix.shape[1]}"
+            )
     with ExitStack() as stack:
         executor, shards = None, list[Any](matrices)
         if ray is not None:
             executor = stack.enter_context(RayExecutor(ray, actors=len(files)))
-            threads, shards = threads or executor.threads, [os.path.abspath(file) for file in files]
+            threads, shards = threads or executor.threads, [file.resolve() for file in files]
         try:
             chosen = greedy_coreset(
                 shards, size, start=start, executor=executor, num_threads=threads, progress=tell

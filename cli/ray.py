@@ -20,8 +20,8 @@ def ray_address(what: str) -> Callable[[F], F]:
     return click.option(
         "--ray",
         metavar="auto|ADDRESS",
-        help=f"{what} on a Ray cluster: that at ADDRESS, the one this machine is part of (auto), or one of its "
-        "own processors where there is none.",
+        help=f"{what} on a Ray cluster: that at ADDRESS, the one this machine is part of (auto), or one of "
+        "its own processors where there is none.",
     )
 
 
