@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pni_fast import distributed, kernels
-from pni_fast.distributed import RayExecutor, greedy_coreset, ray_executor
+from pni_fast.distributed import RayExecutor, greedy_coreset, ray_cluster, ray_executor
 from pni_fast.errors import NotInstalledError, PniError
 from pni_fast.model import spread
 
@@ -182,3 +183,20 @@ def test_workers_need_a_cluster(invoke: Any, shared_category: Path, tmp_path: Pa
         assert done.exit_code == 2
         assert f"{option} needs a cluster: add --ray auto or --ray ADDRESS" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_auto_is_the_cluster_that_was_started_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert ray_cluster.started_here() == "local"
+    (tmp_path / "ray").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"{address}\n")
+        assert ray_cluster.started_here() == address
+    assert ray_cluster.started_here() == "local"  # it is over
+    monkeypatch.setenv("RAY_ADDRESS", address)  # what is named is not passed over in silence
+    with pytest.raises(PniError, match=f"nothing answers at {address}"):
+        ray_cluster.connect(None, ray_cluster.started_here())

@@ -6,9 +6,7 @@ of the package needs it.
 
 from __future__ import annotations
 
-import os
 import platform
-import socket
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from types import TracebackType
@@ -17,9 +15,7 @@ from typing import Any
 from pni_fast.errors import NotInstalledError, PniError, is_there
 
 from .executors import Call
-
-AUTO = "auto"
-"""The address that means: the cluster this machine is part of, else one of its own processors."""
+from .ray_cluster import AUTO, connect, prepared
 
 LOSSES = 8
 """One actor is made again so often and no more: a machine that fails every time is no machine."""
@@ -29,8 +25,6 @@ STATE = ("begin", "take")
 
 COMPARED = ("pni-fast", "numpy", "openvino", "onnxruntime", "torch")
 """Packages whose versions decide bits."""
-
-ANSWER_SECONDS = 5.0
 
 
 class _Host:
@@ -89,10 +83,7 @@ class RayExecutor:
             raise NotInstalledError(
                 "ray needs Ray, which is not installed here; install it with: pip install 'pni-fast[ray]'"
             )
-        # Ray's reports of its use would leave the machine.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # Results that nobody asks for any more, because another failed, are no news.
-        os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+        address = prepared(address)
         import ray
 
         self._ray: Any = ray
@@ -101,7 +92,7 @@ class RayExecutor:
         self._checked: set[str] = set()
         self._connected = not ray.is_initialized()
         if self._connected:
-            _connect(ray, address)
+            connect(ray, address)
         try:
             self.actors = actors or len(self._machines())
             self._room = self._room_of(self.actors, gpus)
@@ -227,7 +218,14 @@ class RayExecutor:
 
         here, ask = _versions(), self._ray.remote(_versions)
         for node in sorted(new):
-            there = self._ray.get(ask.options(num_cpus=0, scheduling_strategy=On(node, soft=True)).remote())
+            told = ask.options(num_cpus=0, scheduling_strategy=On(node, soft=True)).remote()
+            try:
+                there = self._ray.get(told)
+            except self._ray.exceptions.RayTaskError as error:
+                raise PniError(
+                    f"ray: every machine must have the pni-fast of this one, {here['pni-fast']}; "
+                    f"one cannot load it: {error.cause}"
+                ) from error
             for package in ("Python", *COMPARED):
                 if there[package] != here[package]:
                     raise PniError(
@@ -235,40 +233,6 @@ class RayExecutor:
                         f"got {there[package] or 'none'} on {there['host']}"
                     )
         self._checked |= new
-
-
-def _connect(ray: Any, address: str) -> None:
-    """Join a cluster, or start one of this machine alone.
-
-    Raises
-    ------
-    PniError
-        Nothing answers there, or what answers is another Ray.
-    """
-    quiet = {"logging_level": "ERROR", "log_to_driver": False}
-    if address != AUTO:
-        _refuse_silent(address)
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        if address == AUTO and isinstance(error, ConnectionError):
-            ray.init(address="local", include_dashboard=False, **quiet)
-            return
-        reason = " ".join(str(error).split())[:300]
-        raise PniError(f"ray {address}: cannot join the cluster: {reason}") from error
-
-
-def _refuse_silent(address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise PniError(f"ray must be {AUTO} or an address such as 10.0.0.1:6379, got {address!r}")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
-    except OSError as error:
-        raise PniError(
-            f"ray must be {AUTO} or the address of a running cluster: nothing answers at {address}: "
-            f"{error.strerror or error}"
-        ) from error
 
 
 def _versions() -> dict[str, str]:
