@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from pni_fast.errors import DataError
+from pni_fast.errors import DataError, PniError
 
 from . import options
 from .outputs import check_writable, refuse_inputs
@@ -179,6 +179,8 @@ def _by_file(
             for number in reversed(range(len(files))):
                 text = text.replace(f"shard {number}", str(files[number]))
             raise DataError(text) from error
+        except PniError:  # of the cluster, not of a file
+            raise
         except (ValueError, TypeError) as error:
             raise DataError(f"{files[0]}{' and others' * (len(files) > 1)}: {error}") from error
     return chosen.indices, chosen.radii, f" {chosen}." if ray is not None else ""

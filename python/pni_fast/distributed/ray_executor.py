@@ -222,9 +222,10 @@ class RayExecutor:
             try:
                 there = self._ray.get(told)
             except self._ray.exceptions.RayTaskError as error:
+                why = str(error.cause).strip().splitlines()[-1]
                 raise PniError(
-                    f"ray: every machine must have the pni-fast of this one, {here['pni-fast']}; "
-                    f"one cannot load it: {error.cause}"
+                    f"ray: every machine must have the pni-fast of this one, {here['pni-fast']}; one cannot "
+                    f"load it: {why}"
                 ) from error
             for package in ("Python", *COMPARED):
                 if there[package] != here[package]:
