@@ -26,7 +26,7 @@ def test_labels_and_histogram_without_images_are_those_of_the_others(window, los
     expected = bank.labels[rest.kept]
     gone = ~np.isin(expected, left)
     assert gone.any()
-    rows = bank.rows.reshape(9, 30, 4)[rest.kept]
+    rows = bank.features.rows(np.arange(9 * 30)).reshape(9, 30, 4)[rest.kept]
     found, _ = nearest(rows.reshape(-1, 4)[gone.ravel()], bank.coreset[left])
     expected[gone] = left[found]
     np.testing.assert_array_equal(rest.labels, expected)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from pni_fast.kernels import nearest, position_histogram
 from pni_fast.kernels.packing import pack
-from pni_fast.runtime.feature_room import widened
 
 from .counts import WIDEST, WindowCounts
+from .features import Features, held
 from .threshold import threshold
 
 
@@ -71,7 +71,7 @@ class Bank:
     Parameters
     ----------
     features
-        (n, h, w, d) normal features, float32 or float16.
+        (n, h, w, d) normal features, float32 or float16, or where they are.
     labels
         (n, h, w) index of the nearest C_dist vector.
     picked
@@ -80,6 +80,8 @@ class Bank:
         (m,) C_dist index of each of them.
     window
         p, the side of the position histogram's window.
+    coreset
+        C_emb, where it is at hand already.
 
     Attributes
     ----------
@@ -90,18 +92,19 @@ class Bank:
 
     def __init__(
         self,
-        features: NDArray[np.floating[Any]],
+        features: NDArray[np.floating[Any]] | Features,
         labels: NDArray[np.int64],
         picked: NDArray[np.int64],
         groups: NDArray[np.int64],
         window: int,
+        coreset: NDArray[np.float32] | None = None,
     ) -> None:
-        self.count, self.height, self.width, dimension = features.shape
+        self.features = held(features)
+        self.count, self.height, self.width, _ = self.features.shape
         self.area = self.height * self.width
-        self.rows = features.reshape(-1, dimension)
         self.labels, self.groups, self.window = labels, groups, window
         self.owner = picked // self.area
-        self.coreset = widened(self.rows[picked])
+        self.coreset = self.features.rows(picked) if coreset is None else coreset
         self.n_classes = int(groups.max()) + 1
         self.counts = WindowCounts(labels, self.n_classes, window)
         flat = labels.reshape(-1)
@@ -114,7 +117,7 @@ class Bank:
 
     def of(self, image: int) -> NDArray[np.float32]:
         """Return Φ of an image, float32 (h·w, d)."""
-        return widened(self.rows[image * self.area : (image + 1) * self.area])
+        return self.features.of(image)
 
     def can_lose(self, *images: int) -> bool:
         """Whether anything of C_dist is left without these images."""
@@ -128,7 +131,7 @@ class Bank:
         moved = moved[~np.isin(moved // self.area, images)]
         now, groups = moved, self.groups.copy()
         if len(moved):
-            now = left[nearest(widened(self.rows[moved]), self.coreset[left], num_threads=1)[0]]
+            now = left[nearest(self.features.rows(moved), self.coreset[left], num_threads=1)[0]]
         stays = ~np.isin(self.owner, images)
         orphans = np.flatnonzero(lost[groups] & stays)
         if len(orphans):

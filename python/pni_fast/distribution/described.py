@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.config import ContextConfig
-from pni_fast.runtime.threads import ordered_map
 
 from .bank import Bank, Rest
-from .context import Context, covering, describe
+from .context import Context, covering
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +38,7 @@ class Described:
     @classmethod
     def of(cls, bank: Bank, config: ContextConfig, threads: int) -> Described:
         """Describe every image of a bank, and choose those that cover all."""
-        each = ordered_map(lambda image: describe(bank.of(image)), range(bank.count), threads)
-        descriptors = np.stack(list(each))
+        descriptors = bank.features.described(threads)
         return cls(bank, config.images, descriptors, covering(descriptors, bank.area, config.most, threads))
 
     def whole(self, names: Sequence[str] = ()) -> Context:

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.config import RULES, Config
-from pni_fast.kernels import greedy_coreset, nearest, position_histogram
-from pni_fast.runtime.feature_room import in_one_piece, widened
+from pni_fast.kernels import nearest, position_histogram
 from pni_fast.runtime.networks import TrainedNetwork
 from pni_fast.runtime.run import Run
 
 from .bank import Bank
 from .conditions import with_conditions
 from .distribution import Distribution, distribution_size
+from .features import Features, Held, held
 from .gate import Gate
 from .left_out import LeftOut, ToMap, leave_out
 from .made import MadeDefects
@@ -25,7 +25,7 @@ from .shrinkage import shrunken, tail_rate
 
 
 def fit_distribution(
-    features: NDArray[np.floating[Any]],
+    features: NDArray[np.floating[Any]] | Features,
     config: Config,
     run: Run,
     to_map: ToMap,
@@ -40,7 +40,8 @@ def fit_distribution(
     Parameters
     ----------
     features
-        (n, h, w, d), float32, or float16 which stands for the float32 it is exactly.
+        (n, h, w, d), float32, or float16 which stands for the float32 it is exactly; or where they are, but
+        with neighborhood, whose network reads them all.
     config
         The settings of the model.
     run
@@ -56,23 +57,16 @@ def fit_distribution(
     banked
         Handed the coreset with the image that each of its vectors is of.
     """
-    features = in_one_piece(features)
-    count, height, width, dimension = features.shape
-    rows = features.reshape(-1, dimension)
-    size = max(int(len(rows) * config.coreset_ratio), 1)
+    features = held(features)
+    count, height, width, _ = features.shape
+    size = max(int(count * height * width * config.coreset_ratio), 1)
     n_classes = distribution_size(size, config.distribution_size)
-    picked = greedy_coreset(
-        rows,
-        size,
-        assign=n_classes,
-        num_threads=run.threads,
-        progress=lambda done, total: run.progress("coreset", done, total),
+    picked = features.picked(
+        size, n_classes, run.threads, lambda done, total: run.progress("coreset", done, total)
     )
-    assert picked.labels is not None  # asked for with `assign`
-    coreset = widened(rows[picked.indices])
+    coreset = features.rows(picked.indices)
     groups, _ = nearest(coreset, coreset[:n_classes], num_threads=run.threads)
-    labels = picked.labels.reshape(count, height, width)
-    bank = Bank(features, labels, picked.indices, groups, config.neighborhood_size)
+    bank = Bank(features, picked.labels, picked.indices, groups, config.neighborhood_size, coreset)
     if banked is not None:
         banked(bank)
     fitted = Distribution(coreset, groups, n_classes, None, None, config.likelihood_lambda or 1.0)
@@ -85,8 +79,10 @@ def fit_distribution(
         return fitted
     from .neighborhood import train_neighborhood  # brings torch
 
+    assert isinstance(features, Held)
+    window = config.neighborhood_size
     mlp = train_neighborhood(
-        features, labels, n_classes, config.neighborhood_size, config.mlp, run, seed=config.seed
+        features.array, picked.labels, n_classes, window, config.mlp, run, seed=config.seed
     )
     return replace(fitted, neighborhood=TrainedNetwork(mlp))
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +22,10 @@ from pni_fast.distribution.bank import Bank
 from pni_fast.distribution.fit import fit_distribution
 from pni_fast.distribution.left_out import ToMap
 from pni_fast.errors import PniError
-from pni_fast.features.extract import extract_features
-from pni_fast.features.kept import Keeping
 from pni_fast.features.sizes import check_sizes, size_multiple
 from pni_fast.runtime.copies import on_device
 from pni_fast.runtime.device import CPU
-from pni_fast.runtime.feature_room import widened, writable
-from pni_fast.runtime.feature_store import HEADER, FeatureStore, refuse_foreign
+from pni_fast.runtime.feature_store import HEADER, refuse_foreign
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import OnBroken
 from pni_fast.runtime.threads import one_torch_thread, ordered_map
@@ -39,7 +35,7 @@ from pni_fast.scoring.map_range import map_range
 from .decision_fit import Asked, Tally, digests_of, refuse_fitted
 from .ensemble import FittedModel, combine
 from .extraction import build, check_engine, described
-from .feature_settings import feature_settings
+from .fit_features import features_for
 from .fitted import Fitted, narrowed
 from .made_defects import defects_in, made_inside, map_inside
 from .spread import Spread
@@ -200,56 +196,54 @@ def _fit_member(
     extractor, weights_source = build(config, weights)
     extract = extractor.extraction(run)
     check_engine(extractor, extract, sources, config, weights, run)
-    keeping = None
-    if store is not None:
-        own = FeatureStore(store, feature_settings(extractor, config, run), config.feature_dtype)
-        keeping = Keeping(own, tally.known)
-    read, features = extract_features(
-        *(extract, sources, config.geometry, run, on_broken),
-        dtype=config.feature_dtype,
-        keeping=keeping,
-        streaming=None if spread is None else spread.streaming(config, weights, run),
-    )
-    count, height, width, _ = features.shape
-    to_map: ToMap = Upsampler((height, width), config.geometry.shape, config.sigma)
-    made = defects_in(read, extract, config, run)
-    within = config
-    if roi is not None:
-        inspected, features = Inspected(roi, (height, width)), writable(features)
-        inspected.fill(features)
-        within = narrowed(config, inspected)
-        made, to_map = made_inside(made, inspected), map_inside(to_map, inspected)
-    banks: list[Bank] = []
-    distribution = fit_distribution(
-        features,
-        within,
-        run,
-        to_map,
-        names=[source.name for source in read],
-        made=made,
-        banked=banks.append,
-    )
-    fitted = Fitted(
-        *(config, weights_source, extractor, (height, width), distribution, count),
-        engine=described(extractor, run),
+    with features_for(
+        *(sources, config, weights, run, extractor, extract),
+        on_broken=on_broken,
         roi=roi,
-        image_size=image_size,
-    )
-    if config.refinement:
-        from .refiner_fit import fit_refiner
+        store=store,
+        digests=tally.known,
+        spread=spread,
+    ) as (read, features):
+        count, height, width, _ = features.shape
+        to_map: ToMap = Upsampler((height, width), config.geometry.shape, config.sigma)
+        made = defects_in(read, extract, config, run)
+        within = config
+        if roi is not None:
+            inspected = Inspected(roi, (height, width))
+            within = narrowed(config, inspected)
+            made, to_map = made_inside(made, inspected), map_inside(to_map, inspected)
+        banks: list[Bank] = []
+        distribution = fit_distribution(
+            features,
+            within,
+            run,
+            to_map,
+            names=[source.name for source in read],
+            made=made,
+            banked=banks.append,
+        )
+        fitted = Fitted(
+            *(config, weights_source, extractor, (height, width), distribution, count),
+            engine=described(extractor, run),
+            roi=roi,
+            image_size=image_size,
+        )
+        if config.refinement:
+            from .refiner_fit import fit_refiner
 
-        fitted = fit_refiner(fitted, read, features, run, checkpoint=checkpoint, weights=refiner_weights)
-    else:
-        fitted = fitted.with_normalization(_normal_range(fitted, features, run))
-    return tally.add(fitted, banks[0], read, run), read
+            assert isinstance(features, np.ndarray)  # its network is trained on them
+            fitted = fit_refiner(fitted, read, features, run, checkpoint=checkpoint, weights=refiner_weights)
+        else:
+            fitted = fitted.with_normalization(_normal_range(fitted, banks[0], run))
+        return tally.add(fitted, banks[0], read, run), read
 
 
-def _normal_range(fitted: Fitted, features: NDArray[np.floating[Any]], run: Run) -> tuple[float, float]:
+def _normal_range(fitted: Fitted, bank: Bank, run: Run) -> tuple[float, float]:
     """Return the lowest and highest value of the anomaly maps of some training images."""
     scorer = fitted.likelihood_scorer(run)
 
     def one_map(index: int) -> NDArray[np.float32]:
-        batch = on_device(widened(features[index : index + 1]), run.device)
-        return scorer.feature_maps(batch, threads=1)[0]
+        grid = bank.of(index).reshape(1, bank.height, bank.width, -1)
+        return scorer.feature_maps(on_device(grid, run.device), threads=1)[0]
 
-    return map_range(ordered_map(one_map, evenly_spaced(len(features), RANGE_IMAGES), run.threads))
+    return map_range(ordered_map(one_map, evenly_spaced(bank.count, RANGE_IMAGES), run.threads))

@@ -1,7 +1,12 @@
-"""Features extracted by several processes or machines: pictures are split, results come back in order."""
+"""Features made by several processes or machines: pictures are split over workers.
+
+The features stay with the workers, which then have a part in the search for the coreset; where a fit needs
+them in one place, for a store or for a network that is trained on them, they come back in order instead.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -13,16 +18,21 @@ from numpy.typing import NDArray
 
 from pni_fast.config import Config, Geometry
 from pni_fast.data import Source
+from pni_fast.data.depth import Brightness
 from pni_fast.distributed.executors import Executor
+from pni_fast.distribution.sharded import Sharded
 from pni_fast.errors import DataError
 from pni_fast.features.extract import Streaming
 from pni_fast.progress import silent, unheard
 from pni_fast.runtime.copies import Values, to_host
+from pni_fast.runtime.feature_room import bytes_of
+from pni_fast.runtime.memory import spoken_bytes
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import OnBroken, Streamed, stream
 from pni_fast.runtime.threads import one_torch_thread
 
 from .extraction import build
+from .share import Extracted, ShareWorker
 
 SHARE = 16
 """Pictures that a worker takes at a time: what it is lost with is done again."""
@@ -110,6 +120,112 @@ class Spread:
                     self.executor.stop(actor)
 
         return streamed
+
+    @contextlib.contextmanager
+    def kept(
+        self,
+        sources: Sequence[Source],
+        config: Config,
+        weights: Path | None,
+        run: Run,
+        *,
+        on_broken: OnBroken | None,
+        roi: NDArray[np.bool_] | None,
+    ) -> Iterator[tuple[list[Source], Sharded]]:
+        """Give the readable sources and their features, which stay with the workers until the end.
+
+        Parameters
+        ----------
+        sources, on_broken
+            As for :func:`pni_fast.features.extract.extract_features`.
+        config, weights, roi
+            Of a model with one backbone.
+        run
+            Told the stage "features", over all workers.
+
+        Raises
+        ------
+        DataError
+            An image cannot be read and `on_broken` is None, or none can.
+        PniError
+            The features have no room, or do not fit the type.
+        """
+        own = replace(run.reporting(silent, unheard), threads=self.threads)
+        shares = _split(sources, self.workers)
+        actors: list[Any] = []
+        try:
+            for number, share in enumerate(shares):
+                name = f"share {number}"
+                actors.append(self.executor.start(ShareWorker, share, config, weights, own, roi, name))
+            found = self._extracted(
+                actors, shares, config.feature_dtype, run, one_is_enough=on_broken is None
+            )
+            read = _readable(shares, found, on_broken)
+            _all_bright(found, config.geometry.depth)
+            grids = [one.grid for one in found if one.grid is not None]
+            having = [actor for actor, one in zip(actors, found, strict=True) if one.count]
+            counts = [one.count for one in found if one.count]
+            yield read, Sharded(self.executor, having, counts, grids[0])
+        finally:
+            for actor in actors:
+                self.executor.stop(actor)
+
+    def _extracted(
+        self,
+        actors: Sequence[Any],
+        shares: Sequence[Sequence[Source]],
+        dtype: str,
+        run: Run,
+        *,
+        one_is_enough: bool,
+    ) -> list[Extracted]:
+        """Return what came of all shares; with `one_is_enough` at least of all before a broken image."""
+        found, total, told = [Extracted()] * len(actors), sum(map(len, shares)), False
+        last = len(actors)  # share that is of interest
+        while True:
+            behind = [n for n in range(min(last + 1, len(actors))) if found[n].done < len(shares[n])]
+            behind = [n for n in behind if not (one_is_enough and found[n].broken)]
+            if not behind:
+                return found
+            ends = [min(found[n].done + SHARE, len(shares[n])) for n in behind]
+            answers = self.executor.run(
+                [(actors[n], "extract", (end,)) for n, end in zip(behind, ends, strict=True)]
+            )
+            for number, answer in zip(behind, answers, strict=True):
+                found[number] = answer
+                if one_is_enough and answer.broken:
+                    last = min(last, number)
+                if answer.grid is not None and not told:
+                    size = spoken_bytes(bytes_of((total, *answer.grid), dtype))
+                    run.tell(f"features: {size}, kept by {len(actors)} workers")
+                    told = True
+            run.progress("features", sum(one.count for one in found), total)
+
+
+def _readable(
+    shares: Sequence[Sequence[Source]], found: Sequence[Extracted], on_broken: OnBroken | None
+) -> list[Source]:
+    """Return the sources that have features, and tell of the others as one process would."""
+    read = []
+    for share, one in zip(shares, found, strict=True):
+        failed = {number: (name, reason) for number, name, reason in one.broken}
+        for number, source in enumerate(share[: one.done]):
+            if number not in failed:
+                read.append(source)
+            elif on_broken is None:
+                raise DataError(failed[number][1])
+            else:
+                on_broken(*failed[number])
+    if not read:
+        raise DataError(f"none of the {sum(map(len, shares))} images could be read")
+    return read
+
+
+def _all_bright(found: Sequence[Extracted], depth: int) -> None:
+    brightness = Brightness()
+    brightness.highest = max(one.highest for one in found)
+    brightness.count = sum(one.count for one in found)
+    brightness.check(depth)
 
 
 def _split(sources: Sequence[Source], parts: int) -> list[Sequence[Source]]:
