@@ -168,7 +168,7 @@ def test_a_fit_with_workers_that_are_lost_writes_the_model_of_one_process(
 ) -> None:
     monkeypatch.setattr(spread, "SHARE", 1)
     monkeypatch.setattr(
-        distributed, "RayExecutor", lambda address, **named: Losing(2, address=address, **named)
+        distributed, "RayExecutor", lambda address, **named: Losing(2, 9, address=address, **named)
     )
     output = tmp_path / "model.safetensors"
     plain = ("--device", "cpu", "--no-neighborhood", "--threads", 2)

@@ -211,8 +211,9 @@ class PNI(Verdicts):
         tell
             Called with one line on how large the features are and where they go, before they are made.
         spread
-            Workers that read the images and extract their features, in place of this process; the model is
-            the same to the bit.
+            Workers that read the images, extract their features and search them, in place of this process;
+            the model is the same to the bit. With a store, neighborhood or refinement the features come back
+            to this process, and it searches them.
 
         Raises
         ------

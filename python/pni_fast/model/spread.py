@@ -79,7 +79,7 @@ class ExtractionWorker:
 
 @dataclass(frozen=True)
 class Spread:
-    """Who extracts.
+    """Who extracts, and keeps what it has extracted.
 
     Parameters
     ----------
