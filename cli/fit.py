@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     help="Keep the features in DIR: a fit that was ended goes on from them, and one with another coreset, "
     "other conditions or more images reads them.  [default: memory, or TMPDIR where they are many]",
 )
-@ray_workers
+@ray_workers("Read the pictures and extract their features")
 @options.refiner_iterations("--refine-iterations", "the preset's; lite 300, paper 55,000")
 @options.refiner_weights("--refiner-weights")
 @options.checkpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,9 +26,9 @@ def ray_address(what: str) -> Callable[[F], F]:
     )
 
 
-def workers(command: F) -> F:
-    """Add the options of a command that sends pictures to workers."""
-    for option in (
+def workers(what: str) -> Callable[[F], F]:
+    """Return the options of a command that sends pictures to workers, which do `what`."""
+    added = (
         click.option(
             "--gpus-per-worker",
             type=click.FloatRange(min=0, min_open=True),
@@ -40,10 +41,9 @@ def workers(command: F) -> F:
             metavar="N",
             help="Workers of --ray; they share its processors.  [default: one a machine]",
         ),
-        ray_address("Read the pictures and extract their features"),
-    ):
-        command = option(command)
-    return command
+        ray_address(what),
+    )
+    return lambda command: functools.reduce(lambda done, option: option(done), added, command)
 
 
 @contextlib.contextmanager

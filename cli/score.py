@@ -13,6 +13,8 @@ from . import options
 from .computing import Computing, computing
 from .decision import NONE, counted_verdicts
 from .outputs import check_folder
+from .ray import spread_on
+from .ray import workers as ray_workers
 from .resume import identity
 from .scores import REGIONS, REPORT, SUMMARY, TABLE
 from .speech import say
@@ -46,6 +48,7 @@ DEFECTIVE = 3
     help="Leave regions of fewer pixels of the photograph out.",
 )
 @click.option("--exit-code", is_flag=True, help="End with status 3 when an image is defective.")
+@ray_workers("Score the images")
 @computing
 @options.skip_broken
 @click.option(
@@ -68,6 +71,9 @@ def score(
     report: bool,
     min_area: float,
     exit_code: bool,
+    ray: str | None,
+    workers: int | None,
+    gpus_per_worker: float | None,
     computing: Computing,
     skip_broken: bool,
     resume: bool,
@@ -121,21 +127,23 @@ def score(
         "precision": fitted.precision.arithmetic,
         "engines": fitted.engines,
     }
-    run = score_images(
-        fitted,
-        found,
-        output,
-        maps=maps,
-        maps_size=maps_size,
-        overlays=overlays,
-        report=report,
-        min_area=min_area,
-        skip_broken=skip_broken,
-        quiet=quiet,
-        run=identity(model_identity(model), found, options_used),
-        resume=resume,
-        tell=print_line if json_lines else None,
-    )
+    with spread_on(ray, workers, gpus_per_worker, fitted.run) as spread:
+        run = score_images(
+            fitted,
+            found,
+            output,
+            maps=maps,
+            maps_size=maps_size,
+            overlays=overlays,
+            report=report,
+            min_area=min_area,
+            skip_broken=skip_broken,
+            quiet=quiet,
+            run=identity(model_identity(model), found, options_used),
+            resume=resume,
+            tell=print_line if json_lines else None,
+            spread=spread,
+        )
     warn_skipped(run.skipped)
     if as_json:
         print_json(

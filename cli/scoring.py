@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pni_fast.decision import Drift
     from pni_fast.model.pni import PNI
     from pni_fast.model.prediction import Prediction
+    from pni_fast.model.spread import Spread
     from pni_fast.report import Production
 
 
@@ -59,6 +60,7 @@ def score_images(
     run: Mapping[str, str] | None = None,
     resume: bool = False,
     tell: Tell | None = None,
+    spread: Spread | None = None,
 ) -> ScoreRun:
     """Score the images `found`, pairs of path and relative name, and write the results into `output`.
 
@@ -74,6 +76,8 @@ def score_images(
         Go on from what a run with this identity has left.
     tell
         Told of every image.
+    spread
+        Workers that make the maps.
 
     Raises
     ------
@@ -138,7 +142,9 @@ def score_images(
             def shifted(stage: str, count: int, total: int) -> None:
                 progress(stage, first + count, first + total)
 
-            for prediction in model.predict(sources, skip_broken=skip_broken, progress=shifted):
+            for prediction in model.predict(
+                sources, skip_broken=skip_broken, progress=shifted, spread=spread
+            ):
                 scoring.add(prediction, model.skipped_)
             scoring.skip(model.skipped_)
         done = scoring.done

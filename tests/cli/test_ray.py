@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -177,11 +178,46 @@ def test_a_fit_with_workers_that_are_lost_writes_the_model_of_one_process(
     assert output.read_bytes() == model_file.read_bytes()
 
 
-def test_workers_need_a_cluster(invoke: Any, shared_category: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("cluster")
+def test_a_score_with_workers_that_are_lost_writes_what_one_process_writes(
+    invoke: Any, shared_category: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "SHARE", 1)
+    executors: list[Losing] = []
+
+    def losing(address: str, **named: Any) -> Losing:
+        executors.append(Losing(2, 3, address=address, **named))
+        return executors[-1]
+
+    monkeypatch.setattr(distributed, "RayExecutor", losing)
+    (tmp_path / "inputs").mkdir()
+    for number, image in enumerate(sorted(shared_category.rglob("*.png"))[:6]):
+        (tmp_path / "inputs" / f"{number}.png").write_bytes(image.read_bytes() if number != 3 else b"none")
+    written, said = [], []
+    for more in ((), ("--ray", "auto", "--workers", 2)):
+        output = tmp_path / "results"
+        done = invoke(
+            *("score", model_file, tmp_path / "inputs", "-o", output, "--maps", "--overlays", "--report"),
+            *("--skip-broken", "--device", "cpu", "--json-lines", *more),
+        )
+        assert done.exit_code == 0, done.stderr
+        written.append({file.name: file.read_bytes() for file in output.rglob("*") if file.is_file()})
+        said.append(done.stdout)
+        shutil.rmtree(output)
+    assert len(written[0]) > 13
+    assert written[0] == written[1]
+    assert said[0] == said[1]
+    assert executors[0].number >= 3
+
+
+def test_workers_need_a_cluster(invoke: Any, shared_category: Path, model_file: Path, tmp_path: Path) -> None:
     for option in ("--workers", "--gpus-per-worker"):
         done = invoke("fit", shared_category, "-o", tmp_path / "m.safetensors", option, 2)
         assert done.exit_code == 2
         assert f"{option} needs a cluster: add --ray auto or --ray ADDRESS" in done.stderr
+        done = invoke("score", model_file, shared_category, "-o", tmp_path / "results", option, 2)
+        assert done.exit_code == 2
+        assert f"{option} needs a cluster" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -205,3 +205,46 @@ def test_pictures_that_are_nearly_black_are_told(tmp_path: Path) -> None:
             warnings.simplefilter("always")
             small().fit(tmp_path, spread=spread)
         assert any("highest value of all 3 pictures: 9 of 255" in str(one.message) for one in caught)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> PNI:
+    random = np.random.default_rng(1)
+    return small().fit(random.integers(0, 256, (4, 64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize(("workers", "at_a_time"), [(1, 5), (3, 2), (50, 1)])
+def test_maps_of_workers_are_those_of_this_process(
+    workers: int, at_a_time: int, fitted: PNI, sources: list[Source], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(spreading, "SHARE", at_a_time)
+    executor, told, found = Forgetful(("maps", 1)), [], []
+    for spread in (None, Spread(executor, workers)):
+        made = fitted.predict(
+            iter(sources), skip_broken=True, spread=spread, progress=lambda *event: told.append(event)
+        )
+        said = [
+            (one.name, one.score, one.p_value, one.anomaly_map.tobytes(), one.image.tobytes(), len(told))
+            for one in made
+        ]
+        found.append((said, fitted.skipped_))
+        told.clear()
+    assert found[0] == found[1]
+    assert [name for name, _ in found[0][1]] == [str(number) for number in BROKEN]
+    assert len(executor.stopped) == len(executor.started) == min(workers, 12)
+    assert executor.losses == (
+        0 if workers == 50 else min(workers, 12)
+    )  # twelve workers need no second round
+
+
+def test_a_broken_picture_ends_the_scoring_and_the_workers(fitted: PNI, sources: list[Source]) -> None:
+    executor, messages, before = Counting(), [], []
+    for spread in (None, Spread(executor, 2)):
+        made = fitted.predict(sources[1:], spread=spread)
+        before += [next(made).name for _ in range(4)]
+        with pytest.raises(DataError) as raised:
+            next(made)
+        messages.append(str(raised.value))
+    assert messages[0] == messages[1]
+    assert before == ["1", "2", "3", "4"] * 2
+    assert executor.stopped == executor.started

@@ -255,7 +255,12 @@ class PNI(Verdicts):
         return self
 
     def predict(
-        self, images: ImagesLike, *, skip_broken: bool = False, progress: Progress = silent
+        self,
+        images: ImagesLike,
+        *,
+        skip_broken: bool = False,
+        progress: Progress = silent,
+        spread: Spread | None = None,
     ) -> Iterator[Prediction]:
         """Yield a :class:`Prediction` for every image, in order, reading as it goes.
 
@@ -268,6 +273,9 @@ class PNI(Verdicts):
         ----------
         images, skip_broken, progress
             As for :meth:`fit`; a folder gives every image below it.
+        spread
+            Workers that read the images and make their maps, in place of this process; same bits. All images
+            are listed before the first goes out.
 
         Raises
         ------
@@ -276,7 +284,10 @@ class PNI(Verdicts):
         """
         fitted, self.skipped_ = self.fitted, []
         yield from predictions(
-            fitted, images, self.run, self.skipped_, skip_broken=skip_broken, progress=progress
+            *(fitted, images, self.run, self.skipped_),
+            skip_broken=skip_broken,
+            progress=progress,
+            streaming=None if spread is None else spread.maps(fitted, self.run),
         )
 
     def score_samples(self, images: ImagesLike) -> NDArray[np.float32]:

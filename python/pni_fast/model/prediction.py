@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from pni_fast.runtime.run import Run
 from pni_fast.scoring.image_maps import stream_maps
 
 from .ensemble import FittedModel
+
+if TYPE_CHECKING:
+    from pni_fast.features.extract import Streaming
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def predictions(
     *,
     skip_broken: bool,
     progress: Progress,
+    streaming: Streaming | None = None,
 ) -> Iterator[Prediction]:
     """Yield a prediction for every image, in order, reading as it goes.
 
@@ -94,10 +99,12 @@ def predictions(
         As for :meth:`pni_fast.PNI.predict`.
     skipped
         Images left out, and why, are added here.
+    streaming
+        Gives the maps of sources in place of this process; all images are listed before the first goes out.
     """
-    scorer, config, decision = fitted.scorer(run), fitted.config, fitted.decision or Decision()
+    config, decision = fitted.config, fitted.decision or Decision()
     sources = prediction_sources(images)
-    if keeps_its_items(images):
+    if streaming is not None or keeps_its_items(images):
         sources = iter(known := list(sources))
         total, ahead = len(known), True
     else:
@@ -111,7 +118,11 @@ def predictions(
     brightness, size = Brightness(), fitted.members[0].image_size
     partly = fitted.members[0].roi is not None
     asked = size is not None and (partly or config.geometry.whole)
-    results = stream_maps(scorer, sources, config.geometry, run, on_broken=on_broken, ahead=ahead)
+    if streaming is None:
+        scorer = fitted.scorer(run)
+        results = stream_maps(scorer, sources, config.geometry, run, on_broken=on_broken, ahead=ahead)
+    else:
+        results = streaming(list(sources), on_broken)
     for done, item in enumerate(results, 1):
         brightness.add(item.image)
         if asked and size is not None and size != (own := size_of(item.source)):

@@ -1,13 +1,15 @@
-"""Features made by several processes or machines: pictures are split over workers.
+"""Features and maps made by several processes or machines: pictures are split over workers.
 
-The features stay with the workers, which then have a part in the search for the coreset; where a fit needs
-them in one place, for a store or for a network that is trained on them, they come back in order instead.
+In a fit the features stay with the workers, which then have a part in the search for the coreset; where they
+are needed in one place, for a store or for a network that is trained on them, they come back in order.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pni_fast.config import Config, Geometry
+from pni_fast.config import Config
 from pni_fast.data import Source
 from pni_fast.data.depth import Brightness
 from pni_fast.distributed.executors import Executor
@@ -24,57 +26,19 @@ from pni_fast.distribution.sharded import Sharded
 from pni_fast.errors import DataError
 from pni_fast.features.extract import Streaming
 from pni_fast.progress import silent, unheard
-from pni_fast.runtime.copies import Values, to_host
 from pni_fast.runtime.feature_room import bytes_of
 from pni_fast.runtime.memory import spoken_bytes
 from pni_fast.runtime.run import Run
-from pni_fast.runtime.stream import OnBroken, Streamed, stream
-from pni_fast.runtime.threads import one_torch_thread
+from pni_fast.runtime.stream import OnBroken, Streamed
+from pni_fast.runtime.threads import ordered_map
 
-from .extraction import build
+from . import file as model_file
+from .ensemble import FittedModel
 from .share import Extracted, ShareWorker
+from .workers import Broken, ExtractionWorker, MapWorker, Share
 
 SHARE = 16
 """Pictures that a worker takes at a time: what it is lost with is done again."""
-
-Share = list[tuple[int, NDArray[np.float32], int]]
-"""Of each readable picture its number in the share, its features, and the highest value of its crop."""
-
-
-class ExtractionWorker:
-    """Pictures in, features out; it has the same extractor as every other, and keeps nothing.
-
-    Parameters
-    ----------
-    config, weights
-        Of a model with one backbone; a file of weights is read where the worker is.
-    run
-        Where the networks run, and the threads of the worker.
-    """
-
-    def __init__(self, config: Config, weights: Path | None, run: Run) -> None:
-        self._geometry: Geometry = config.geometry
-        self._run = run
-        extractor, _ = build(config, weights)
-        self._extract = extractor.extraction(run)
-
-    def features(self, sources: Sequence[Source]) -> tuple[Share, list[tuple[int, str, str]]]:
-        """Return the features of what can be read, and number, name and reason of what cannot."""
-        numbers = {id(source): number for number, source in enumerate(sources)}
-        broken: list[tuple[str, str]] = []
-
-        def extracted(crops: Values) -> list[NDArray[np.float32]]:
-            return list(to_host(self._extract(crops))[0])
-
-        def told(name: str, reason: str) -> None:
-            broken.append((name, reason))
-
-        found: Share = []
-        with one_torch_thread():
-            for item in stream(sources, self._geometry, extracted, self._run, on_broken=told):
-                found.append((numbers[id(item.source)], item.result, int(item.image.max(initial=0))))
-        left = sorted(set(range(len(sources))) - {number for number, _, _ in found})
-        return found, [(number, *told) for number, told in zip(left, broken, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -101,20 +65,39 @@ class Spread:
         Every result is the one that this process would have found: same engine, same arithmetic, for any
         number of workers.
         """
-        own = replace(run.reporting(silent, unheard), threads=self.threads)
+        return self._rounds("features", ExtractionWorker, config, weights, self._own(run))
+
+    def maps(self, model: FittedModel, run: Run) -> Streaming:
+        """Return what stands for a stream of pictures through this process's scorer: crops and their maps."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.safetensors"
+            model_file.save(model, path)
+            content = np.fromfile(path, np.uint8)
+        return self._rounds("maps", MapWorker, content, self._own(run))
+
+    def _own(self, run: Run) -> Run:
+        """Return the run of a worker."""
+        return replace(run.reporting(silent, unheard), threads=self.threads)
+
+    def _rounds(self, method: str, make: Callable[..., Any], *arguments: Any) -> Streaming:
+        """Return what hands pictures to workers, and gives their answers in the order of the pictures."""
 
         def streamed(sources: Sequence[Source], on_broken: OnBroken | None) -> Iterator[Streamed[Any]]:
             count = min(self.workers, len(sources))
-            actors = [self.executor.start(ExtractionWorker, config, weights, own) for _ in range(count)]
+            actors = [self.executor.start(make, *arguments) for _ in range(count)]
+
+            def answered(begin: int) -> list[tuple[Sequence[Source], Share, Broken]]:
+                shares = _split(sources[begin : begin + SHARE * count], count)
+                calls = [(actor, method, (share,)) for actor, share in zip(actors, shares, strict=False)]
+                answers = self.executor.run(calls)
+                return [(share, *answer) for share, answer in zip(shares, answers, strict=True)]
+
+            # One round at a time is in work; the one before it is taken meanwhile.
+            rounds = ordered_map(answered, range(0, len(sources), SHARE * count or 1), 1)
             try:
-                step = SHARE * len(actors)
-                for begin in range(0, len(sources), step):
-                    shares = _split(sources[begin : begin + step], len(actors))
-                    answers = self.executor.run(
-                        [(actor, "features", (share,)) for actor, share in zip(actors, shares, strict=False)]
-                    )
-                    for share, (found, broken) in zip(shares, answers, strict=True):
-                        yield from _in_order(share, found, broken, on_broken)
+                with contextlib.closing(rounds):
+                    for share in itertools.chain.from_iterable(rounds):
+                        yield from _in_order(*share, on_broken)
             finally:
                 for actor in actors:
                     self.executor.stop(actor)
@@ -150,7 +133,7 @@ class Spread:
         PniError
             The features have no room, or do not fit the type.
         """
-        own = replace(run.reporting(silent, unheard), threads=self.threads)
+        own = self._own(run)
         shares = _split(sources, self.workers)
         actors: list[Any] = []
         try:
@@ -235,18 +218,14 @@ def _split(sources: Sequence[Source], parts: int) -> list[Sequence[Source]]:
 
 
 def _in_order(
-    share: Sequence[Source],
-    found: Share,
-    broken: Sequence[tuple[int, str, str]],
-    on_broken: OnBroken | None,
+    sources: Sequence[Source], found: Share, broken: Broken, on_broken: OnBroken | None
 ) -> Iterator[Streamed[Any]]:
-    """Yield what was read, and tell what was not, as one process would; the crop is its highest value."""
+    """Yield what was read, and tell what was not, as one process would."""
     failed = {number: (name, reason) for number, name, reason in broken}
-    read = {number: (features, highest) for number, features, highest in found}
-    for number, source in enumerate(share):
+    read = {number: (crop, result) for number, crop, result in found}
+    for number, source in enumerate(sources):
         if number in read:
-            features, highest = read[number]
-            yield Streamed(source, np.array([[[highest]]], np.uint8), features)
+            yield Streamed(source, *read[number])
         elif on_broken is None:
             raise DataError(failed[number][1])
         else:

@@ -17,7 +17,7 @@ import itertools
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -102,7 +102,7 @@ def ordered_map(
     pool: ThreadPoolExecutor | None = None,
     *,
     ahead: bool = True,
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Yield ``function(item)`` in the order of the items, `threads` at a time.
 
     At most twice as many results as threads are held, so memory does not grow with the number of items. An
