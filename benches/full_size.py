@@ -89,8 +89,8 @@ def fit(model: Any, images: list[Any], stages: Stages) -> float:
     """Fit the model and return the seconds it took in all."""
     with contextlib.ExitStack() as patches:
         for name, stage in {
-            "pni_fast.model.fit.extract_features": "read, decode and backbone",
-            "pni_fast.distribution.fit.greedy_coreset": "coreset and labels",
+            "pni_fast.model.fit_features.extract_features": "read, decode and backbone",
+            "pni_fast.distribution.features.greedy_coreset": "coreset and labels",
             "pni_fast.distribution.fit.nearest": "coreset and labels",
             "pni_fast.distribution.fit.position_histogram": "histogram",
             "pni_fast.distribution.neighborhood.train_neighborhood": "MLP training",
