@@ -113,7 +113,9 @@ class _Hot:
     def __init__(self, parts: _Shards, columns: int) -> None:
         self._parts = parts
         self._indices = np.empty(0, np.int64)
+        self._places = np.empty(0, np.int64)  # of these rows, in what follows
         self._rows = np.empty((0, columns), np.float32)
+        self._free = np.empty(0, np.int64)
         self.sent = 0
 
     def rows(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -121,21 +123,29 @@ class _Hot:
         new = np.setdiff1d(indices, self._indices, assume_unique=True)
         if len(new):
             self.sent += len(new)
-            self._keep(
-                np.concatenate([self._indices, new]),
-                np.concatenate([self._rows, self._parts.rows_of(new)]),
-            )
-        rows: NDArray[np.float32] = self._rows[np.searchsorted(self._indices, indices)]
+            self._keep(new, self._parts.rows_of(new))
+        rows: NDArray[np.float32] = self._rows[self._places[np.searchsorted(self._indices, indices)]]
         return rows
 
     def forget(self, picked: NDArray[np.int64]) -> None:
         """Drop rows that will never be asked for again."""
         left = np.isin(self._indices, picked, assume_unique=True, invert=True)
-        self._indices, self._rows = self._indices[left], self._rows[left]
+        self._free = np.concatenate([self._free, self._places[~left]])
+        self._indices, self._places = self._indices[left], self._places[left]
 
-    def _keep(self, indices: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+    def _keep(self, new: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+        """Put rows where none is: those that are here stay where they are."""
+        room = len(self._rows)
+        if len(new) > len(self._free):
+            more = max(len(new) - len(self._free), room)
+            self._free = np.concatenate([self._free, np.arange(room, room + more)])
+            self._rows = np.concatenate([self._rows, np.empty((more, rows.shape[1]), np.float32)])
+        places, self._free = self._free[: len(new)], self._free[len(new) :]
+        self._rows[places] = rows
+        indices = np.concatenate([self._indices, new])
         order = np.argsort(indices)
-        self._indices, self._rows = indices[order], rows[order]
+        self._indices = indices[order]
+        self._places = np.concatenate([self._places, places])[order]
 
 
 def greedy_coreset(
@@ -191,13 +201,13 @@ def greedy_coreset(
     parts = _Shards(shards, executor or InProcess(), num_threads)
     size, start = count_of(size, parts.rows), as_count(start, "start", 0, parts.rows - 1)
     first = parts.rows_of(np.array([start]))
-    parts.ask("begin", first)
+    samples = parts.ask("begin", first)
     hot = _Hot(parts, first.shape[1])
     picks, squared = [np.array([start])], [np.array([np.inf])]
     count, rounds, ceiling = 1, 0, np.inf
     while count < size:
         # What a shard that was made again knows may be as far as ever: no row is.
-        threshold = max(min(_lower(parts), ceiling), sys.float_info.min)
+        threshold = max(min(_lower(samples, parts.sizes), ceiling), sys.float_info.min)
         most = max(FEWEST, size // FIRST, count // SHARE)
         found = parts.ask("hot", threshold, most)
         rounds += 1
@@ -213,13 +223,13 @@ def greedy_coreset(
         if not wanted.any():
             if threshold == sys.float_info.min:
                 break
-            ceiling = STEP * threshold
+            ceiling, samples = STEP * threshold, parts.ask("sample")
             continue
         indices = indices[wanted]
         rows = hot.rows(indices)
         places, taken = _core.pick_hot(rows, distances[wanted], floor, size - count, num_threads)
         ceiling = floor
-        parts.ask("take", rows[places], taken)
+        samples = parts.ask("take", rows[places], taken)
         picks.append(indices[places])
         hot.forget(picks[-1])
         squared.append(taken)
@@ -237,16 +247,23 @@ def greedy_coreset(
     return Selection(indices.astype(np.int64), radii, rounds, hot.sent, parts.bytes_sent)
 
 
-def _lower(parts: _Shards) -> float:
-    """Return the next threshold, a squared distance: as many rows may reach it as are worth a look."""
-    samples = parts.ask("sample")
+def _lower(samples: Sequence[NDArray[np.float64]], sizes: Sequence[int]) -> float:
+    """Return the next threshold, a squared distance: as many rows may reach it as are worth a look.
+
+    Parameters
+    ----------
+    samples
+        Of each shard at least the squared distances of some rows.
+    sizes
+        Rows of each shard.
+    """
     values = np.concatenate(samples)
     weights = np.concatenate(
-        [np.full(len(sample), rows / len(sample)) for sample, rows in zip(samples, parts.sizes, strict=True)]
+        [np.full(len(sample), rows / len(sample)) for sample, rows in zip(samples, sizes, strict=True)]
     )
     order = np.argsort(-values)
     before = np.cumsum(weights[order])
-    place = min(int(np.searchsorted(before, parts.rows / LISTED)), len(order) - 1)
+    place = min(int(np.searchsorted(before, sum(sizes) / LISTED)), len(order) - 1)
     return max(float(values[order[place]]), sys.float_info.min)
 
 

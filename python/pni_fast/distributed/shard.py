@@ -52,16 +52,21 @@ class ShardActor:
         """Return some rows, float32 (k, d)."""
         return self._rows[numbers].astype(np.float32)
 
-    def begin(self, first: NDArray[np.float32]) -> None:
-        """Read all rows; `first` (1, d) is the first pick."""
+    def begin(self, first: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Read all rows; `first` (1, d) is the first pick. Return :meth:`sample`."""
         try:
             self._shard = _core.Shard(self._rows, first, self._threads)
         except ValueError as error:
             raise DataError(f"{self._name}: {error}") from None
+        return self.sample()
 
-    def take(self, picks: NDArray[np.float32], squared: NDArray[np.float64]) -> None:
-        """Take later picks (k, d), in order, and their squared distances (k,) to those before them."""
+    def take(self, picks: NDArray[np.float32], squared: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take later picks (k, d), in order, and their squared distances (k,) to those before them.
+
+        Return :meth:`sample`, which is asked for next.
+        """
         self._begun().take(picks, squared)
+        return self.sample()
 
     def sample(self) -> NDArray[np.float64]:
         """Return at least the squared distances of some rows, evenly spread."""

@@ -113,13 +113,13 @@ class ShareWorker:
             raise DataError(f"{self._name}: its images have changed: they had more than {there} rows before")
         return shard.rows(numbers)
 
-    def begin(self, first: NDArray[np.float32]) -> None:
+    def begin(self, first: NDArray[np.float32]) -> NDArray[np.float64]:
         """As for :class:`FeatureShard`, as the others below."""
-        self._made().begin(first)
+        return self._made().begin(first)
 
-    def take(self, picks: NDArray[np.float32], squared: NDArray[np.float64]) -> None:
+    def take(self, picks: NDArray[np.float32], squared: NDArray[np.float64]) -> NDArray[np.float64]:
         """Take later picks and their distances."""
-        self._made().take(picks, squared)
+        return self._made().take(picks, squared)
 
     def sample(self) -> NDArray[np.float64]:
         """Return at least the squared distances of some rows."""

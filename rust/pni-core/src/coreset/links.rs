@@ -9,9 +9,12 @@ use crate::threads::Team;
 use crate::{Result, Simd, memory};
 use std::ops::Range;
 
-/// Links kept in all, or so many to a point; beyond, distances between centers are bounded anew where they are needed.
+/// Links kept in all, or so many to a point, or to a center but no more than the memory that the points take in half precision;
+/// beyond, distances between centers are bounded anew where they are needed. Of several shards each has all centers, but
+/// few of the points.
 const LINKS: usize = 4 << 20;
 const TO_A_POINT: usize = 6;
+const TO_A_CENTER: usize = 600;
 
 /// Parts of all centers that links are added to.
 const PARTS: usize = 4;
@@ -38,8 +41,8 @@ pub struct Links {
     from: usize,
     to: usize,
     stored: usize,
-    /// How many there may be.
-    room: usize,
+    /// How many there may be, with few centers and with many.
+    room: [usize; 2],
 }
 
 /// A center that is to be linked to some before it.
@@ -53,8 +56,9 @@ struct New {
 }
 
 impl Links {
-    /// No links, and none wanted to the centers before `from`, of so many points.
-    pub fn new(from: usize, points: usize) -> Self {
+    /// No links, and none wanted to the centers before `from`, of so many points of so many values.
+    pub fn new(from: usize, points: usize, cols: usize) -> Self {
+        let least = LINKS.max(TO_A_POINT * points);
         Self {
             of: Vec::new(),
             everywhere: Vec::new(),
@@ -62,7 +66,7 @@ impl Links {
             from,
             to: from,
             stored: 0,
-            room: LINKS.max(TO_A_POINT * points),
+            room: [least, least.max(2 * points * cols / size_of::<Link>())],
         }
     }
 
@@ -96,13 +100,15 @@ impl Links {
                 near.for_each(|(index, bound)| memory::push(&mut new.links, Link { bound, index }));
             }
         })?;
+        let [least, largest] = self.room;
+        let room = (TO_A_CENTER * centers.len()).clamp(least, largest);
         let mut taken = 0;
         for New { index, links, .. } in &mut self.new {
             if 2 * links.len() > *index as usize {
                 links.clear();
                 memory::push(&mut self.everywhere, *index);
             }
-            if self.stored + links.len() > self.room {
+            if self.stored + links.len() > room {
                 break;
             }
             self.stored += links.len();
@@ -114,7 +120,7 @@ impl Links {
         memory::reserve(&mut self.of, more);
         self.of.resize_with(centers.len(), Vec::new);
         let new = &self.new;
-        let full = self.stored > self.room / 2;
+        let full = self.stored > room / 2;
         let step = centers.len().div_ceil(PARTS);
         team.each_chunk(&mut self.of, step, |part, of| {
             if full {
@@ -295,7 +301,7 @@ mod tests {
         let simd = Simd::best();
         let mut centers = Centers::new(cols, 1, 100.0);
         let clusters = Clusters::new(usize::MAX, 1);
-        let mut links = Links::new(from, 100);
+        let mut links = Links::new(from, 100, 0);
         links.stored = stored;
         let control = Control::default();
         let context = Context {

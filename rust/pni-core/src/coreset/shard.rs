@@ -34,7 +34,7 @@ impl<'a> Core<'a> {
         Self {
             centers: Centers::new(points.matrix.cols(), width, points.largest()),
             clusters: Clusters::new(tuning.clusters, width),
-            links: Links::new(before, rows),
+            links: Links::new(before, rows, points.matrix.cols()),
             points,
         }
     }
