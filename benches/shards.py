@@ -16,7 +16,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 from pni_fast import greedy_coreset
 from pni_fast.distributed import RayExecutor, Selection
 from pni_fast.distributed import greedy_coreset as over_shards
+from pni_fast.distributed.executors import Call
 
 
 class Limited(RayExecutor):
@@ -32,9 +33,16 @@ class Limited(RayExecutor):
     def __init__(self, limit: int | None, **settings: Any) -> None:
         super().__init__(**settings)
         self.limit = limit
+        self.began, self.up = time.perf_counter(), 0.0
 
     def start(self, make: Callable[..., Any], *arguments: Any) -> Any:
         return super().start(limited, self.limit, make, *arguments)
+
+    def run(self, calls: Sequence[Call]) -> list[Any]:
+        """Note when all have answered for the first time."""
+        answers = super().run(calls)
+        self.up = self.up or time.perf_counter() - self.began
+        return answers
 
     @property
     def lost(self) -> int:
@@ -63,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     found = np.load(options.features, mmap_mode="r")
     found = found.reshape(-1, found.shape[-1])[: options.rows]
     taken: dict[int, list[float]] = {side: [] for side in (0, *sides)}
+    up: dict[int, list[float]] = {side: [0.0] for side in taken}
     said: dict[int, Selection] = {}
     lost = 0
     with tempfile.TemporaryDirectory() as name, RayExecutor():
@@ -76,11 +85,12 @@ def main(arguments: list[str] | None = None) -> int:
             taken[0].append(time.perf_counter() - began)
             for side in sides:
                 with Limited(options.limit, actors=side) as executor:
-                    began = time.perf_counter()
+                    executor.began = began = time.perf_counter()
                     said[side] = over_shards(
                         files[side], options.size, executor=executor, num_threads=executor.threads
                     )
                     taken[side].append(time.perf_counter() - began)
+                    up[side].append(executor.up)
                     lost += executor.lost
                 np.testing.assert_array_equal(said[side].indices, expected)
     size = f"{rows.dtype}, {rows.nbytes / 2**20:,.0f} MiB"
@@ -91,7 +101,8 @@ def main(arguments: list[str] | None = None) -> int:
         what = f"{side} workers: {said[side]}" if side else "one process"
         middle, least, most = statistics.median(seconds), min(seconds), max(seconds)
         ratio = middle / statistics.median(taken[0])
-        print(f"{middle:7.2f} s ({least:.2f}-{most:.2f}), {ratio:.2f} times, {what}")
+        started = f", workers up after {statistics.median(up[side][1:]):.2f} s" if side else ""
+        print(f"{middle:7.2f} s ({least:.2f}-{most:.2f}), {ratio:.2f} times, {what}{started}")
     return 0
 
 
