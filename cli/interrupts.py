@@ -6,7 +6,8 @@ import _thread
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -29,18 +30,40 @@ def interrupted() -> bool:
     return _seen
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+_LOCKING = (threading.Condition.__enter__.__code__, threading.Condition.__exit__.__code__)
+
+
+_SOON = 0.001
+"""Seconds until a signal that cannot be obeyed now comes again."""
+
+
+def _postponed(handler: Callable[[int, FrameType | None], None], frame: FrameType | None) -> bool:
+    """Whether a lock is being taken or given back; the handler is then called once more, soon.
+
+    What is raised in there leaves the lock taken for ever, and a thread that has a result to hand over waits
+    for it.
+    """
+    while frame is not None and hasattr(signal, "setitimer"):
+        if frame.f_code in _LOCKING:
+            signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_REAL, _SOON)
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _interrupt(_signal: int, frame: FrameType | None) -> None:
     global _seen  # noqa: PLW0603  the state of the process, as signals are
     _seen = True
-    if not _held:
+    if not _held and not _postponed(_interrupt, frame):
         raise KeyboardInterrupt
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
+def _terminate(_signal: int, frame: FrameType | None) -> None:
     """Leave through the same clean-up as Ctrl-C, with the status a shell shows for SIGTERM."""
     global _terminated  # noqa: PLW0603
     _terminated = True
-    if not _held:
+    if not _held and not _postponed(_terminate, frame):
         sys.exit(SIGTERM_STATUS)
 
 

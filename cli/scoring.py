@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,9 +143,8 @@ def score_images(
             def shifted(stage: str, count: int, total: int) -> None:
                 progress(stage, first + count, first + total)
 
-            for prediction in model.predict(
-                sources, skip_broken=skip_broken, progress=shifted, spread=spread
-            ):
+            predict = model.predict if spread is None else partial(model.predict, spread=spread)
+            for prediction in predict(sources, skip_broken=skip_broken, progress=shifted):
                 scoring.add(prediction, model.skipped_)
             scoring.skip(model.skipped_)
         done = scoring.done

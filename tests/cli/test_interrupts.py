@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from pni_fast.cli import interrupts
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
 
@@ -117,3 +118,41 @@ def test_ctrl_c_inside_the_kernel(starter, tmp_path, entries, delay):
     arguments = ("coreset", tmp_path / "features.npy", "--size", "0.5", "-o", tmp_path / "indices.npy")
     assert_aborted(*interrupt_at(starter, arguments, "coreset", delay))
     assert entries(tmp_path) == ["features.npy"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "error"), [(interrupts._interrupt, KeyboardInterrupt), (interrupts._terminate, SystemExit)]
+)
+@pytest.mark.parametrize("moment", ["__enter__", "__exit__"])
+def test_no_lock_stays_taken(handler, error, moment, monkeypatch):
+    for name in ("_seen", "_terminated"):
+        monkeypatch.setattr(interrupts, name, False)
+    taken = []
+
+    class Lock:
+        """A lock, at which the signal arrives as soon as it is taken or before it is given back."""
+
+        acquire = release = None
+
+        def __enter__(self):
+            taken.append(self)
+            if moment == "__enter__":
+                signal.raise_signal(signal.SIGINT)
+
+        def __exit__(self, *error):
+            if moment == "__exit__":
+                signal.raise_signal(signal.SIGINT)
+            taken.remove(self)
+
+    def wait(condition):
+        with condition:
+            pass
+        time.sleep(10)
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(error):
+            wait(threading.Condition(Lock()))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not taken
