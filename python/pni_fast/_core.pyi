@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Shard",
     "_scan_coreset",
+    "decode_png",
     "enlarge",
     "greedy_coreset",
     "max_likelihood",
@@ -53,6 +54,7 @@ def greedy_coreset(
 def _scan_coreset(
     features: NDArray[Any], size: int, start: int = 0, num_threads: int | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], None, None]: ...
+def decode_png(content: bytes) -> NDArray[np.uint8] | None: ...
 def nearest(
     features: NDArray[Any], centers: NDArray[Any], num_threads: int | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...

@@ -10,6 +10,7 @@ mod leave;
 mod likelihood;
 mod maps;
 mod nearest;
+mod png;
 mod sets;
 mod shard;
 
@@ -29,6 +30,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(nearest::nearest, module)?)?;
     module.add_function(wrap_pyfunction!(histogram::position_histogram, module)?)?;
     module.add_function(wrap_pyfunction!(maps::enlarge, module)?)?;
+    module.add_function(wrap_pyfunction!(png::decode_png, module)?)?;
     module.add_function(wrap_pyfunction!(sets::position_sets, module)?)?;
     module.add_function(wrap_pyfunction!(likelihood::max_likelihood, module)?)
 }
