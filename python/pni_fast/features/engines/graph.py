@@ -100,7 +100,7 @@ def encode(
     graph
         The graph.
     tensors
-        Weights to put in.
+        Weights to put in; with them it is for an engine, and its nodes have names.
     metadata, version
         Properties of the model, and the version of what made it.
     """
@@ -114,7 +114,7 @@ def encode(
         (
             7,
             message(
-                (1, [_node(node) for node in graph.nodes]),
+                (1, [_node(node, named=tensors is not None) for node in graph.nodes]),
                 (2, graph.name),
                 (5, [b"".join(_tensor(*item)) for item in graph.constants.items()]),
                 (11, [_declared(*item) for item in graph.inputs.items()]),
@@ -141,9 +141,11 @@ def _tensor(name: str, values: Array) -> list[Any]:
     return [said + varint(9 << 3 | 2) + varint(raw.nbytes), raw.data]
 
 
-def _node(node: Node) -> bytes:
+def _node(node: Node, *, named: bool) -> bytes:
+    """Return ONNX's NodeProto; some engines make names of those of nodes, and need them to differ."""
     said = [_attribute(name, value) for name, value in node.attributes.items()]
-    return message((1, node.inputs), (2, node.outputs), (4, node.operator), (5, said))
+    name = [node.outputs[0]] if named else []
+    return message((1, node.inputs), (2, node.outputs), (3, name), (4, node.operator), (5, said))
 
 
 def _attribute(name: str, value: Attribute) -> bytes:
