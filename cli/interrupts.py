@@ -31,7 +31,7 @@ def interrupted() -> bool:
 
 
 _LOCKING = (threading.Condition.__enter__.__code__, threading.Condition.__exit__.__code__)
-
+"""Functions that a signal must not leave by an error."""
 
 _SOON = 0.001
 """Seconds until a signal that cannot be obeyed now comes again."""

@@ -25,6 +25,9 @@ IMAGE_SUFFIXES = frozenset(
 _LONGEST_TEXT = 1 << 20
 """Bytes of a text in a PNG that are looked through."""
 
+_MOST_BESIDE = 1 << 20
+"""Bytes of a PNG beside four for each pixel, at most, for it to be read into memory whole."""
+
 LIMIT_VARIABLE = "PNI_FAST_MAX_IMAGE_MIB"
 """Environment variable: the most that one image may take when decoded, in MiB."""
 
@@ -72,7 +75,7 @@ def _plain(image: Image.Image, file: IO[bytes]) -> Image.Image | None:
     where, (width, height) = file.tell(), image.size
     plain = not _says_more(file) and _orientation(image, Image.Image.getexif) == 1
     pixels = None
-    if plain and file.seek(0, os.SEEK_END) <= 4 * width * height + _LONGEST_TEXT:
+    if plain and file.seek(0, os.SEEK_END) <= 4 * width * height + _MOST_BESIDE:
         file.seek(0)
         pixels = _core.decode_png(file.read())
     file.seek(where)

@@ -89,6 +89,7 @@ class RayExecutor:
         self._ray: Any = ray
         self._handles: list[_Handle] = []
         self._started = 0
+        self._given: dict[int, tuple[Any, Any]] = {}
         self._checked: set[str] = set()
         self._connected = not ray.is_initialized()
         if self._connected:
@@ -134,9 +135,17 @@ class RayExecutor:
         return {"num_cpus": int(share) if share >= 1 else int(share * 1000) / 1000, "num_gpus": gpus}
 
     def start(self, make: Callable[..., Any], *arguments: Any) -> _Handle:
-        """Return a handle of ``make(*arguments)``, in a process of its own somewhere in the cluster."""
+        """Return a handle of ``make(*arguments)``, in a process of its own somewhere in the cluster.
+
+        A large argument that several actors get is in the object store once.
+
+        Raises
+        ------
+        PniError
+            The object store is full.
+        """
         ray = self._ray
-        stored = [ray.put(argument) if _large(argument) else argument for argument in arguments]
+        stored = [self._put(argument, self._given) for argument in arguments]
         host = ray.remote(_Host).options(**self._room, max_restarts=0)
         self._started += 1
         handle = _Handle(self._started - 1, lambda: host.remote(make, *stored))
@@ -147,6 +156,8 @@ class RayExecutor:
         """End an actor."""
         self._ray.kill(handle.remote)
         self._handles.remove(handle)
+        if not self._handles:
+            self._given.clear()
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
         """Make all calls at the same time and return their results in order; see :class:`Executor`.
@@ -170,19 +181,22 @@ class RayExecutor:
 
     def _stored(self, calls: Sequence[Call]) -> list[tuple[Any, ...]]:
         """Return the arguments of all calls; what is large is put into the object store once."""
-        kept: dict[int, Any] = {}
+        kept: dict[int, tuple[Any, Any]] = {}
+        return [tuple(self._put(argument, kept) for argument in arguments) for _, _, arguments in calls]
 
-        def stored(argument: Any) -> Any:
-            if not _large(argument):
-                return argument
-            if id(argument) not in kept:
-                kept[id(argument)] = self._ray.put(argument)
-            return kept[id(argument)]
+    def _put(self, argument: Any, kept: dict[int, tuple[Any, Any]]) -> Any:
+        """Return an argument, or what stands for it in the object store where it is large.
 
-        try:
-            return [tuple(map(stored, arguments)) for _, _, arguments in calls]
-        except self._ray.exceptions.ObjectStoreFullError as error:
-            raise _full() from error
+        `kept` holds those that are there, with the arguments: while they live their numbers are theirs.
+        """
+        if not _large(argument):
+            return argument
+        if id(argument) not in kept:
+            try:
+                kept[id(argument)] = argument, self._ray.put(argument)
+            except self._ray.exceptions.ObjectStoreFullError as error:
+                raise _full() from error
+        return kept[id(argument)][1]
 
     def _result(self, handle: _Handle, name: str, arguments: tuple[Any, ...], reference: Any) -> Any:
         """Return what a call gave; where its actor is lost, make another and repeat the call."""

@@ -7,11 +7,10 @@ are needed in one place, for a store or for a network that is trained on them, t
 from __future__ import annotations
 
 import contextlib
-import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,7 @@ class Spread:
 
         def streamed(sources: Sequence[Source], on_broken: OnBroken | None) -> Iterator[Streamed[Any]]:
             count = min(self.workers, len(sources))
-            actors = [self.executor.start(make, *arguments) for _ in range(count)]
+            actors: list[Any] = []
 
             def answered(begin: int) -> list[tuple[Sequence[Source], Share, Broken]]:
                 shares = _split(sources[begin : begin + SHARE * count], count)
@@ -92,11 +91,13 @@ class Spread:
                 answers = self.executor.run(calls)
                 return [(share, *answer) for share, answer in zip(shares, answers, strict=True)]
 
-            # One round at a time is in work; the one before it is taken meanwhile.
-            rounds = ordered_map(answered, range(0, len(sources), SHARE * count or 1), 1)
             try:
+                for _ in range(count):
+                    actors.append(self.executor.start(make, *arguments))
+                # One round at a time is in work; the one before it is taken meanwhile.
+                rounds = ordered_map(answered, range(0, len(sources), SHARE * count or 1), 1)
                 with contextlib.closing(rounds):
-                    for share in itertools.chain.from_iterable(rounds):
+                    for share in chain.from_iterable(rounds):
                         yield from _in_order(*share, on_broken)
             finally:
                 for actor in actors:

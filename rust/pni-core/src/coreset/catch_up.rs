@@ -1,7 +1,8 @@
 //! Bringing points up to date with the centers they have not seen.
 
 use super::cover::{Cell, Entry, Group, Pass, horizon_of};
-use super::links::{self, Linked};
+use super::linked::Linked;
+use super::links;
 use super::low_dimensional::catch_up_exactly;
 use super::points::{Points, State};
 use crate::bounds::bytes::blocks::POINTS;

@@ -2,7 +2,8 @@
 
 use super::centers::lay;
 use super::cover::{Entry, horizon_of};
-use super::links::{Linked, Scratch};
+use super::linked::Linked;
+use super::links::Scratch;
 use super::points::Points;
 use super::settle::One;
 use crate::Simd;

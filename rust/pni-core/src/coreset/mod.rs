@@ -7,6 +7,7 @@ mod cover;
 mod full_scan;
 mod hot;
 mod lazy;
+mod linked;
 mod links;
 mod low_dimensional;
 mod points;
