@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 __all__ = [
     "Shard",
     "_scan_coreset",
+    "changed_histogram",
+    "changed_sets",
     "decode_png",
     "enlarge",
     "greedy_coreset",
@@ -19,6 +21,7 @@ __all__ = [
     "simd_level",
     "simd_levels",
     "version",
+    "window_counts",
 ]
 version: Final[str]
 
@@ -61,6 +64,24 @@ def nearest(
 def position_histogram(
     labels: NDArray[np.int64], n_classes: int, patch: int = 9, num_threads: int | None = None
 ) -> NDArray[np.float32]: ...
+def window_counts(
+    labels: NDArray[np.int64], n_classes: int, patch: int = 9, num_threads: int | None = None
+) -> NDArray[np.uint32]: ...
+def changed_histogram(
+    counts: NDArray[np.uint32],
+    changes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]],
+    images: int,
+    patch: int = 9,
+    num_threads: int | None = None,
+) -> NDArray[np.float32]: ...
+def changed_sets(
+    counts: NDArray[np.uint32],
+    changes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]],
+    images: int,
+    tau: float,
+    patch: int = 9,
+    num_threads: int | None = None,
+) -> NDArray[np.uint8]: ...
 def enlarge(grid: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float32]: ...
 def position_sets(
     labels: NDArray[np.uint16],

@@ -21,6 +21,9 @@ from .counts import WIDEST, WindowCounts
 from .features import Features, held
 from .threshold import threshold
 
+REMEMBERED = 256
+"""Images of which is kept what becomes of the patches nearest to their vectors: about 64 KB each."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rest:
@@ -113,6 +116,7 @@ class Bank:
         order = np.argsort(narrow, kind="stable")
         self.order = order.astype(np.uint32) if len(flat) < 1 << 32 else order
         self.starts = np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=self.n_classes))])
+        self._moved: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self.left_out: dict[int, Mapping[str, NDArray[np.float32]]] = {}
 
     def of(self, image: int) -> NDArray[np.float32]:
@@ -127,11 +131,14 @@ class Bank:
         """Return what is left without these images, which :meth:`can_lose` allows."""
         lost = np.isin(self.owner[: self.n_classes], images)
         left = np.flatnonzero(~lost)
-        moved = self._patches(np.flatnonzero(lost))
-        moved = moved[~np.isin(moved // self.area, images)]
-        now, groups = moved, self.groups.copy()
-        if len(moved):
-            now = left[nearest(self.features.rows(moved), self.coreset[left], num_threads=1)[0]]
+        parts = [self._moved_without(image) for image in images]
+        moved, now = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        other = ~np.isin(moved // self.area, images)
+        order = np.argsort(moved[other])
+        moved, now = moved[other][order], now[other][order]
+        again = np.flatnonzero(lost[now])
+        now[again] = self._nearest_of(left, moved[again])
+        groups = self.groups.copy()
         stays = ~np.isin(self.owner, images)
         orphans = np.flatnonzero(lost[groups] & stays)
         if len(orphans):
@@ -143,13 +150,38 @@ class Bank:
         """Return p(c|x) of the images that are left, float32 (h, w, K)."""
         if self.window > WIDEST:
             return position_histogram(rest.labels, self.n_classes, patch=self.window, num_threads=1)
-        lost = np.setdiff1d(np.arange(self.count), rest.kept)
-        return self.counts.histogram(lost, rest.moved, rest.now)
+        return self.counts.histogram(self._lost(rest), rest.moved, rest.now)
 
     def position_sets(self, rest: Rest) -> NDArray[np.uint8]:
         """Return what the threshold on p(c|x) of the other images allows, packed bits (h·w, ceil(K / 8))."""
-        histogram = self.histogram(rest).reshape(self.area, self.n_classes)
-        return pack(histogram > threshold(len(rest.coreset)))
+        tau = threshold(len(rest.coreset))
+        if self.window > WIDEST:
+            return pack(self.histogram(rest).reshape(self.area, self.n_classes) > tau)
+        return self.counts.sets(self._lost(rest), rest.moved, rest.now, tau)
+
+    def _lost(self, rest: Rest) -> NDArray[np.int64]:
+        return np.setdiff1d(np.arange(self.count), rest.kept)
+
+    def _moved_without(self, image: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the patches of other images that lose their class with one image, rising, and the next class.
+
+        Images are left out alone, in pairs and again: this is searched for once.
+        """
+        known = self._moved.get(image)
+        if known is None:
+            lost = self.owner[: self.n_classes] == image
+            patches = self._patches(np.flatnonzero(lost))
+            patches = patches[patches // self.area != image]
+            known = patches, self._nearest_of(np.flatnonzero(~lost), patches)
+            if len(self._moved) < REMEMBERED:
+                self._moved[image] = known
+        return known
+
+    def _nearest_of(self, classes: NDArray[np.int64], patches: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return for every patch the nearest of some classes, which rise."""
+        if not len(patches):
+            return patches
+        return classes[nearest(self.features.rows(patches), self.coreset[classes], num_threads=1)[0]]
 
     def _patches(self, classes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the patches of some classes, by their places in all labels flattened, rising."""

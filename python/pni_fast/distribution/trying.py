@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pni_fast.data.spacing import evenly_spaced
 from pni_fast.kernels import nearest
-from pni_fast.kernels.bound import blended, bound_distances
+from pni_fast.kernels.bound import blended, bound_by_each
 from pni_fast.kernels.ranking import auroc, f1_max
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import ordered_map
@@ -195,13 +195,9 @@ class Trying:
     ) -> dict[str, NDArray[np.float32]]:
         """Return by condition the distances of features (h·w, d), of which `nearest` says `nearest_of`."""
         found, free = nearest_of
-        distances = {"none": free}
-        for name, allowed in sets.items():
-            bits = allowed.allowed(rows, 1) if isinstance(allowed, Context) else allowed
-            distances[name] = bound_distances(
-                rows, rest.coreset, rest.groups, bits, found, free, num_threads=1
-            )
-        return distances
+        bits = [one.allowed(rows, 1) if isinstance(one, Context) else one for one in sets.values()]
+        bound = bound_by_each(rows, rest.coreset, rest.groups, bits, found, free, num_threads=1)
+        return {"none": free, **dict(zip(sets, bound, strict=True))}
 
     def _pictured(self, distances: Mapping[str, NDArray[np.float32]], mask: NDArray[np.bool_]) -> Picture:
         """Return an image of these distances by condition, under the whole plan."""

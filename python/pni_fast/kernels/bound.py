@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,16 +46,39 @@ def bound_distances(
     ndarray
         (n,) float32, nowhere less than `free`.
     """
-    own = groups[found]
-    inside = allowed[np.arange(len(own)), own >> 3] >> (own & 7).astype(np.uint8) & 1
-    bound: NDArray[np.float32] = free.copy()
-    outside = np.flatnonzero(inside == 0)
-    if len(outside):
-        distances, _ = max_likelihood(
-            features[outside], coreset, groups, allowed[outside], num_threads=num_threads
-        )
-        bound[outside] = np.where(np.isfinite(distances), distances, free[outside])
+    (bound,) = bound_by_each(features, coreset, groups, [allowed], found, free, num_threads=num_threads)
     return bound
+
+
+def bound_by_each(
+    features: NDArray[np.float32],
+    coreset: NDArray[np.float32],
+    groups: NDArray[np.int64],
+    allowed: Sequence[NDArray[np.uint8]],
+    found: NDArray[np.int64],
+    free: NDArray[np.float32],
+    *,
+    num_threads: int | None = None,
+) -> list[NDArray[np.float32]]:
+    """Return `bound_distances` for each of several sets of what is allowed, by one search of all of them."""
+    own = groups[found]
+    outside = [np.flatnonzero(~_holds(bits, own)) for bits in allowed]
+    bound = [free.copy() for _ in allowed]
+    rows = np.concatenate([*outside, np.zeros(0, dtype=np.int64)])
+    if len(rows):
+        sets = np.concatenate([bits[places] for bits, places in zip(allowed, outside, strict=True)])
+        distances, _ = max_likelihood(features[rows], coreset, groups, sets, num_threads=num_threads)
+        distances = np.where(np.isfinite(distances), distances, free[rows])
+        ends = np.cumsum([len(places) for places in outside])
+        for one, places, part in zip(bound, outside, np.split(distances, ends[:-1]), strict=True):
+            one[places] = part
+    return bound
+
+
+def _holds(allowed: NDArray[np.uint8], groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return whether each row of bits has the group given for it."""
+    bits = allowed[np.arange(len(groups)), groups >> 3] >> (groups & 7).astype(np.uint8) & 1
+    return bits != 0
 
 
 def blended(free: NDArray[np.float32], bound: NDArray[np.float32], weight: float) -> NDArray[np.float32]:

@@ -27,11 +27,17 @@ def perlin(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.Genera
     x, column, fade_x = _axis(shape[1], columns)
 
     def corner(down: int, across: int) -> Array:
-        gradient = lattice[(row + down)[:, None], (column + across)[None, :]]
-        return gradient[..., 0] * (y - down)[:, None] + gradient[..., 1] * (x - across)[None, :]
+        # What goes down is worked out for the few columns of the lattice, then taken for the pixels'.
+        gradient = lattice[row + down]
+        falls = gradient[..., 0] * (y - down)[:, None]
+        slopes = np.take(gradient[..., 1], column + across, axis=1) * (x - across)
+        return np.take(falls, column + across, axis=1) + slopes
 
-    top = corner(0, 0) + fade_x * (corner(0, 1) - corner(0, 0))
-    bottom = corner(1, 0) + fade_x * (corner(1, 1) - corner(1, 0))
+    def edge(down: int) -> Array:
+        left = corner(down, 0)
+        return left + fade_x * (corner(down, 1) - left)
+
+    top, bottom = edge(0), edge(1)
     # Unit gradients give at most sqrt(1/2) in the middle of a cell.
     noise: Array = np.float32(np.sqrt(2.0)) * (top + fade_y[:, None] * (bottom - top))
     return noise

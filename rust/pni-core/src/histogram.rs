@@ -53,6 +53,22 @@ pub fn position_histogram(
     patch: usize,
     context: &Context<'_>,
 ) -> Result<Vec<f32>> {
+    counted(labels, classes, patch, context, share)
+}
+
+/// The share that `count` labels are of `total`.
+pub(crate) fn share(count: u32, total: f64) -> f32 {
+    (f64::from(count) / total) as f32
+}
+
+/// For every position and class what `value` makes of the labels of that class in its window, and of all in it.
+pub(crate) fn counted<T: memory::Zero + Send>(
+    labels: &Labels<'_>,
+    classes: usize,
+    patch: usize,
+    context: &Context<'_>,
+    value: impl Fn(u32, f64) -> T + Sync,
+) -> Result<Vec<T>> {
     let Labels {
         values,
         images,
@@ -63,16 +79,16 @@ pub fn position_histogram(
     let size = height
         .checked_mul(width)
         .and_then(|positions| positions.checked_mul(classes));
-    let Some(size) = size.filter(|size| *size <= isize::MAX as usize / size_of::<f32>()) else {
-        let allowed = format!("so few that {height} x {width} x n_classes float32 values can be addressed");
+    let Some(size) = size.filter(|size| *size <= isize::MAX as usize / size_of::<T>()) else {
+        let allowed = format!("so few that {height} x {width} x n_classes values can be addressed");
         return Err(Error::invalid("n_classes", allowed, classes));
     };
     let window = |i, end| window(i, patch, end);
     memory::guarded(|| {
         Team::with(context, |team| {
             check_below("labels", "labels", values, classes, team)?;
-            let mut histogram: Vec<f32> = memory::zeros(size);
-            team.each_chunk(&mut histogram, width * classes, |y, out| {
+            let mut values_of: Vec<T> = memory::zeros(size);
+            team.each_chunk(&mut values_of, width * classes, |y, out| {
                 let rows = window(y, height);
                 // Counts of each column over the window's rows, then a sum over columns that moves along the row.
                 let mut columns = memory::zeros::<u32>(width * classes);
@@ -99,11 +115,11 @@ pub fn position_histogram(
                     let total = (images * rows.len() * span.len()) as f64;
                     out.iter_mut()
                         .zip(&counts)
-                        .for_each(|(out, count)| *out = (f64::from(*count) / total) as f32);
+                        .for_each(|(out, count)| *out = value(*count, total));
                     inside = span;
                 }
             })?;
-            Ok(histogram)
+            Ok(values_of)
         })
     })
 }

@@ -7,6 +7,7 @@
 mod bounds;
 pub mod context;
 pub mod coreset;
+pub mod counts;
 pub mod distance;
 pub mod error;
 pub mod histogram;

@@ -140,6 +140,8 @@ unsafe impl Zero for u8 {}
 unsafe impl Zero for u32 {}
 // SAFETY: as above.
 unsafe impl Zero for u64 {}
+// SAFETY: as above.
+unsafe impl Zero for usize {}
 // SAFETY: an array is its values and nothing else.
 unsafe impl<T: Zero, const N: usize> Zero for [T; N] {}
 

@@ -3,6 +3,7 @@
 
 mod arrays;
 mod coreset;
+mod counts;
 mod errors;
 mod histogram;
 mod info;
@@ -29,6 +30,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(shard::pick_hot, module)?)?;
     module.add_function(wrap_pyfunction!(nearest::nearest, module)?)?;
     module.add_function(wrap_pyfunction!(histogram::position_histogram, module)?)?;
+    module.add_function(wrap_pyfunction!(counts::window_counts, module)?)?;
+    module.add_function(wrap_pyfunction!(counts::changed_histogram, module)?)?;
+    module.add_function(wrap_pyfunction!(counts::changed_sets, module)?)?;
     module.add_function(wrap_pyfunction!(maps::enlarge, module)?)?;
     module.add_function(wrap_pyfunction!(png::decode_png, module)?)?;
     module.add_function(wrap_pyfunction!(sets::position_sets, module)?)?;
