@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pni_fast.model.header import DIGEST, KEY
+from pni_fast.model.file.header import DIGEST, KEY
 from pni_fast.runtime.tensor_file import TensorFile, as_bytes, digest
 
 Random = np.random.Generator

@@ -16,7 +16,7 @@ import pytest
 from pni_fast import distributed, kernels
 from pni_fast.distributed import RayExecutor, greedy_coreset, ray_cluster, ray_executor
 from pni_fast.errors import NotInstalledError, PniError
-from pni_fast.model import spread
+from pni_fast.model.spread import coordinator as spread
 
 pytest.importorskip("ray", reason="Ray has no wheel for this Python or system")
 

@@ -172,7 +172,7 @@ def test_one_member_is_a_plain_model_file(good, saved, tmp_path):
 
 
 def test_a_reader_of_one_member_refuses_an_ensemble_by_its_format(saved, monkeypatch):
-    monkeypatch.setattr("pni_fast.model.header.FORMAT", 1)
+    monkeypatch.setattr("pni_fast.model.file.header.FORMAT", 1)
     with pytest.raises(ModelFileError, match=r"model format 2 \(.*\) is newer than format 1, .*; upgrade"):
         PNI.load(saved)
 

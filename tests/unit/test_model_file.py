@@ -4,7 +4,7 @@ import torch
 from model_files import rewrite
 from pictures import texture
 from pni_fast import PNI, ModelFileError, PniError
-from pni_fast.model import file as model_file
+from pni_fast.model.file import whole as model_file
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from pni_fast.data import Source
 from pni_fast.distributed import InProcess
 from pni_fast.distributed.ray_executor import STATE
 from pni_fast.errors import DataError
-from pni_fast.model import spread as spreading
 from pni_fast.model.spread import Spread
+from pni_fast.model.spread import coordinator as spreading
 
 BROKEN = (0, 5, 6, 11)
 

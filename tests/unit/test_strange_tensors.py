@@ -97,7 +97,7 @@ def test_a_loaded_model_does_not_depend_on_its_file(tmp_path, after):
 
 def test_networks_that_hold_more_than_a_file_are_built():
     """Some make tables from their shape that no file has: they must not be left without memory."""
-    from pni_fast.model.shapes import filled as filled_with
+    from pni_fast.model.file.shapes import filled as filled_with
 
     class WithTable(torch.nn.Module):
         def __init__(self):

@@ -163,7 +163,7 @@ class Bank:
         return np.setdiff1d(np.arange(self.count), rest.kept)
 
     def _moved_without(self, image: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the patches of other images that lose their class with one image, rising, and the next class.
+        """Return the patches of other images that lose their class with one image, rising, and the next ones.
 
         Images are left out alone, in pairs and again: this is searched for once.
         """

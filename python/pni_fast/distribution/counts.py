@@ -57,9 +57,7 @@ class WindowCounts:
         changes, images = self._changes(lost, moved, now), len(self.labels) - len(lost)
         return changed_sets(self._whole(), changes, images, float(tau), patch=self.window, num_threads=1)
 
-    def _changes(
-        self, lost: NDArray[np.int64], moved: NDArray[np.int64], now: NDArray[np.int64]
-    ) -> Changes:
+    def _changes(self, lost: NDArray[np.int64], moved: NDArray[np.int64], now: NDArray[np.int64]) -> Changes:
         area = self.labels[0].size
         own = self.labels[lost].reshape(-1)
         before = self.labels.reshape(-1)[moved]

@@ -77,8 +77,9 @@ def bound_by_each(
 
 def _holds(allowed: NDArray[np.uint8], groups: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return whether each row of bits has the group given for it."""
-    bits = allowed[np.arange(len(groups)), groups >> 3] >> (groups & 7).astype(np.uint8) & 1
-    return bits != 0
+    bits = allowed[np.arange(len(groups)), groups >> 3] >> (groups & 7).astype(np.uint8)
+    held: NDArray[np.bool_] = (bits & 1).astype(np.bool_)
+    return held
 
 
 def blended(free: NDArray[np.float32], bound: NDArray[np.float32], weight: float) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from pni_fast.features.stored import StoredExtractor
 from pni_fast.runtime.run import Run
 
 from .extraction import described
-from .header import installed_version
+from .file.header import installed_version
 
 LATER = frozenset(
     {"preset", "coreset_ratio", "distribution_size", "neighborhood_size", "position", "position_gate"}

@@ -31,7 +31,8 @@ def perlin(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.Genera
         gradient = lattice[row + down]
         falls = gradient[..., 0] * (y - down)[:, None]
         slopes = np.take(gradient[..., 1], column + across, axis=1) * (x - across)
-        return np.take(falls, column + across, axis=1) + slopes
+        corner_of: Array = np.take(falls, column + across, axis=1) + slopes
+        return corner_of
 
     def edge(down: int) -> Array:
         left = corner(down, 0)

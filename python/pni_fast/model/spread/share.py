@@ -16,13 +16,12 @@ from pni_fast.data.inspected import Inspected
 from pni_fast.distribution.sharded import FeatureShard
 from pni_fast.errors import DataError
 from pni_fast.features.extract import narrowed
+from pni_fast.model.extraction import build
 from pni_fast.runtime.copies import Values, to_host
 from pni_fast.runtime.feature_room import allocate_features
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import stream
 from pni_fast.runtime.threads import one_torch_thread
-
-from .extraction import build
 
 
 @dataclass(frozen=True)

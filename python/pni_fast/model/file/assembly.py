@@ -17,13 +17,13 @@ from pni_fast.distribution.distribution import Distribution, distribution_size
 from pni_fast.errors import PniError
 from pni_fast.features.graphs import StoredGraph
 from pni_fast.features.stored import StoredExtractor, extractor_graph_of
+from pni_fast.model.fitted import Fitted
 from pni_fast.refinement.stored import StoredRefiner, refiner_graph_of
 from pni_fast.runtime.networks import StoredNetwork
 from pni_fast.runtime.tensor_file import Place, not_finite
 
-from .fitted import Fitted
+from .conditions import read_gate, read_trials
 from .header import short
-from .recorded import read_gate, read_trials
 from .shapes import expected_networks, seen_grid
 
 if TYPE_CHECKING:

@@ -24,6 +24,8 @@ from pni_fast.distributed.executors import Executor
 from pni_fast.distribution.sharded import Sharded
 from pni_fast.errors import DataError
 from pni_fast.features.extract import Streaming
+from pni_fast.model import file as model_file
+from pni_fast.model.ensemble import FittedModel
 from pni_fast.progress import silent, unheard
 from pni_fast.runtime.feature_room import bytes_of
 from pni_fast.runtime.memory import spoken_bytes
@@ -31,8 +33,6 @@ from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import OnBroken, Streamed
 from pni_fast.runtime.threads import ordered_map
 
-from . import file as model_file
-from .ensemble import FittedModel
 from .share import Extracted, ShareWorker
 from .workers import Broken, ExtractionWorker, MapWorker, Share
 

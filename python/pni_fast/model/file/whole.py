@@ -25,15 +25,15 @@ from numpy.typing import NDArray
 from pni_fast.config import RULES, Config
 from pni_fast.errors import ModelFileError, NotInstalledError, PniError
 from pni_fast.features.engines.graph import LARGEST_GRAPH
+from pni_fast.model.ensemble import FittedModel, combine
+from pni_fast.model.fitted import Fitted
 from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
 
 from .assembly import CONTEXT_TENSORS, GRAPHS, Outline
-from .ensemble import FittedModel, combine
-from .fitted import Fitted
+from .decision import check_decision, decision_arrays, decision_values, read_decision
 from .header import DIGEST, FORMAT, KEY, SINGLE, installed_version, member_values, one_line, read_header
-from .recorded_decision import check_decision, decision_arrays, decision_values, read_decision
-from .recorded_roi import check_roi, read_roi, read_size
+from .roi import check_roi, read_roi, read_size
 
 Tensors = dict[str, NDArray[Any]]
 Value = TypeVar("Value")

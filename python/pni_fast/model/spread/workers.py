@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from pni_fast.config import Config
 from pni_fast.data import Source
+from pni_fast.model import file as model_file
+from pni_fast.model.extraction import build
 from pni_fast.runtime.copies import Values, to_host
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import OnBroken, Streamed, stream
 from pni_fast.runtime.threads import one_torch_thread
 from pni_fast.scoring.image_maps import stream_maps
-
-from . import file as model_file
-from .extraction import build
 
 Share = list[tuple[int, NDArray[np.uint8], NDArray[np.float32]]]
 """Of each readable picture its number among those handed over, its crop, and what was made of it."""
