@@ -128,3 +128,24 @@ def test_tensors_on_a_gpu_give_the_maps_of_arrays(monkeypatch, settings):
         np.testing.assert_allclose(item.result, one, rtol=1e-4)
     assert all(isinstance(batch, torch.Tensor) for batch in crops)
     assert len(crops) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "ahead", "threads", "expected"),
+    [(1, True, 4, 4), (2, True, 4, 2), (3, True, 4, 1), (9, True, 4, 1), (9, False, 4, 4), (1, True, 1, 1)],
+)
+def test_images_that_are_fewer_than_the_threads_share_them(count, ahead, threads, expected):
+    seen = []
+
+    class Counting:
+        def maps(self, crops, threads, _for_each=map):
+            seen.append(threads)
+            return [np.zeros(crop.shape[:2], dtype=np.float32) for crop in crops]
+
+    sources = [Source(str(seed), texture(seed)) for seed in range(count)]
+    found = mapped(Counting(), sources, False, threads, ahead=ahead)
+    assert (len(found), set(seen)) == (count, {expected})
+    # How many an iterator will give nobody knows.
+    seen.clear()
+    mapped(Counting(), iter(sources), False, threads)
+    assert set(seen) == {1}

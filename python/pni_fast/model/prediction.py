@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pni_fast.data import ImagesLike, prediction_sources
+from pni_fast.data import ImagesLike, Source, prediction_sources
 from pni_fast.data.depth import Brightness
 from pni_fast.data.sizes import alike, size_of
 from pni_fast.data.sources import keeps_its_items
@@ -103,9 +103,9 @@ def predictions(
         Gives the maps of sources in place of this process; all images are listed before the first goes out.
     """
     config, decision = fitted.config, fitted.decision or Decision()
-    sources = prediction_sources(images)
+    sources: Iterable[Source] = prediction_sources(images)
     if streaming is not None or keeps_its_items(images):
-        sources = iter(known := list(sources))
+        sources = known = list(sources)
         total, ahead = len(known), True
     else:
         ahead = isinstance(images, Sized)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Protocol
 
 import numpy as np
@@ -51,8 +51,9 @@ def stream_maps(
     """
     batched = run.batched if batched is None else batched
     if not batched:
-        # An image that comes alone is searched by all threads; the map is the same.
-        search_threads = 1 if ahead else run.threads
+        # Images that come alone, or are fewer than the threads, share them all in the search: same maps.
+        at_once = 1 if not ahead else len(sources) if isinstance(sources, Sized) else run.threads
+        search_threads = max(1, run.threads // max(1, at_once))
         one_by_one = stream(
             sources,
             geometry,
