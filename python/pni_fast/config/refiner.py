@@ -80,11 +80,11 @@ class RefinerConfig:
     levels: tuple[int, ...] = (0, 1, 2, 3)
     widths: tuple[int, ...] = (48, 32, 24, 16)
     residual: bool = True
-    side: int | None = 160
-    bank: int = 400
+    side: int | None = 128
+    bank: int = 200
     sound: float = 0.0
     faintest: float = 1.0
-    iterations: int = 300
+    iterations: int = 140
     batch: int = 8
     learning_rate: float = 5e-4
     anneal: bool = True

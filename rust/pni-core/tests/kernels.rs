@@ -5,6 +5,7 @@ mod oracle;
 use half::f16;
 use oracle::{plain_coreset, plain_histogram, plain_likelihood, plain_nearest, plain_sets};
 use pni_core::coreset::{Request, full_scan, greedy, lazy};
+use pni_core::counts::{Changes, Counted, window_counts};
 use pni_core::histogram::{Labels, position_histogram};
 use pni_core::likelihood::{Allowed, max_likelihood_with};
 use pni_core::nearest::{Few, nearest_with};
@@ -142,6 +143,43 @@ proptest! {
         let patch = 2 * radius + 1;
         let found = position_histogram(&labels, classes, patch, &context).unwrap();
         prop_assert_eq!(found, plain_histogram(&labels, classes, patch));
+    }
+
+    #[test]
+    fn changed_counts_equal_the_oracle_of_changed_labels(
+        (images, height, width) in (2usize..5, 1usize..9, 1usize..9), classes in 1usize..20, radius in 0usize..7,
+        seed in any::<u64>(), other in any::<u64>(), picked in 0usize..1000, threads in 1usize..4
+    ) {
+        let area = height * width;
+        let label = |seed: u64, i: usize| (seed.rotate_left(13 * i as u32) % classes as u64) as i64;
+        let before: Vec<i64> = (0..images * area).map(|i| label(seed, i)).collect();
+        // The last image goes; every other label of the rest may be another one.
+        let after: Vec<i64> = before[..(images - 1) * area].iter().enumerate()
+            .map(|(i, old)| if i % 2 == 0 { label(other, i) } else { *old })
+            .collect();
+        let changes: Vec<(i64, i64, i32)> = before.iter().enumerate()
+            .map(|(i, class)| ((i % area) as i64, *class, -1))
+            .chain(after.iter().enumerate().map(|(i, class)| ((i % area) as i64, *class, 1)))
+            .collect();
+        let places: Vec<i64> = changes.iter().map(|change| change.0).collect();
+        let of: Vec<i64> = changes.iter().map(|change| change.1).collect();
+        let by: Vec<i32> = changes.iter().map(|change| change.2).collect();
+        let changes = Changes { places: &places, classes: &of, by: &by };
+        let control = Control::default();
+        let context = Context { simd: Simd::best(), threads, control: &control };
+        let patch = 2 * radius + 1;
+        let labels = |values| Labels { values, images: values.len() / area, height, width };
+        let counts = window_counts(&labels(&before), classes, patch, &context).unwrap();
+        let counted = Counted { counts: &counts, height, width, classes, patch };
+        let expected = plain_histogram(&labels(&after), classes, patch);
+        prop_assert_eq!(&counted.histogram(&changes, images - 1, &context).unwrap(), &expected);
+        // A threshold that is a share itself: what equals it is not above.
+        let tau = expected[picked % expected.len()];
+        let packed: Vec<u8> = expected.chunks(classes)
+            .flat_map(|shares| shares.chunks(8))
+            .map(|shares| shares.iter().enumerate().map(|(bit, share)| u8::from(*share > tau) << bit).sum())
+            .collect();
+        prop_assert_eq!(counted.sets(&changes, images - 1, tau, &context).unwrap(), packed);
     }
 
     #[test]
