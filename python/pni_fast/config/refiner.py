@@ -149,7 +149,7 @@ REFINERS: dict[str, RefinerConfig] = {
         checkpoint_every=500,
     ),
 }
-"""``paper``: section 4.1 to the letter. ``lite``: a small encoder on small images, minutes on a CPU.
+"""``paper``: section 4.1 to the letter. ``lite``: a small encoder on small images, a minute on two cores.
 
 The paper's ratio of 0.1 goes with maps whose defects reach 1. Here 1 is the highest value of a map of a
 normal image left out, and defects reach about twice that: `lite` takes more of the refined map to have as
