@@ -8,30 +8,12 @@
 
 use super::hot::Hot;
 use super::points::Points;
-use super::request::{Assignment, Coreset, Request};
+use super::request::{Assignment, Coreset, Request, Tuning};
 use super::shard::Core;
 
 use crate::search::{Few, search};
 use crate::threads::Team;
 use crate::{Context, Matrix, Result, Simd, memory};
-
-/// What costs time, and no bit of the result, to have otherwise.
-#[derive(Debug, Clone, Copy)]
-pub struct Tuning {
-    /// Hot points wanted, where a sixteenth of all is fewer (more when they are equally far).
-    pub hot: usize,
-    /// Centers from which on they are looked for by clusters.
-    pub clusters: usize,
-}
-
-impl Default for Tuning {
-    fn default() -> Self {
-        Self {
-            hot: 4096,
-            clusters: 4096,
-        }
-    }
-}
 
 struct Run<'a> {
     core: Core<'a>,

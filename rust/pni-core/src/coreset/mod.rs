@@ -18,8 +18,8 @@ mod shard;
 use crate::{Context, Matrix, Result};
 
 pub use full_scan::full_scan;
-pub use lazy::{Tuning, lazy, lazy_with};
-pub use request::{Assignment, Coreset, Request};
+pub use lazy::{lazy, lazy_with};
+pub use request::{Assignment, Coreset, Request, Tuning};
 pub use shard::{HotRows, Shard, pick_hot};
 
 /// Picks `request.size` rows of `points`, each the farthest from the centers before it; the lowest row among equals.
