@@ -52,8 +52,8 @@ def stream_maps(
     batched = run.batched if batched is None else batched
     if not batched:
         # Images that come alone, or are fewer than the threads, share them all in the search: same maps.
-        at_once = 1 if not ahead else len(sources) if isinstance(sources, Sized) else run.threads
-        search_threads = max(1, run.threads // max(1, at_once))
+        known = len(sources) if isinstance(sources, Sized) else run.threads
+        search_threads = max(1, run.threads // max(1, known if ahead else 1))
         one_by_one = stream(
             sources,
             geometry,

@@ -87,8 +87,8 @@ pub(crate) fn counted<T: memory::Zero + Send>(
     memory::guarded(|| {
         Team::with(context, |team| {
             check_below("labels", "labels", values, classes, team)?;
-            let mut values_of: Vec<T> = memory::zeros(size);
-            team.each_chunk(&mut values_of, width * classes, |y, out| {
+            let mut found: Vec<T> = memory::zeros(size);
+            team.each_chunk(&mut found, width * classes, |y, out| {
                 let rows = window(y, height);
                 // Counts of each column over the window's rows, then a sum over columns that moves along the row.
                 let mut columns = memory::zeros::<u32>(width * classes);
@@ -119,7 +119,7 @@ pub(crate) fn counted<T: memory::Zero + Send>(
                     inside = span;
                 }
             })?;
-            Ok(values_of)
+            Ok(found)
         })
     })
 }

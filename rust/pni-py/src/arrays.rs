@@ -3,10 +3,11 @@
 use half::f16;
 use numpy::ndarray::Dimension;
 use numpy::{
-    Element, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray, PyReadonlyArray2, PyUntypedArray,
+    Element, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray, PyReadonlyArray2, PyReadonlyArray3, PyUntypedArray,
     PyUntypedArrayMethods,
 };
 use pni_core::Matrix;
+use pni_core::histogram::Labels;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -68,4 +69,15 @@ pub fn values<'a, T: Element, D: Dimension>(array: &'a PyReadonlyArray<'_, T, D>
     array
         .as_slice()
         .map_err(|error| PyTypeError::new_err(format!("expected an array in C order: {error}")))
+}
+
+/// Labels of a stack of images, (images, height, width).
+pub fn stack<'a, T: Element>(labels: &'a PyReadonlyArray3<'_, T>) -> PyResult<Labels<'a, T>> {
+    let [images, height, width] = [labels.shape()[0], labels.shape()[1], labels.shape()[2]];
+    Ok(Labels {
+        values: values(labels)?,
+        images,
+        height,
+        width,
+    })
 }

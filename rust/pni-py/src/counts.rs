@@ -1,10 +1,9 @@
 //! `window_counts`, `changed_histogram` and `changed_sets`.
 
-use crate::arrays::values;
+use crate::arrays::{stack, values};
 use crate::leave::leave;
 use numpy::{PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray3, PyUntypedArrayMethods};
 use pni_core::counts::{Changes, Counted};
-use pni_core::histogram::Labels;
 use pyo3::prelude::*;
 
 /// Labels of each class near each position: uint32 (height, width, `n_classes`).
@@ -18,17 +17,11 @@ pub fn window_counts<'py>(
     patch: usize,
     num_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyArray3<u32>>> {
-    let [images, height, width] = [labels.shape()[0], labels.shape()[1], labels.shape()[2]];
-    let stack = Labels {
-        values: values(&labels)?,
-        images,
-        height,
-        width,
-    };
+    let stack = stack(&labels)?;
     let counts = leave(py, num_threads, None, |context| {
         pni_core::counts::window_counts(&stack, n_classes, patch, context)
     })?;
-    PyArray1::from_vec(py, counts).reshape([height, width, n_classes])
+    PyArray1::from_vec(py, counts).reshape([stack.height, stack.width, n_classes])
 }
 
 /// Labels taken from what was counted, or added: places, classes and by how much.

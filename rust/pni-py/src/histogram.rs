@@ -1,9 +1,8 @@
 //! `position_histogram`.
 
-use crate::arrays::values;
+use crate::arrays::stack;
 use crate::leave::leave;
-use numpy::{PyArray1, PyArray3, PyArrayMethods, PyReadonlyArray3, PyUntypedArrayMethods};
-use pni_core::histogram::Labels;
+use numpy::{PyArray1, PyArray3, PyArrayMethods, PyReadonlyArray3};
 use pyo3::prelude::*;
 
 /// Share of each class near each position: float32 (height, width, `n_classes`).
@@ -17,15 +16,9 @@ pub fn position_histogram<'py>(
     patch: usize,
     num_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyArray3<f32>>> {
-    let [images, height, width] = [labels.shape()[0], labels.shape()[1], labels.shape()[2]];
-    let stack = Labels {
-        values: values(&labels)?,
-        images,
-        height,
-        width,
-    };
+    let stack = stack(&labels)?;
     let histogram = leave(py, num_threads, None, |context| {
         pni_core::histogram::position_histogram(&stack, n_classes, patch, context)
     })?;
-    PyArray1::from_vec(py, histogram).reshape([height, width, n_classes])
+    PyArray1::from_vec(py, histogram).reshape([stack.height, stack.width, n_classes])
 }

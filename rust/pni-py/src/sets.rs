@@ -1,9 +1,8 @@
 //! `position_sets`.
 
-use crate::arrays::values;
+use crate::arrays::{stack, values};
 use crate::leave::leave;
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray3, PyUntypedArrayMethods};
-use pni_core::histogram::Labels;
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray3};
 use pyo3::prelude::*;
 
 /// Classes near each position of the chosen images: packed bits, uint8 (height·width, ⌈`n_classes`/8⌉).
@@ -18,16 +17,10 @@ pub fn position_sets<'py>(
     patch: usize,
     num_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyArray2<u8>>> {
-    let [count, height, width] = [labels.shape()[0], labels.shape()[1], labels.shape()[2]];
-    let stack = Labels {
-        values: values(&labels)?,
-        images: count,
-        height,
-        width,
-    };
+    let stack = stack(&labels)?;
     let chosen = values(&images)?;
     let sets = leave(py, num_threads, None, |context| {
         pni_core::sets::position_sets(&stack, chosen, n_classes, patch, context)
     })?;
-    PyArray1::from_vec(py, sets).reshape([height * width, n_classes.div_ceil(8)])
+    PyArray1::from_vec(py, sets).reshape([stack.height * stack.width, n_classes.div_ceil(8)])
 }
