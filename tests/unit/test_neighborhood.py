@@ -1,15 +1,22 @@
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from pni_fast.distribution.distribution import Distribution
+from pni_fast.distribution.neighborhood import training
 from pni_fast.distribution.neighborhood.network import NeighborhoodMLP, SeededDropout, gather
 from pni_fast.distribution.neighborhood.rows import DeviceRows
 from pni_fast.distribution.neighborhood.training import train_neighborhood
 from pni_fast.distribution.neighborhood.validation import ValidationSet, validation_images
 from pni_fast.errors import PniError
 from pni_fast.presets import MLPConfig
+from pni_fast.runtime.device import CPU
 from pni_fast.runtime.run import Run
+from pni_fast.scoring.rules import AverageRule
+from pni_fast.scoring.scorer import Scorer
 
 SMALL = MLPConfig(layers=3, width=16, epochs=2, step=1, batch=64, positions=256, shards=1)
 
@@ -250,3 +257,52 @@ def test_same_bits_with_every_option_for_any_number_of_threads(shards):
     states = [trained(features, labels, config, threads).state_dict() for threads in (1, 2, 4)]
     for other in states[1:]:
         assert all(torch.equal(value, other[name]) for name, value in states[0].items())
+
+
+@pytest.fixture
+def no_collection():
+    """What is in no circle goes at once; the rest would stay until a collection, which is off here."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
+@pytest.mark.parametrize("shards", [1, 2])
+def test_training_leaves_nothing_behind_but_the_weights(shards, monkeypatch):
+    """On a GPU inputs, gradients and the optimiser's moments are gigabytes that others wait for."""
+    kept = []
+
+    def watched(make):
+        def made(*arguments, **more):
+            kept.append(weakref.ref(result := make(*arguments, **more)))
+            return result
+
+        return made
+
+    monkeypatch.setattr(training, "neighborhood_rows", watched(training.neighborhood_rows))
+    monkeypatch.setattr(torch.optim, "Adam", watched(torch.optim.Adam))
+    config = replace(SMALL, batch=128, shards=shards)
+    model = trained(*problem(), config)
+    assert len(kept) == 2
+    assert [one() for one in kept] == [None] * len(kept)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.usefixtures("no_collection")
+def test_a_scorer_under_another_rule_shares_the_network_and_leaves_nothing_behind():
+    features, labels = problem()
+    position = np.random.default_rng(1).dirichlet(np.full(6, 0.2), (7, 5)).astype(np.float32)
+    distribution = Distribution(features[0, 0, :5], np.arange(5), 6, position, None)
+    first = Scorer(None, trained(features, labels), AverageRule(distribution, CPU), None)
+    other = replace(distribution, position=position[::-1].copy())
+    second = first.with_rule(AverageRule(other, CPU))
+    assert second.neighborhood is first.neighborhood
+    alone = Scorer(None, first.neighborhood.mlp, AverageRule(other, CPU), None)
+    (expected,), (found,), (before,) = (scorer.conditions(features[:2]) for scorer in (alone, second, first))
+    np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(before, found)
+    watched = [weakref.ref(scorer) for scorer in (first, second, alone)]
+    del first, second, alone
+    assert [one() for one in watched] == [None] * 3

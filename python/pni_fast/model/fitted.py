@@ -14,22 +14,21 @@ from pni_fast.data.inspected import Inspected
 from pni_fast.decision import Decision
 from pni_fast.distribution.distribution import Distribution
 from pni_fast.errors import PniError
-from pni_fast.features.stored import Extract, StoredExtractor
+from pni_fast.features.stored import StoredExtractor
 from pni_fast.refinement.refined import RefinedScorer
 from pni_fast.refinement.stored import StoredRefiner
 from pni_fast.runtime.device import Device
-from pni_fast.runtime.precision import Precision
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.anomaly_map import Upsampler
 from pni_fast.scoring.image_maps import Maps
 from pni_fast.scoring.inspected import InspectedMaps, InspectedScorer
-from pni_fast.scoring.rules import RULE_CLASSES, Rule
+from pni_fast.scoring.rules import RULE_CLASSES
 from pni_fast.scoring.scorer import Scorer
 
 from .finite_maps import FiniteMaps
 
 if TYPE_CHECKING:
-    from pni_fast.distribution.neighborhood import NeighborhoodMLP
+    pass
 
 PARTS = ("position", "context", "neighborhood", "refinement")
 """What a model may have besides PatchCore."""
@@ -147,25 +146,14 @@ class Fitted:
         """The settings a distribution is fitted with: the coreset is a share of the patches inspected."""
         return self.config if self.inspected is None else narrowed(self.config, self.inspected)
 
-    def scorer_with(
-        self,
-        extract: Extract,
-        neighborhood: NeighborhoodMLP | None,
-        rule: Rule,
-        upsampler: Upsampler,
-        precision: Precision,
-    ) -> Scorer:
-        """Return what gives maps by a rule, before any refinement; arguments as for :class:`.Scorer`."""
-        parts = (extract, neighborhood, rule, upsampler, precision)
-        return Scorer(*parts) if self.inspected is None else InspectedScorer(*parts, inspected=self.inspected)
-
     def likelihood_scorer(self, run: Run) -> Scorer:
         """Return what gives maps before any refinement, its networks on the device of the run."""
         rule = RULE_CLASSES[self.config.rule](self.distribution, run.device)
         upsampler = Upsampler(self.grid, self.config.geometry.shape, self.config.sigma)
         neighborhood = self.distribution.neighborhood
         mlp = None if neighborhood is None else neighborhood.on(run.device)
-        return self.scorer_with(self.extractor.extraction(run), mlp, rule, upsampler, run.precision)
+        parts = (self.extractor.extraction(run), mlp, rule, upsampler, run.precision)
+        return Scorer(*parts) if self.inspected is None else InspectedScorer(*parts, inspected=self.inspected)
 
     def scorer(self, run: Run) -> Maps:
         """Return what gives the final maps, its networks on the device of the run."""

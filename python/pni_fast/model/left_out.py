@@ -110,9 +110,8 @@ class LeavingOut:
             return known if fitted.inspected is None else fitted.inspected.shown(known)
         rest = bank.without(*self.twins.get(index, (index,)))
         rule = RULE_CLASSES[fitted.config.rule](self.without(rest), run.device)
-        scorer = fitted.scorer_with(whole.extract, whole.neighborhood, rule, whole.upsampler, run.precision)
         grid = bank.of(index).reshape(1, *shape, -1)
-        return scorer.feature_maps(on_device(grid, run.device), threads=1)[0]
+        return whole.with_rule(rule).feature_maps(on_device(grid, run.device), threads=1)[0]
 
     def _known_scores(self, index: int) -> NDArray[np.float32] | None:
         """Return S(x) of an image by the distances found when conditions were tried; None where it was not.

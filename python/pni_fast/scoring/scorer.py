@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,11 +15,10 @@ from pni_fast.runtime.copies import Values, to_host
 from pni_fast.runtime.precision import FLOAT32, Precision
 
 from .anomaly_map import Upsampler
+from .neighborhood import ReadyNeighborhood
 from .rules import Rule
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from pni_fast.distribution.neighborhood import NeighborhoodMLP
 
 ForEach: TypeAlias = Callable[
@@ -69,38 +69,19 @@ class Scorer:
         precision: Precision = FLOAT32,
     ) -> None:
         self.extract = extract
-        self.neighborhood = neighborhood
-        self.rule = rule
+        self.neighborhood = None if neighborhood is None else ReadyNeighborhood(neighborhood, precision)
         self.upsampler = upsampler
-        self.precision = precision
-        self._conditions = None if neighborhood is None else self._with_neighborhood(neighborhood)
+        self._take(rule)
 
-    def _with_neighborhood(self, neighborhood: NeighborhoodMLP) -> Callable[[Values], list[Values | None]]:
-        """Return what goes from features to the rule's evidence: arrays on a CPU, tensors on a GPU."""
-        import torch
+    def _take(self, rule: Rule) -> None:
+        self.rule = rule
+        self._conditions = None if self.neighborhood is None else self.neighborhood.conditions(rule)
 
-        from pni_fast.runtime.compiling import Compiled, compiles
-
-        kernel = neighborhood.scoring_kernel(self.precision)
-        on_cpu = self.rule.device.type == "cpu"
-
-        def found(inputs: Tensor) -> Any:
-            classes = neighborhood.classes(inputs, kernel)
-            return classes if on_cpu else self.rule.evidence(classes)
-
-        networks: Callable[[Tensor], Any] = found
-        if compiles(neighborhood.offsets.device):
-            networks = Compiled(lambda inner, inputs: inner(inputs), found)
-
-        @torch.inference_mode()
-        def conditions(features: Values) -> list[Values | None]:
-            given = torch.from_numpy(features) if isinstance(features, np.ndarray) else features
-            inputs = neighborhood.reduce(given)
-            with self.precision.in_networks():
-                result = networks(inputs)
-            return self.rule.evidence(result.numpy()) if on_cpu else result
-
-        return conditions
+    def with_rule(self, rule: Rule) -> Scorer:
+        """Return this scorer under another rule, on the same device; the networks are shared."""
+        other = copy.copy(self)
+        other._take(rule)
+        return other
 
     def maps(self, crops: Values, threads: int, for_each: ForEach = map) -> list[NDArray[np.float32]]:
         """Return the anomaly maps, float32 (H, W) each, of uint8 crops (b, H, W, 3).

@@ -136,6 +136,7 @@ def train_neighborhood(
         model.load_state_dict(kept)
         if config.fit_temperature:
             model.temperature.fill_(judge.fitted_temperature(model))
+    model.zero_grad(set_to_none=True)  # as large as the weights, and of no more use
     return model.eval().requires_grad_(False)
 
 
@@ -150,23 +151,33 @@ class _Part:
     def __init__(
         self, replica: NeighborhoodMLP, rows: Rows, targets: Tensor, precision: Precision, compiled: bool
     ) -> None:
-        self.replica, self.rows, self.targets, self.precision = replica, rows, targets, precision
+        self.rows, self.targets = rows, targets
+        loss, backward = partial(_loss, replica), partial(_backward, replica, precision)
+        # Functions and no methods: what held itself would keep the GPU's memory until the next collection.
         self._gradients: Callable[[Tensor, Tensor], None] = (
-            Compiled(self._backward, self._loss) if compiled else partial(self._backward, self._loss)
+            Compiled(backward, loss) if compiled else partial(backward, loss)
         )
 
     def __call__(self, drawn: Batch) -> None:
         neighbors = self.rows.gather(drawn.positions) if drawn.neighbors is None else drawn.neighbors
         self._gradients(neighbors, self.targets[drawn.positions])
 
-    def _loss(self, neighbors: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(self.replica(neighbors).float(), targets)
 
-    def _backward(self, loss: Callable[[Tensor, Tensor], Tensor], neighbors: Tensor, targets: Tensor) -> None:
-        self.replica.zero_grad(set_to_none=True)
-        with self.precision.in_networks():
-            found = loss(neighbors, targets)
-        torch.autograd.backward(found)
+def _loss(replica: NeighborhoodMLP, neighbors: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(replica(neighbors).float(), targets)
+
+
+def _backward(
+    replica: NeighborhoodMLP,
+    precision: Precision,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    neighbors: Tensor,
+    targets: Tensor,
+) -> None:
+    replica.zero_grad(set_to_none=True)
+    with precision.in_networks():
+        found = loss(neighbors, targets)
+    torch.autograd.backward(found)
 
 
 def _replicas(model: NeighborhoodMLP, count: int) -> list[NeighborhoodMLP]:
