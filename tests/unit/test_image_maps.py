@@ -9,8 +9,8 @@ from pni_fast.config import Geometry
 from pni_fast.data import Source
 from pni_fast.errors import DataError
 from pni_fast.runtime.device import Device
+from pni_fast.runtime.gpu_calls import GPU_BATCH
 from pni_fast.runtime.run import Run
-from pni_fast.runtime.stream import GPU_BATCH
 from pni_fast.scoring.image_maps import shares, stream_maps
 
 SETTINGS = {"device": "cpu", "num_threads": 2, "coreset_ratio": 0.1, "resize": 80, "crop": 64}

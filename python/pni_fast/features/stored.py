@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config.tiling import Tiling
 from pni_fast.runtime.copies import Values
+from pni_fast.runtime.gpu_calls import filled, on_gpu_thread
 from pni_fast.runtime.run import Run
 
 from .engines.networks import BACKBONE, extractor_ends
@@ -138,14 +139,18 @@ class TorchExtraction:
 
     def __init__(self, extractor: FeatureExtractor, run: Run) -> None:
         self._extractor = extractor.to(run.device.torch)
-        self._on_cpu = run.device.type == "cpu"
-        self._precision = run.precision
+        self._device, self._precision = run.device, run.precision
 
     def __call__(self, crops: Values) -> Values:
         """Return the features of crops; see :data:`Extract`."""
         import torch
 
         pixels = torch.from_numpy(crops) if isinstance(crops, np.ndarray) else crops
+        if self._device.type == "cpu":
+            return self._features(pixels).numpy()
+        return on_gpu_thread(self._device, lambda: self._features(filled(pixels)))[: len(pixels)]
+
+    def _features(self, pixels: Tensor) -> Tensor:
         with self._precision.in_backbone():
             features: Tensor = self._extractor(pixels)
-        return features.numpy() if self._on_cpu else features
+        return features

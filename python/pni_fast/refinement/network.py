@@ -194,7 +194,6 @@ class RefinementNetwork(nn.Module):
         refined: Tensor = torch.sigmoid(logits.float()).squeeze(1)
         return refined
 
-    @torch.inference_mode()
     def refine(
         self, images: NDArray[np.uint8], maps: NDArray[np.float32], precision: Precision = FLOAT32
     ) -> NDArray[np.float32]:
@@ -225,17 +224,23 @@ class RefinementNetwork(nn.Module):
                 f"got {images.shape} and {maps.shape}"
             )
         device = self.mean.device
-        pixels = torch.from_numpy(np.array(images, order="C")).to(device).permute(0, 3, 1, 2).float() / 255.0
+        pixels = torch.from_numpy(np.array(images, order="C")).to(device)
         given = torch.from_numpy(np.array(maps, dtype=np.float32, order="C")).to(device)
-        size = working_size(images.shape[1:3], self.config.side)
-        with precision.in_networks():
-            refined = self(reduce_to(pixels, size), reduce_to(given.unsqueeze(1), size).squeeze(1)).unsqueeze(
-                1
-            )
-        if size != images.shape[1:3]:
-            refined = F.interpolate(refined, size=images.shape[1:3], mode="bilinear", align_corners=False)
-        result: NDArray[np.float32] = refined.squeeze(1).cpu().numpy()
+        result: NDArray[np.float32] = self.refined(pixels, given, precision).cpu().numpy()
         return result
+
+    @torch.inference_mode()
+    def refined(self, images: Tensor, maps: Tensor, precision: Precision = FLOAT32) -> Tensor:
+        """Return :meth:`refine` of tensors where the network is; nothing waits for a GPU."""
+        pixels, size = images.permute(0, 3, 1, 2).float() / 255.0, tuple(images.shape[1:3])
+        working = working_size(size, self.config.side)
+        with precision.in_networks():
+            given = reduce_to(maps.unsqueeze(1), working).squeeze(1)
+            found = self(reduce_to(pixels, working), given).unsqueeze(1)
+        if working != size:
+            found = F.interpolate(found, size=size, mode="bilinear", align_corners=False)
+        refined: Tensor = found.squeeze(1)
+        return refined
 
     def fused(
         self, images: NDArray[np.uint8], maps: NDArray[np.float32], precision: Precision = FLOAT32

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.features.engines.networks import REFINER, refiner_ends
 from pni_fast.features.graphs import NO_GRAPH, GraphNetwork, StoredGraph
+from pni_fast.runtime.copies import on_device, to_host
+from pni_fast.runtime.gpu_calls import filled, on_gpu_thread
 from pni_fast.runtime.run import Run
 
 from .fusion import fuse
@@ -88,6 +90,17 @@ class StoredRefiner(GraphNetwork["RefinementNetwork"]):
         """
         if self.engine(run) == "torch":
             network = self.on(run.device)
-            return lambda crops, maps: network.fused(crops, maps, run.precision)
+            if run.device.type == "cpu":
+                return lambda crops, maps: network.fused(crops, maps, run.precision)
+            return lambda crops, maps: fuse(_refined(network, crops, maps, run), maps, self.ratio)
         engine = self.opened(run)
         return lambda crops, maps: fuse(engine(crops, maps), maps, self.ratio)
+
+
+def _refined(
+    network: RefinementNetwork, crops: NDArray[np.uint8], maps: NDArray[np.float32], run: Run
+) -> NDArray[np.float32]:
+    """Return Ã of crops and normalised maps, refined on a GPU."""
+    pixels, given = (cast("Tensor", on_device(values, run.device)) for values in (crops, maps))
+    found = on_gpu_thread(run.device, lambda: network.refined(filled(pixels), filled(given), run.precision))
+    return to_host(found[: len(crops)])[0]

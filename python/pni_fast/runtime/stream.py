@@ -17,13 +17,11 @@ from pni_fast.errors import DataError
 
 from .copies import Values, to_device
 from .device import Device
+from .gpu_calls import GPU_BATCH
 from .run import Run
 from .threads import ordered_map
 
 R = TypeVar("R")
-
-GPU_BATCH = 16
-"""Images in one forward pass on a GPU. On a CPU every thread takes one image at a time."""
 
 GPU_IN_FLIGHT = 3
 """Batches in work at once on a GPU: one in the networks while others are scored on the CPU."""

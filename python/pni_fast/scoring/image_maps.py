@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pni_fast.config import Geometry
 from pni_fast.data import Source
 from pni_fast.runtime.copies import Values
+from pni_fast.runtime.gpu_calls import GPU_BATCH
 from pni_fast.runtime.run import Run
-from pni_fast.runtime.stream import GPU_BATCH, OnBroken, Streamed, stream
+from pni_fast.runtime.stream import OnBroken, Streamed, stream
 from pni_fast.runtime.threads import thread_pool
 
 from .scorer import ForEach

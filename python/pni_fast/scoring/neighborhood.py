@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from pni_fast.runtime.copies import Values
+from pni_fast.runtime.gpu_calls import filled, on_gpu_thread
 from pni_fast.runtime.precision import Precision
 
 from .rules import Rule
@@ -57,11 +58,16 @@ class ReadyNeighborhood:
             networks = Compiled(lambda inner, inputs: inner(inputs), found)
 
         @torch.inference_mode()
+        def computed(features: Tensor) -> Any:
+            inputs = mlp.reduce(features)
+            with precision.in_networks():
+                return networks(inputs)
+
         def conditions(features: Values) -> list[Values | None]:
             given = torch.from_numpy(features) if isinstance(features, np.ndarray) else features
-            inputs = mlp.reduce(given)
-            with precision.in_networks():
-                result = networks(inputs)
-            return rule.evidence(result.numpy()) if on_cpu else result
+            if on_cpu:
+                return rule.evidence(computed(given).numpy())
+            found = on_gpu_thread(rule.device, lambda: computed(filled(given)))
+            return [part if part is None or part.ndim == 2 else part[: len(given)] for part in found]
 
         return conditions
