@@ -163,12 +163,13 @@ def test_an_output_that_cannot_be_written(refused, model_file, category, tmp_pat
 
 def test_another_engine_than_the_fits_is_said(invoke, model_file, category, tmp_path):
     photo = sorted((category / "test").rglob("*.png"))[0]
-    same = invoke("score", model_file, photo, "-o", tmp_path / "same")
+    same = invoke("score", model_file, photo, "-o", tmp_path / "same", "--device", "cpu")
     assert "Fitted by" not in same.stderr
-    other = invoke("score", model_file, photo, "-o", tmp_path / "other", "--engine", "torch")
+    torch = ("--engine", "torch", "--device", "cpu")
+    other = invoke("score", model_file, photo, "-o", tmp_path / "other", *torch)
     assert other.stderr.count("Fitted by openvino") + other.stderr.count("Fitted by onnxruntime") == 1
     assert "scored by torch" in other.stderr
-    quiet = invoke("score", model_file, photo, "-o", tmp_path / "quiet", "--engine", "torch", "--quiet")
+    quiet = invoke("score", model_file, photo, "-o", tmp_path / "quiet", *torch, "--quiet")
     assert quiet.stderr == ""
     scores = [(tmp_path / name / "scores.csv").read_text().split(",")[-3] for name in ("same", "other")]
     assert abs(float(scores[0]) - float(scores[1])) < 1e-4 * float(scores[0])

@@ -93,7 +93,8 @@ def test_threshold_changes_the_rate_the_images_or_the_number(invoke, refused, mo
     assert (record["promised"], record["good_images"]) == (0.4, 4)
     assert invoke("threshold", model_file, "--at", 7.5, "-o", new, "-q").exit_code == 0
     assert PNI.load(new, device="cpu").threshold_ == 7.5
-    line = refused("threshold", model_file, "--calibrate", category / "train/good", "-o", new)
+    calibrate = ("--calibrate", category / "train/good", "--device", "cpu")
+    line = refused("threshold", model_file, *calibrate, "-o", new)
     assert "fitted on this image (same bytes)" in line
     for rate in ("0", "1", "1.5", "nan"):
         line = refused("threshold", model_file, "--false-alarms", rate, "-o", new)

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from pni_fast.runtime.device import _driver_is_there
 
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "pni_fast"
 
@@ -221,6 +222,7 @@ def run(environment, code, *arguments):
     return done.stdout
 
 
+@pytest.mark.skipif(_driver_is_there(), reason="torch is asked what the GPU is")
 def test_the_belt_imports_nothing_heavy(environment, model_file, plain_file, category, tmp_path):
     photo = category / "test" / "stain" / "000.png"
     code = BELT.format(heavy=HEAVY, blocked=False) + SCORES
