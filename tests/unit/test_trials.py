@@ -70,7 +70,7 @@ def test_one_image_tells_nothing_and_two_cannot_be_swapped():
     assert set(tried(scene(2, shift=False)).rows[0].seen) == {"move"}
 
 
-def test_what_sees_most_is_chosen_among_what_may_be_risked():
+def test_what_sees_most_beyond_its_risk_is_chosen_among_what_may_be_risked():
     rows = [
         Trial("none", 0.0, 0.0, {"move": (0.5, 0.1)}),
         Trial("position", 0.5, LIMIT, {"move": (0.8, 0.2)}),
@@ -80,6 +80,20 @@ def test_what_sees_most_is_chosen_among_what_may_be_risked():
     assert "position with weight 0.5" in Trials.decided(rows).words
     assert Trials.decided(rows[:1] * 3).chosen == 0, "of equals the weakest"
     assert Trials.decided(rows[::2]).words.startswith("neither position nor context")
+
+
+def test_what_is_seen_must_be_worth_its_risk():
+    """By half: of the two figures that what is seen is the mean of, the risk is of one."""
+    rows = [
+        Trial("none", 0.0, 0.0, {"move": (0.5, 0.1)}),
+        Trial("position", 0.25, 0.04, {"move": (0.6, 0.12)}),
+        Trial("position", 0.5, 0.12, {"move": (0.65, 0.13)}),
+    ]
+    assert [round(row.gain, 3) for row in rows] == [0.3, 0.34, 0.33]
+    assert Trials.decided(rows).choice is rows[1]
+    refused = Trials.decided([rows[0], Trial("context", 0.5, 0.12, {"move": (0.6, 0.11)})])
+    assert refused.choice is rows[0]
+    assert "0.055 more than the features alone is not worth the 0.120 of image AUROC" in refused.words
 
 
 def test_told_apart_is_auroc_and_the_best_f1():

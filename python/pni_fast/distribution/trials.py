@@ -73,6 +73,11 @@ class Trial:
         return _mean(self.seen.values())
 
     @property
+    def gain(self) -> float:
+        """What it sees less half its risk: half of :attr:`sees` is image AUROC, which is what is at risk."""
+        return self.sees - self.risk / 2
+
+    @property
     def drawn(self) -> float:
         """The mean of the figures of the kinds that are drawn in the picture; 0 where none was."""
         return _mean(pair for kind, pair in self.seen.items() if kind not in OWN_KINDS)
@@ -111,15 +116,16 @@ class Trials:
 
     @classmethod
     def decided(cls, rows: Sequence[Trial]) -> Trials:
-        """Choose what sees most of what may be used; of equals the first, which is the weakest.
+        """Choose what sees most beyond its risk, of what may be used; of equals the first, the weakest.
 
         A condition may be used that puts little at risk and holds its own on drawn defects. Move and swap are
         made for it to see: they say which condition sees most, but not that it may lose what the features
-        alone see of everything else.
+        alone see of everything else. What it sees must be worth its risk: where places mean nothing, as in a
+        texture, chance alone lets one row or another see a little more.
         """
         least = rows[0].drawn
         usable = [number for number, row in enumerate(rows) if row.risk <= LIMIT and row.drawn >= least]
-        return cls(tuple(rows), max(usable, key=lambda number: (rows[number].sees, -number)))
+        return cls(tuple(rows), max(usable, key=lambda number: (rows[number].gain, -number)))
 
     @property
     def choice(self) -> Trial:
@@ -162,4 +168,12 @@ class Trials:
         said = f"neither position nor context: {best.condition} with weight {best.weight:g} sees most, but "
         if best.risk > LIMIT:
             return said + f"puts {best.risk:.3f} of image AUROC at risk (at most {LIMIT:g} is allowed)"
-        return said + f"of drawn defects less than the features alone ({best.drawn:.3f} of {first.drawn:.3f})"
+        if best.drawn < first.drawn:
+            return (
+                said
+                + f"of drawn defects less than the features alone ({best.drawn:.3f} of {first.drawn:.3f})"
+            )
+        return said + (
+            f"{best.sees - first.sees:.3f} more than the features alone is not worth "
+            f"the {best.risk:.3f} of image AUROC that it puts at risk"
+        )

@@ -51,7 +51,7 @@ def _panel(member: Mapping[str, Any], *, named: bool) -> str:
         f"<th>condition</th>{_cells('th', heads)}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
         '<p class="hint">Risk is image AUROC that the condition can cost; it sees, in the mean, what the '
         "columns by kind say: image AUROC / pixel F1max of defects made in good images against the same "
-        "images untouched.</p></section>\n"
+        "images untouched. What it sees, less half its risk, decides.</p></section>\n"
     )
 
 
