@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from pictures import texture
-from pni_fast import PNI, PniError, nearest
+from pni_fast import PNI, PniError, greedy_coreset, nearest
 from pni_fast.config import ContextConfig
-from pni_fast.distribution.bank import Bank
+from pni_fast.distribution.bank import Bank, nearest_without
 from pni_fast.distribution.described import Described
 from pni_fast.distribution.made import moved, swapped
 from pni_fast.distribution.trials import LIMIT, Trial, Trials
-from pni_fast.distribution.trying import Picture, Trying, told_apart, without_image
+from pni_fast.distribution.trying import Picture, Trying, told_apart
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.anomaly_map import Upsampler
 from scenes import SIDE, WINDOW, parts, scene
@@ -117,9 +117,36 @@ def test_one_image_less_is_a_search_without_it():
     features = scene(6, shift=True)
     bank = Bank(features, *parts(features), WINDOW)
     rest, both = bank.without(2), bank.without(2, 4)
-    found = without_image(bank.of(2), nearest(bank.of(2), rest.coreset), rest, 4)
+    known = nearest(bank.of(2), rest.coreset)
+    found = nearest_without(bank.of(2), known, rest.owner, both.coreset, 4)
     for one, other in zip(found, nearest(bank.of(2), both.coreset), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("classes", "searched"), [(20, False), (12, True)])
+def test_labels_say_what_is_nearest_where_every_vector_is_a_class(classes, searched, monkeypatch):
+    features = scene(6, shift=True)
+    rows = features.reshape(-1, features.shape[-1])
+    rows[40:60] = rows[:20]  # what is equally near goes to the earliest
+    picked = greedy_coreset(rows, 20, assign=classes)
+    groups, _ = nearest(rows[picked.indices], rows[picked.indices[:classes]])
+    labels, distances = (values.reshape(features.shape[:3]) for values in (picked.labels, picked.distances))
+    bank = Bank(features, labels, picked.indices, groups, WINDOW, distances=distances)
+    asked = []
+
+    def watched(rows, *more, **named):
+        asked.append(len(rows))
+        return nearest(rows, *more, **named)
+
+    for image in range(6):
+        own, rest = bank.of(image), bank.without(image)
+        monkeypatch.setattr("pni_fast.distribution.bank.nearest", watched)
+        found = bank.nearest_left(image, own, rest)
+        monkeypatch.undo()
+        for one, other in zip(found, nearest(own, rest.coreset), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert (asked == [len(own)] * 6) is searched
+    assert searched or max(asked) < len(own)
 
 
 def test_moved_and_swapped_windows_are_what_their_masks_say():

@@ -85,6 +85,8 @@ class Bank:
         p, the side of the position histogram's window.
     coreset
         C_emb, where it is at hand already.
+    distances
+        (n, h, w) float32: of every patch from the vector of its label, where they are.
 
     Attributes
     ----------
@@ -101,11 +103,12 @@ class Bank:
         groups: NDArray[np.int64],
         window: int,
         coreset: NDArray[np.float32] | None = None,
+        distances: NDArray[np.float32] | None = None,
     ) -> None:
         self.features = held(features)
         self.count, self.height, self.width, _ = self.features.shape
         self.area = self.height * self.width
-        self.labels, self.groups, self.window = labels, groups, window
+        self.labels, self.groups, self.window, self.distances = labels, groups, window, distances
         self.owner = picked // self.area
         self.coreset = self.features.rows(picked) if coreset is None else coreset
         self.n_classes = int(groups.max()) + 1
@@ -145,6 +148,19 @@ class Bank:
             groups[orphans] = left[nearest(self.coreset[orphans], self.coreset[left], num_threads=1)[0]]
         kept = np.setdiff1d(np.arange(self.count), images)
         return Rest(self.coreset[stays], groups[stays], kept, self.owner[stays], self.labels, moved, now)
+
+    def nearest_left(
+        self, image: int, own: NDArray[np.float32], rest: Rest
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return what `nearest` says of an image's own patches, (h·w, d), and what is left without it.
+
+        Where every vector of C_emb is of C_dist too, labels say what is nearest: only patches nearest to a
+        vector of this image itself are searched for.
+        """
+        if self.distances is None or self.n_classes < len(self.coreset):
+            return nearest(own, rest.coreset, num_threads=1)
+        known = self.labels[image].ravel(), self.distances[image].ravel()
+        return nearest_without(own, known, self.owner, rest.coreset, image)
 
     def histogram(self, rest: Rest) -> NDArray[np.float32]:
         """Return p(c|x) of the images that are left, float32 (h, w, K)."""
@@ -187,3 +203,33 @@ class Bank:
         """Return the patches of some classes, by their places in all labels flattened, rising."""
         parts = [self.order[self.starts[one] : self.starts[one + 1]] for one in classes]
         return np.sort(np.concatenate([*parts, self.order[:0]])).astype(np.int64)
+
+
+def nearest_without(
+    rows: NDArray[np.float32],
+    found: tuple[NDArray[np.int64], NDArray[np.float32]],
+    owner: NDArray[np.int64],
+    left: NDArray[np.float32],
+    image: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return what `nearest` says without one image more: only rows nearest to its vectors are searched again.
+
+    Parameters
+    ----------
+    rows
+        Features (n, d).
+    found
+        What `nearest` says of them and the vectors so far.
+    owner
+        The image that each of these is of.
+    left
+        Those of other images.
+    image
+        The image to leave out.
+    """
+    stays = owner != image
+    indices, distances = (np.cumsum(stays) - 1)[found[0]], found[1].copy()
+    lost = np.flatnonzero(~stays[found[0]])
+    if len(lost):
+        indices[lost], distances[lost] = nearest(rows[lost], left, num_threads=1)
+    return indices, distances

@@ -32,10 +32,13 @@ class Picked:
         (m,) int64: rows, in the order they were picked.
     labels
         (n, h, w) int64: of every patch the nearest of the first vectors, the earliest among equals.
+    distances
+        (n, h, w) float32: from it, where they are at hand.
     """
 
     indices: NDArray[np.int64]
     labels: NDArray[np.int64]
+    distances: NDArray[np.float32] | None = None
 
 
 class Features(Protocol):
@@ -99,8 +102,10 @@ class Held:
     def picked(self, size: int, n_classes: int, threads: int, told: Told) -> Picked:
         """Return the rows of the exact greedy search, and the labels."""
         found = greedy_coreset(self._rows, size, assign=n_classes, num_threads=threads, progress=told)
-        assert found.labels is not None  # asked for with `assign`
-        return Picked(found.indices, found.labels.reshape(self.array.shape[:3]))
+        assert found.labels is not None  # both are
+        assert found.distances is not None  # asked for with `assign`
+        shape = self.array.shape[:3]
+        return Picked(found.indices, found.labels.reshape(shape), found.distances.reshape(shape))
 
 
 def held(features: NDArray[np.floating[Any]] | Features) -> Features:

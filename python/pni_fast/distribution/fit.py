@@ -66,7 +66,8 @@ def fit_distribution(
     )
     coreset = features.rows(picked.indices)
     groups, _ = nearest(coreset, coreset[:n_classes], num_threads=run.threads)
-    bank = Bank(features, picked.labels, picked.indices, groups, config.neighborhood_size, coreset)
+    window = config.neighborhood_size
+    bank = Bank(features, picked.labels, picked.indices, groups, window, coreset, picked.distances)
     if banked is not None:
         banked(bank)
     fitted = Distribution(coreset, groups, n_classes, None, None, config.likelihood_lambda or 1.0)
@@ -80,7 +81,6 @@ def fit_distribution(
     from .neighborhood import train_neighborhood  # brings torch
 
     assert isinstance(features, Held)
-    window = config.neighborhood_size
     mlp = train_neighborhood(
         features.array, picked.labels, n_classes, window, config.mlp, run, seed=config.seed
     )

@@ -16,7 +16,7 @@ from pni_fast.kernels.ranking import auroc, f1_max
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import ordered_map
 
-from .bank import Bank, Rest
+from .bank import Bank, Rest, nearest_without
 from .context import Context
 from .described import Described
 from .gate import risk_of
@@ -147,7 +147,7 @@ class Trying:
         own, rest = self.bank.of(index), self.bank.without(index)
         sets = self._sets(rest)
         nowhere = np.zeros(self.shape, dtype=bool)
-        found = nearest(own, rest.coreset, num_threads=1)
+        found = self.bank.nearest_left(index, own, rest)
         self.bank.left_out[index] = self._distances(own, found, rest, sets)
         good = self._pictured(self.bank.left_out[index], nowhere)
         if index not in places:
@@ -165,8 +165,9 @@ class Trying:
         other = int(rng.choice(others))
         if not self.bank.can_lose(index, other):
             return Tried(good, made)
-        found = without_image(own, found, rest, other)
-        rest = self.bank.without(index, other)
+        both = self.bank.without(index, other)
+        found = nearest_without(own, found, rest.owner, both.coreset, other)
+        rest = both
         sets = self._sets(rest)
         alone = self._pictured(self._distances(own, found, rest, sets), nowhere)
         mask = swapped(self.shape, rng)
@@ -222,30 +223,6 @@ class Trying:
             )
             for kind in sorted(kinds)
         }
-
-
-def without_image(
-    rows: NDArray[np.float32], found: tuple[NDArray[np.int64], NDArray[np.float32]], rest: Rest, image: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return what `nearest` says without one image more: only rows nearest to its vectors are searched again.
-
-    Parameters
-    ----------
-    rows
-        Features (n, d).
-    found
-        What `nearest` says of them and `rest.coreset`.
-    rest
-        What is left so far.
-    image
-        The image to leave out too, of which something is in `rest`.
-    """
-    stays = rest.owner != image
-    indices, distances = (np.cumsum(stays) - 1)[found[0]], found[1].copy()
-    lost = np.flatnonzero(~stays[found[0]])
-    if len(lost):
-        indices[lost], distances[lost] = nearest(rows[lost], rest.coreset[stays], num_threads=1)
-    return indices, distances
 
 
 def told_apart(
