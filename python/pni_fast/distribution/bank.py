@@ -86,7 +86,7 @@ class Bank:
     coreset
         C_emb, where it is at hand already.
     distances
-        (n, h, w) float32: of every patch from the vector of its label, where they are.
+        (n, h, w) float32: how far every patch is from the vector of its label, where it is known.
 
     Attributes
     ----------

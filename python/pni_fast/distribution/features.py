@@ -33,7 +33,7 @@ class Picked:
     labels
         (n, h, w) int64: of every patch the nearest of the first vectors, the earliest among equals.
     distances
-        (n, h, w) float32: from it, where they are at hand.
+        (n, h, w) float32: how far that vector is, where it is known.
     """
 
     indices: NDArray[np.int64]
@@ -102,8 +102,8 @@ class Held:
     def picked(self, size: int, n_classes: int, threads: int, told: Told) -> Picked:
         """Return the rows of the exact greedy search, and the labels."""
         found = greedy_coreset(self._rows, size, assign=n_classes, num_threads=threads, progress=told)
-        assert found.labels is not None  # both are
-        assert found.distances is not None  # asked for with `assign`
+        assert found.labels is not None  # asked for with `assign`, and the distances with them
+        assert found.distances is not None
         shape = self.array.shape[:3]
         return Picked(found.indices, found.labels.reshape(shape), found.distances.reshape(shape))
 

@@ -169,11 +169,7 @@ class Trials:
         if best.risk > LIMIT:
             return said + f"puts {best.risk:.3f} of image AUROC at risk (at most {LIMIT:g} is allowed)"
         if best.drawn < first.drawn:
-            return (
-                said
-                + f"of drawn defects less than the features alone ({best.drawn:.3f} of {first.drawn:.3f})"
-            )
-        return said + (
-            f"{best.sees - first.sees:.3f} more than the features alone is not worth "
-            f"the {best.risk:.3f} of image AUROC that it puts at risk"
-        )
+            figures = f"({best.drawn:.3f} of {first.drawn:.3f})"
+            return f"{said}of drawn defects less than the features alone {figures}"
+        more = f"{best.sees - first.sees:.3f} more than the features alone"
+        return f"{said}{more} is not worth the {best.risk:.3f} of image AUROC that it puts at risk"

@@ -165,9 +165,8 @@ class Trying:
         other = int(rng.choice(others))
         if not self.bank.can_lose(index, other):
             return Tried(good, made)
-        both = self.bank.without(index, other)
-        found = nearest_without(own, found, rest.owner, both.coreset, other)
-        rest = both
+        owner, rest = rest.owner, self.bank.without(index, other)
+        found = nearest_without(own, found, owner, rest.coreset, other)
         sets = self._sets(rest)
         alone = self._pictured(self._distances(own, found, rest, sets), nowhere)
         mask = swapped(self.shape, rng)
