@@ -127,27 +127,30 @@ coreset_ratio = click.option(
 
 
 _OWN_OPTIONS = {
-    "preset": "--preset",
-    "backbone": "--backbone",
-    "levels": "--levels",
-    "coreset_ratio": "--coreset-ratio",
-    "refinement": "--refine",
-    "seed": "--seed",
+    "preset": ("--preset", "--presets"),
+    "backbone": ("--backbone",),
+    "levels": ("--levels",),
+    "coreset_ratio": ("--coreset-ratio",),
+    "refinement": ("--refine",),
+    "seed": ("--seed",),
 }
+"""What some commands have an option for, and its names."""
 
 
-def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+def _settings(ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """Split NAME=VALUE pairs; the library reads the values."""
     changes: dict[str, str] = {}
+    here = {option for parameter in ctx.command.params for option in parameter.opts}
     for text in values:
         name, equals, value = text.partition("=")
-        if not equals or not name.strip():
+        name = name.strip()
+        if not equals or not name:
             raise click.BadParameter(f"must be NAME=VALUE, got {text!r}")
-        if name.strip() in _OWN_OPTIONS:
-            raise click.BadParameter(f"{name.strip()} has an option of its own: {_OWN_OPTIONS[name.strip()]}")
-        if name.strip() in changes:
-            raise click.BadParameter(f"{name.strip()} may be set once only")
-        changes[name.strip()] = value.strip()
+        for own in here.intersection(_OWN_OPTIONS.get(name, ())):
+            raise click.BadParameter(f"{name} has an option of its own: {own}")
+        if name in changes:
+            raise click.BadParameter(f"{name} may be set once only")
+        changes[name] = value.strip()
     return changes
 
 

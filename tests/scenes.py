@@ -38,7 +38,7 @@ def parts(features: NDArray[np.float32], rows: int = ROWS) -> tuple[NDArray[np.i
 def left_out(features: NDArray[np.float32], *, position: bool = True, threads: int = 1, **given: Any) -> Any:
     """Return what `leave_out` finds."""
     return leave_out(
-        Bank(features, *(given.get("parts") or parts(features)), WINDOW),
+        Bank(features, *(given.get("parts") or parts(features)), WINDOW, CLASSES),
         position=position,
         to_map=Upsampler((SIDE, SIDE), (48, 48), 2.0),
         threads=threads,

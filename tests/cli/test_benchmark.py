@@ -185,3 +185,11 @@ def test_a_wrong_setting_is_refused_before_the_work(invoke, refused, data, tmp_p
     assert result.exit_code == 2
     assert "unknown setting 'mlp.droput'" in result.stderr
     assert not (tmp_path / "out").exists()
+    # What has an option in `fit` and none here is a setting like any other.
+    assert refused(*arguments, "coreset_ratio=2") == "coreset_ratio must be in (0, 1], got 2.0"
+    for text, option in {"preset=lite": "--presets", "seed=1": "--seed"}.items():
+        result = invoke(*arguments, text)
+        assert result.exit_code == 2
+        assert f"{text.partition('=')[0]} has an option of its own: {option}" in " ".join(
+            result.stderr.split()
+        )

@@ -15,7 +15,7 @@ def bank_of(window, images=9, shape=(6, 5), n_classes=17, dtype=np.float32):
     picked = greedy_coreset(rows, 40, assign=n_classes)
     coreset = rows[picked.indices]
     groups, _ = nearest(coreset, coreset[:n_classes])
-    return Bank(features, picked.labels.reshape(images, *shape), picked.indices, groups, window)
+    return Bank(features, picked.labels.reshape(images, *shape), picked.indices, groups, window, n_classes)
 
 
 @pytest.mark.parametrize("window", [1, 3, 9, 35])

@@ -88,6 +88,18 @@ def test_images_worth_a_look_come_with_those_they_were_compared_with(category):
     assert evaluate(BrightnessModel(), open_category(category)).compared == {}
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_good_image_at_the_models_own_threshold_is_no_mistake(category, own):
+    write(category / "test/good/3.png", [(4, 8)], 200)
+    model = ContextModel()
+    bright = [result.score for result in evaluate(model, open_category(category)).results if result.defective]
+    model.summary = lambda: {"decision": {"threshold": bright[0], "promised": 0.1}} if own else {}
+    evaluate(model, open_category(category), compared=9)
+    # As bright as the spots: at the model's threshold all are called good, at that of the best F1 defective.
+    assert ("good/3.png" in model.asked) is not own
+    assert {"spot/0.png", "spot/1.png", "spot/2.png"} <= set(model.asked)
+
+
 def test_a_perfect_model(category):
     stages = []
     outcome = evaluate(BrightnessModel(), open_category(category), progress=lambda *step: stages.append(step))

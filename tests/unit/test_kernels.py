@@ -201,6 +201,13 @@ def test_the_lowest_bad_row_is_named_in_wide_data(columns: int) -> None:
         kernels.greedy_coreset(bad, 5)
 
 
+def test_the_lowest_bad_row_is_named_whichever_thread_is_first() -> None:
+    bad = np.full((64 * 200, 40), np.nan, dtype=np.float32)  # a bad row in every part that a thread takes
+    for _ in range(500):
+        with pytest.raises(ValueError, match=r"in row 0$"):
+            kernels.nearest(bad, RNG.normal(size=(64, 40)).astype(np.float32), num_threads=16)
+
+
 def test_progress_counts_the_picks() -> None:
     calls: list[tuple[int, int]] = []
     kernels.greedy_coreset(FEATURES, 50, progress=lambda done, total: calls.append((done, total)))

@@ -208,6 +208,16 @@ def test_unfitted_models_say_so(tmp_path):
             use(PNI(device="cpu"))
 
 
+@pytest.mark.parametrize("gate", [True, False])
+@pytest.mark.parametrize("settings", [{}, {"context": False}, {"rule": "penalty"}], ids=str)
+def test_fewer_features_that_differ_than_classes(settings, gate):
+    flat = [np.full((64, 64, 3), 120 + number % 2, np.uint8) for number in range(6)]
+    model = PNI(size=64, coreset_ratio=0.5, position_gate=gate, device="cpu", **settings).fit(flat)
+    assert len(np.unique(model.coreset_, axis=0)) < model.fitted.distribution.n_classes == 192
+    known, other = model.score_samples([flat[0], np.full((64, 64, 3), 200, np.uint8)])
+    assert known < other
+
+
 def test_no_images_is_an_error(tmp_path):
     with pytest.raises(DataError, match="at least one image"):
         PNI(device="cpu").fit([])

@@ -37,6 +37,22 @@ def test_refining_a_model_is_fitting_it_with_refinement(good, plain, tmp_path):
     assert plain.refiner_ is None
 
 
+def test_a_threshold_that_was_chosen_ends_with_a_word(good, plain, tmp_path, recwarn):
+    saved(plain, tmp_path)
+    chosen = [PNI.load(tmp_path / "model.safetensors", device="cpu", num_threads=1) for _ in range(2)]
+    chosen[0].set_threshold(at=5.0)
+    chosen[1].set_threshold(0.5, calibrate=[texture(seed) for seed in range(20, 24)])
+    refined = refine(chosen, [good, good], iterations=1, device="cpu", num_threads=1)
+    said = [str(one.message).split(",")[0] for one in recwarn if "threshold" in str(one.message)]
+    assert said == [
+        "models[0]: its threshold was set by hand (5)",
+        "models[1]: its threshold was calibrated (4 images)",
+    ]
+    assert [model.decision_.at for model in refined] == [None, None]
+    assert [model.decision_.source for model in refined] == ["left out", "left out"]
+    assert [model.decision_.false_alarms for model in refined] == [plain.decision_.false_alarms, 0.5]
+
+
 def test_the_encoder_of_a_refiner_starts_from_a_file(good, plain, tmp_path):
     weights = tmp_path / "encoder.safetensors"
     state = timm.create_model(SMALL.encoder).state_dict()  # random: other weights than the embedded ones

@@ -12,7 +12,7 @@ from pni_fast.distribution.trials import LIMIT, Trial, Trials
 from pni_fast.distribution.trying import Picture, Trying, told_apart
 from pni_fast.runtime.run import Run
 from pni_fast.scoring.anomaly_map import Upsampler
-from scenes import SIDE, WINDOW, parts, scene
+from scenes import CLASSES, SIDE, WINDOW, parts, scene
 
 TINY = {"resize": 80, "crop": 64, "coreset_ratio": 0.1, "distribution_size": 12, "device": "cpu"}
 
@@ -23,7 +23,7 @@ def good():
 
 
 def tried(features, conditions=("position", "context"), threads=1, images=3):
-    bank = Bank(features, *parts(features), WINDOW)
+    bank = Bank(features, *parts(features), WINDOW, CLASSES)
     described = Described.of(bank, ContextConfig(images=images), threads) if "context" in conditions else None
     trying = Trying(bank, conditions, described, Upsampler((SIDE, SIDE), (48, 48), 2.0), None, seed=0)
     return trying.trials(Run(threads=threads))
@@ -115,7 +115,7 @@ def test_told_apart_is_auroc_and_the_best_f1():
 
 def test_one_image_less_is_a_search_without_it():
     features = scene(6, shift=True)
-    bank = Bank(features, *parts(features), WINDOW)
+    bank = Bank(features, *parts(features), WINDOW, CLASSES)
     rest, both = bank.without(2), bank.without(2, 4)
     known = nearest(bank.of(2), rest.coreset)
     found = nearest_without(bank.of(2), known, rest.owner, both.coreset, 4)
@@ -131,7 +131,7 @@ def test_labels_say_what_is_nearest_where_every_vector_is_a_class(classes, searc
     picked = greedy_coreset(rows, 20, assign=classes)
     groups, _ = nearest(rows[picked.indices], rows[picked.indices[:classes]])
     labels, distances = (values.reshape(features.shape[:3]) for values in (picked.labels, picked.distances))
-    bank = Bank(features, labels, picked.indices, groups, WINDOW, distances=distances)
+    bank = Bank(features, labels, picked.indices, groups, WINDOW, classes, distances=distances)
     asked = []
 
     def watched(rows, *more, **named):

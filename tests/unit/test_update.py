@@ -5,6 +5,7 @@ import pytest
 from model_files import PENALTY
 from pictures import texture
 from pni_fast import PNI, DataError, PniError, nearest, position_histogram
+from pni_fast.data import Source
 from pni_fast.distribution.context import Context, describe
 from pni_fast.model.grown import grown_context
 from pni_fast.model.update import radius
@@ -109,6 +110,26 @@ def test_suspects_are_named_shown_and_left_out():
     assert without.n_images_ == 12
     assert without.suspects_ == []
     assert without.threshold_ < 0.7 * model.threshold_
+
+
+def test_suspects_are_told_apart_where_names_repeat(tmp_path):
+    files = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for number in range(8):
+            files.append(tmp_path / folder / f"{number}.png")
+            defect = (folder, number) == ("a", 3)
+            texture(40 if defect else len(files), defect=defect).save(files[-1])
+    model = PNI(**TINY, context=False).fit(files)
+    assert [one.path for one in model.suspects_] == [tmp_path / "a" / "3.png"]
+    assert [one.name for one in model.decision_.suspects] == ["a/3.png"]
+    without = PNI(**TINY, context=False).fit(files, drop_suspects=1)
+    assert without.n_images_ == 15
+    assert without.suspects_ == []
+    # Names that a caller gave are kept, and the same name twice drops one image.
+    named = [Source("part", file) for file in files]
+    assert [one.path for one in PNI(**TINY, context=False).fit(named).suspects_] == [tmp_path / "a" / "3.png"]
+    assert PNI(**TINY, context=False).fit(named, drop_suspects=1).n_images_ == 15
 
 
 def _features(model, images):

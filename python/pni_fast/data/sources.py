@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,10 +71,29 @@ def training_sources(images: ImagesLike) -> list[Source]:
             for path in training_images(root)
         ]
     else:
-        sources = list(prediction_sources(images))
+        sources = told_apart(list(prediction_sources(images)))
     if not sources:
         raise DataError("images must hold at least one image, got none")
     return sources
+
+
+def told_apart(sources: list[Source]) -> list[Source]:
+    """Return the sources; files whose names repeat are named from the folder that they have in common."""
+    counts = Counter(source.name for source in sources)
+    doubled = [
+        number
+        for number, source in enumerate(sources)
+        if source.path is not None and source.name == source.path.name and counts[source.name] > 1
+    ]
+    paths = {number: Path(str(sources[number].path)).absolute() for number in doubled}
+    try:
+        root = os.path.commonpath([path.parent for path in paths.values()]) if paths else ""
+    except ValueError:  # on drives of their own
+        root = ""
+    named = list(sources)
+    for number, path in paths.items():
+        named[number] = replace(sources[number], name=(path.relative_to(root) if root else path).as_posix())
+    return named
 
 
 def keeps_its_items(images: ImagesLike) -> bool:

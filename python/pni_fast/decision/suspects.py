@@ -40,10 +40,14 @@ def suspects(names: Sequence[str], scores: NDArray[np.float64]) -> list[Suspect]
     names, scores
         Of n images.
     """
+    return [Suspect(names[place], float(scores[place])) for place in outlying(scores)]
+
+
+def outlying(scores: NDArray[np.float64]) -> list[int]:
+    """Return the places of the scores that lie far outside the others, the highest first, at most `MOST`."""
     limit = highest_likely(scores)
     order = np.argsort(-scores, kind="stable")
-    named = [Suspect(names[index], float(scores[index])) for index in order if scores[index] > limit]
-    return named[:MOST]
+    return [int(place) for place in order if scores[place] > limit][:MOST]
 
 
 def highest_likely(scores: NDArray[np.float64]) -> float:

@@ -83,6 +83,8 @@ class Bank:
         (m,) C_dist index of each of them.
     window
         p, the side of the position histogram's window.
+    n_classes
+        K; where fewer vectors differ than are in C_dist, some have no label and no group.
     coreset
         C_emb, where it is at hand already.
     distances
@@ -102,6 +104,7 @@ class Bank:
         picked: NDArray[np.int64],
         groups: NDArray[np.int64],
         window: int,
+        n_classes: int,
         coreset: NDArray[np.float32] | None = None,
         distances: NDArray[np.float32] | None = None,
     ) -> None:
@@ -111,7 +114,7 @@ class Bank:
         self.labels, self.groups, self.window, self.distances = labels, groups, window, distances
         self.owner = picked // self.area
         self.coreset = self.features.rows(picked) if coreset is None else coreset
-        self.n_classes = int(groups.max()) + 1
+        self.n_classes = n_classes
         self.counts = WindowCounts(labels, self.n_classes, window)
         flat = labels.reshape(-1)
         # NumPy sorts 16 bits by counting; beyond, a sort of all labels is still done once only.

@@ -67,7 +67,7 @@ def fit_distribution(
     coreset = features.rows(picked.indices)
     groups, _ = nearest(coreset, coreset[:n_classes], num_threads=run.threads)
     window = config.neighborhood_size
-    bank = Bank(features, picked.labels, picked.indices, groups, window, coreset, picked.distances)
+    bank = Bank(features, picked.labels, picked.indices, groups, window, n_classes, coreset, picked.distances)
     if banked is not None:
         banked(bank)
     fitted = Distribution(coreset, groups, n_classes, None, None, config.likelihood_lambda or 1.0)

@@ -232,7 +232,8 @@ def evaluate(
     notes = [*metrics.notes, *_crop_notes(results), *_unclaimed_notes(category)]
     described = model.summary()
     own = OwnThreshold.of(results, described.get("decision"))
-    noticed = _noticed(results, metrics.image_threshold if own is None else own.threshold)[:compared]
+    threshold = metrics.image_threshold if own is None else own.threshold
+    noticed = _noticed(results, threshold, itself=own is None)[:compared]
     asked = [Source(one.name, one.sample.path) for one in noticed]
     alike = compare(model, asked, category, progress) if noticed else {}
     return Evaluation(category.name, metrics, results, notes, (float(low), float(high)), described, alike, at)
@@ -255,15 +256,17 @@ def _counted_at(
     return masks, maps
 
 
-def _noticed(results: list[Result], threshold: float | None) -> list[Result]:
+def _noticed(results: list[Result], threshold: float | None, *, itself: bool) -> list[Result]:
     """Return mistakes at the threshold, the clearest first, then what is rightly called defective.
 
-    Without a threshold all come, the highest score first.
+    Without a threshold all come, the highest score first. The threshold itself is a defective image's score
+    where it is that of the best F1, a good one's where it is the model's own: `itself` says which.
     """
     if threshold is None:
         return sorted(results, key=lambda one: -one.score)
-    wrong = [one for one in results if (one.score >= threshold) is not one.defective]
-    found = [one for one in results if one.score >= threshold and one.defective]
+    called = [one.score > threshold or (itself and one.score == threshold) for one in results]
+    wrong = [one for one, defective in zip(results, called, strict=True) if defective is not one.defective]
+    found = [one for one, defective in zip(results, called, strict=True) if defective and one.defective]
     return [
         *sorted(wrong, key=lambda one: -abs(one.score - threshold)),
         *sorted(found, key=lambda one: one.score),

@@ -15,6 +15,7 @@ from pni_fast.data.digests import Digests
 from pni_fast.decision import Decision, suspects
 from pni_fast.decision.conformal import check_rate
 from pni_fast.decision.decision import CALIBRATION, FALSE_ALARMS
+from pni_fast.decision.suspects import outlying
 from pni_fast.distribution.bank import Bank
 from pni_fast.errors import DataError, PniError
 from pni_fast.runtime.run import Run
@@ -45,6 +46,8 @@ class Asked:
         Images that look like defects among the good to leave out of the fit, at most, the worst first.
     suspected
         Handed every suspect that stays, with its map as left out, the worst first.
+    found
+        Handed the image itself of every suspect, the worst first.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class Asked:
     calibration: Sequence[Source] = ()
     dropped: int = 0
     suspected: Callable[[Prediction], object] | None = None
+    found: Callable[[Source], object] | None = None
 
     def __post_init__(self) -> None:
         check_rate(self.false_alarms, self.confidence)
@@ -113,7 +117,7 @@ class Tally:
         self._totals = totals
         decision = self._decision(figures)
         if not several:
-            self._hand_over(decision, figures, self._shown)
+            self._hand_over(figures, self._shown)
         return replace(fitted, decision=decision)
 
     def _keep(self, index: int, found: NDArray[np.float32], figures: dict[int, tuple[float, float]]) -> None:
@@ -131,7 +135,7 @@ class Tally:
             means = {index: total / count for index, total in (self._totals or {}).items()}
             figures = {index: figures_of(mean, self.config) for index, mean in means.items()}
             model = replace(model, decision=self._decision(figures))
-            self._hand_over(model.decision or Decision(), figures, means)
+            self._hand_over(figures, means)
         return calibrated(model, self.asked.calibration, run) if self.asked.calibration else model
 
     def _decision(self, figures: Mapping[int, tuple[float, float]]) -> Decision:
@@ -146,21 +150,18 @@ class Tally:
         )
 
     def _hand_over(
-        self,
-        decision: Decision,
-        figures: Mapping[int, tuple[float, float]],
-        maps: Mapping[int, NDArray[np.float32]],
+        self, figures: Mapping[int, tuple[float, float]], maps: Mapping[int, NDArray[np.float32]]
     ) -> None:
-        """Hand over the worst suspects as they were scored when left out."""
-        if self.asked.suspected is None:
-            return
-        geometry, numbers = self.config.geometry, {self.sources[index].name: index for index in figures}
-        for suspect in decision.suspects[:SHOWN]:
-            index = numbers[suspect.name]
+        """Hand over the suspects, and the worst of them as they were scored when left out."""
+        numbers, (scores, _) = list(figures), as_arrays(list(figures.values()))
+        for rank, place in enumerate(outlying(scores)):
+            index = numbers[place]
             source = self.sources[index]
-            if index in maps:
-                crop = read_crop(source, geometry)
-                self.asked.suspected(Prediction(source.name, source.path, suspect.score, maps[index], crop))
+            if self.asked.found is not None:
+                self.asked.found(source)
+            if self.asked.suspected is not None and rank < SHOWN and index in maps:
+                crop, score = read_crop(source, self.config.geometry), float(scores[place])
+                self.asked.suspected(Prediction(source.name, source.path, score, maps[index], crop))
 
 
 def calibrated(model: FittedModel, sources: Sequence[Source], run: Run) -> FittedModel:

@@ -85,8 +85,9 @@ def fit(
     stores = [None] * len(members) if store is None else member_stores(config, store)
     if asked.dropped:
         find = partial(fit, roi=roi, store=store, digests=digests, spread=spread)
-        named = _suspects(find, sources, config, weights, run, on_broken, asked.dropped)
-        sources = [source for source in sources if source.name not in named]
+        found = _suspects(find, sources, config, weights, run, on_broken)
+        dropped = {id(source) for source in found[: asked.dropped]}  # names may repeat
+        sources = [source for source in sources if id(source) not in dropped]
         sizes = list(ordered_map(known_size, sources, run.threads))
     image_size = one_size(sizes)
     mask = None if roi is None else read_inspected(roi, config.geometry, image_size)
@@ -122,14 +123,13 @@ def _suspects(
     weights: Sequence[Path | None],
     run: Run,
     on_broken: OnBroken | None,
-    most: int,
-) -> set[str]:
-    """Return the names of images that look like defects among the good, by a fit without trained networks."""
+) -> list[Source]:
+    """Return what looks like a defect among the good, the worst first, by a fit without trained networks."""
     plain = replace(config, neighborhood=False, refinement=False)
     skip = None if on_broken is None else lambda *_: None  # they are told by the fit that counts
-    scouted = find(sources, plain, weights, run.within("suspects: "), on_broken=skip)
-    assert scouted.decision is not None  # every fit makes one
-    return {suspect.name for suspect in scouted.decision.suspects[:most]}
+    found: list[Source] = []
+    find(sources, plain, weights, run.within("suspects: "), on_broken=skip, asked=Asked(found=found.append))
+    return found
 
 
 def member_checkpoints(config: Config, checkpoint: Path) -> list[Path]:

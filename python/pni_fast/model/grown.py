@@ -42,9 +42,9 @@ class GrownBank(Bank):
         coreset: NDArray[np.float32],
         n_classes: int,
     ) -> None:
-        super().__init__(features, labels, picked, groups, window)
+        super().__init__(features, labels, picked, groups, window, n_classes)
         old = np.full(len(coreset) - len(picked), -1, dtype=np.int64)  # of no image that may be left out
-        self.owner, self.coreset, self.n_classes = np.concatenate([old, self.owner]), coreset, n_classes
+        self.owner, self.coreset = np.concatenate([old, self.owner]), coreset
 
     def whole(self) -> Rest:
         """Return everything, nothing left out."""

@@ -57,7 +57,8 @@ def bank_of(features: NDArray[np.floating[Any]], known: Distribution, window: in
     vectors, first = np.unique(found[order], return_index=True)
     picked = np.zeros(len(known.coreset), dtype=np.int64)
     picked[vectors] = order[first]
-    return Bank(features, labels.reshape(features.shape[:3]), picked, known.groups, window)
+    labels = labels.reshape(features.shape[:3])
+    return Bank(features, labels, picked, known.groups, window, known.n_classes)
 
 
 class LeavingOut:

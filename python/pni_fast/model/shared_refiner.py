@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pni_fast.config import RefinerConfig
 from pni_fast.config.geometry import size_text
 from pni_fast.data import ImagesLike, training_sources
 from pni_fast.decision import Decision
+from pni_fast.decision.decision import CALIBRATION
 from pni_fast.errors import DataError, PniError
 from pni_fast.features.extract import extract_features
 from pni_fast.progress import Progress, silent
@@ -79,7 +81,9 @@ def refine(
     Returns
     -------
     list of PNI
-        The models in the order given, each with the same refiner and with its own range of maps.
+        The models in the order given, each with the same refiner, with its own range of maps and with the
+        threshold that images left out of it give at its own rate. A threshold that was set by hand or
+        calibrated was one for other scores, and ends with a warning.
 
     Raises
     ------
@@ -135,7 +139,9 @@ def refine(
         checkpoint=checkpoint_file,
     )
     refined = []
-    for fitted, half, broken, images in zip(ready, halves, skipped, categories, strict=True):
+    each = zip(ready, names, halves, skipped, categories, strict=True)
+    for fitted, name, half, broken, images in each:
+        _say_what_ends(fitted.decision, name)
         whole = _decided(with_refiner(fitted, half, refiner, run), images, run)
         model = PNI.from_fitted(whole, run.reporting(silent))
         model.skipped_ = broken
@@ -222,6 +228,18 @@ def _fit_half(
     if fitted.inspected is not None:
         fitted.inspected.fill(features)
     return fit_half(fitted, read, features, run), broken
+
+
+def _say_what_ends(before: Decision | None, name: str) -> None:
+    """Warn of a threshold that somebody chose: it was one for scores without the refiner."""
+    if before is None or (before.at is None and before.source != CALIBRATION):
+        return
+    was = f"set by hand ({before.at:g})" if before.at is not None else f"calibrated ({before.count} images)"
+    warnings.warn(
+        f"{name}: its threshold was {was}, for scores without a refiner; the refined model's follows from "
+        "images left out, so set or calibrate it again",
+        stacklevel=3,
+    )
 
 
 def _decided(fitted: Fitted, images: ImagesLike, run: Run) -> Fitted:

@@ -154,7 +154,9 @@ impl Team<'_> {
         }
         let mut board = self.board();
         board.job = None;
-        if let Some(panic) = own.err().or_else(|| board.panic.take()) {
+        // Taken in any case: a later job must not raise it.
+        let theirs = board.panic.take();
+        if let Some(panic) = own.err().or(theirs) {
             drop(board);
             resume_unwind(panic);
         }
@@ -273,6 +275,12 @@ mod tests {
             let failed = catch_unwind(AssertUnwindSafe(|| team.each(9, |i| assert!(i != 5, "item five"))));
             assert!(failed.is_err());
             assert!(team.each(9, |_| ()).is_ok());
+            // When all of them panic, nothing is left for the next job to raise.
+            for _ in 0..50 {
+                let failed = catch_unwind(AssertUnwindSafe(|| team.run(&|| panic!("every thread"))));
+                assert!(failed.is_err());
+                assert!(team.each(9, |_| ()).is_ok());
+            }
         });
     }
 

@@ -98,8 +98,8 @@ fn run(
     let bad = AtomicUsize::new(usize::MAX);
     let idle: Mutex<Vec<Scratch>> = Mutex::default();
     team.each_chunk(&mut found, PART, |part, found| {
-        // Parts are handed out in order, so no row before a bad one is left out.
-        if bad.load(Ordering::Relaxed) != usize::MAX {
+        // Only parts behind a bad row are left out: the first of all such rows is the one that is told.
+        if bad.load(Ordering::Relaxed) < part * PART {
             return;
         }
         let own = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
