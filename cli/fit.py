@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Leave the N worst of them out, as far as there are any; a first fit finds them.",
+    help="Leave out the N images that look most like defects, as far as any do; a first fit finds them.",
 )
 @click.option(
     "--store",
