@@ -74,10 +74,11 @@ def test_json_has_no_nan(capsys):
     assert text.count("null") == 4
 
 
-def test_without_standard_error_nothing_is_shown(monkeypatch):
+def test_without_standard_error_nothing_is_shown(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", None)
     with shown(quiet=False) as report:
         report("features", 1, 2)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")

@@ -174,7 +174,8 @@ call("compare", graph, out + ".other", photo, "-o", out + "-compared")
 call("update", graph, photo, "-o", out + ".more")
 import pni_fast
 assert list(pni_fast.PNI.load(graph).predict(photo))[0].anomaly_map.shape == (512, 512)
-assert list(pni_fast.PNI.load(graph).alike(photo)) is not None
+(alike,) = pni_fast.PNI.load(graph).alike(photo)
+assert alike == (), alike
 """
 
 WITHOUT = """

@@ -11,8 +11,6 @@ class RuleChoice:
 
     Parameters
     ----------
-    meaning
-        In words, for a reader.
     calibrated
         Whether images left out of the fit set λ and how far the position histogram is shrunken
         (:mod:`pni_fast.distribution.shrinkage`).
@@ -21,21 +19,17 @@ class RuleChoice:
         none of them acts, and with which weight (:mod:`pni_fast.distribution.trials`).
     """
 
-    meaning: str
     calibrated: bool = False
     tried: bool = False
 
 
 RULES: dict[str, RuleChoice] = {
-    "average": RuleChoice("the mean of the two probabilities against τ, equation (6)"),
-    "both": RuleChoice("each probability against τ by itself; what both allow"),
-    "scores": RuleChoice("the mean of the scores found under each, as the authors' code has it"),
-    "penalty": RuleChoice(
-        "no threshold: −log p(c|Ω) of equation (5) is added to the distance", calibrated=True
-    ),
-    "blend": RuleChoice(
-        "the distance with and without the condition that good images speak for, by a weight they choose",
-        tried=True,
-    ),
+    "average": RuleChoice(),  # the mean of the two probabilities against τ, equation (6)
+    "both": RuleChoice(),  # each probability against τ by itself; what both allow
+    "scores": RuleChoice(),  # the mean of the scores found under each, as the authors' code has it
+    # No threshold: −log p(c|Ω) of equation (5) is added to the distance.
+    "penalty": RuleChoice(calibrated=True),
+    # The distance with and without the condition that good images speak for, by a weight they choose.
+    "blend": RuleChoice(tried=True),
 }
 """The rules by name."""

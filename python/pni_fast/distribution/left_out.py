@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from .bank import Bank
 
 ToMap: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From a grid of scores, float32 (h, w), to the anomaly map, float32 (height, width): a linear function."""
+
+Value = TypeVar("Value", bound=np.generic)
 
 IMAGES = 32
 """Most images left out, evenly spaced over the training set."""
@@ -98,8 +100,8 @@ def leave_out(
     )
 
 
-def at_patches(whole: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the values of a map in the middle of each of its patches, float32 (h, w)."""
+def at_patches(whole: NDArray[Value], shape: tuple[int, int]) -> NDArray[Value]:
+    """Return the values of a map or a mask in the middle of each of its patches, (h, w)."""
     return whole[np.ix_(_centers(shape[0], len(whole)), _centers(shape[1], whole.shape[1]))]
 
 

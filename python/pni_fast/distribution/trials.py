@@ -133,7 +133,7 @@ class Trials:
         return self.rows[self.chosen]
 
     def as_list(self) -> list[dict[str, Any]]:
-        """Return the table as plain values for JSON, best first within each condition's order."""
+        """Return the table as plain values for JSON, in the order of the plan."""
         return [
             {
                 "condition": row.condition,

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from pni_fast.scoring.exported import add_image_score, add_map, add_scores
 from pni_fast.scoring.rules.penalty import surprise
 
 from .ensemble import FittedModel
+from .file.header import installed_version
 from .fitted import Fitted
 
 MAP, SCORE, VERDICT = "anomaly_map", "score", "is_defective"
@@ -222,7 +222,7 @@ def export_model(
     """
     fitted = check_exportable(model)
     graph, tensors = model_graph(fitted)
-    content = encode(graph, tensors, _metadata(fitted, source), version("pni-fast"))
+    content = encode(graph, tensors, _metadata(fitted, source), installed_version())
     if len(content) > MOST_BYTES:
         raise PniError(
             f"the graph would have {len(content)} bytes, an ONNX file has at most {MOST_BYTES}; "
@@ -236,7 +236,7 @@ def export_model(
 
 def _metadata(fitted: Fitted, source: Path | None) -> Mapping[str, str]:
     said = {
-        "pni_fast.version": version("pni-fast"),
+        "pni_fast.version": installed_version(),
         "pni_fast.preprocessing": json.dumps(preprocessing(fitted)),
         "pni_fast.normalization": json.dumps(list(fitted.normalization)),
         "pni_fast.backbone": fitted.config.backbones[0],

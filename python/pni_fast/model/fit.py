@@ -36,7 +36,7 @@ from .decision_fit import Asked, Tally, digests_of, refuse_fitted
 from .ensemble import FittedModel, combine
 from .extraction import build, check_engine, described
 from .fit_features import features_for
-from .fitted import Fitted, narrowed
+from .fitted import Fitted, config_inside
 from .made_defects import defects_in, made_inside, map_inside
 from .spread import Spread
 
@@ -210,7 +210,7 @@ def _fit_member(
         within = config
         if roi is not None:
             inspected = Inspected(roi, (height, width))
-            within = narrowed(config, inspected)
+            within = config_inside(config, inspected)
             made, to_map = made_inside(made, inspected), map_inside(to_map, inspected)
         banks: list[Bank] = []
         distribution = fit_distribution(

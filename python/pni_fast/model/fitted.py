@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,6 @@ from pni_fast.scoring.rules import RULE_CLASSES
 from pni_fast.scoring.scorer import Scorer
 
 from .finite_maps import FiniteMaps
-
-if TYPE_CHECKING:
-    pass
 
 PARTS = ("position", "context", "neighborhood", "refinement")
 """What a model may have besides PatchCore."""
@@ -142,9 +139,9 @@ class Fitted:
         return None if self.roi is None else Inspected(self.roi, self.grid)
 
     @property
-    def narrowed(self) -> Config:
+    def config_inside(self) -> Config:
         """The settings a distribution is fitted with: the coreset is a share of the patches inspected."""
-        return self.config if self.inspected is None else narrowed(self.config, self.inspected)
+        return self.config if self.inspected is None else config_inside(self.config, self.inspected)
 
     def likelihood_scorer(self, run: Run) -> Scorer:
         """Return what gives maps before any refinement, its networks on the device of the run."""
@@ -224,6 +221,6 @@ class Fitted:
         }
 
 
-def narrowed(config: Config, inspected: Inspected) -> Config:
+def config_inside(config: Config, inspected: Inspected) -> Config:
     """Return settings whose coreset is as large a share of the patches of a region as it is of all."""
     return replace(config, coreset_ratio=config.coreset_ratio * inspected.share)

@@ -11,7 +11,7 @@ from pni_fast.config import Config
 from pni_fast.data import Source
 from pni_fast.data.cropping import read_crop
 from pni_fast.data.inspected import Inspected
-from pni_fast.distribution.left_out import ToMap
+from pni_fast.distribution.left_out import ToMap, at_patches
 from pni_fast.distribution.made import MadeDefects
 from pni_fast.distribution.trying import MOST_TRIED
 from pni_fast.features.stored import Extract
@@ -52,17 +52,10 @@ def defects_in(sources: Sequence[Source], extract: Extract, config: Config, run:
             rng = np.random.default_rng((config.seed, index, KINDS.index(kind)))
             image, mask = synthesize(crop, kind, rng)
             (grid,) = to_host(extract(on_device(image[None], run.device)))[0]
-            found[kind] = grid.reshape(-1, grid.shape[-1]), shrunken(mask, grid.shape[:2])
+            found[kind] = grid.reshape(-1, grid.shape[-1]), at_patches(mask, grid.shape[:2])
         return found
 
     return made
-
-
-def shrunken(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the patches (h, w) whose middle the mask of an image marks."""
-    sizes = zip(shape, mask.shape, strict=True)
-    rows, columns = ((np.arange(count) * 2 + 1) * side // (2 * count) for count, side in sizes)
-    return mask[np.ix_(rows, columns)]
 
 
 def made_inside(made: MadeDefects | None, inspected: Inspected) -> MadeDefects | None:
@@ -81,5 +74,5 @@ def made_inside(made: MadeDefects | None, inspected: Inspected) -> MadeDefects |
 
 
 def map_inside(to_map: ToMap, inspected: Inspected) -> ToMap:
-    """Return the way to a map that is 0 outside a inspected."""
+    """Return the way to a map that is 0 outside what is inspected."""
     return lambda scores: inspected.shown(to_map(scores))

@@ -79,7 +79,9 @@ def fit_half(
     kept, rest = (slice(0, None, 2), slice(1, None, 2)) if len(sources) > 1 else (slice(None), slice(None))
     to_map = Upsampler(fitted.grid, config.geometry.shape, config.sigma)
     # One decision for both: a refiner must not learn from maps of another kind than it will see.
-    distribution = fit_distribution(features[kept], fitted.narrowed, run, to_map, settled=fitted.distribution)
+    distribution = fit_distribution(
+        features[kept], fitted.config_inside, run, to_map, settled=fitted.distribution
+    )
     scorer = replace(fitted, distribution=distribution).likelihood_scorer(run)
     left_out = sources[rest]
     chosen = [left_out[index] for index in evenly_spaced(len(left_out), MOST_IMAGES)]

@@ -153,7 +153,7 @@ def _grow(member: Fitted, sources: Sequence[Source], run: Run, tally: Tally) -> 
     if member.inspected is not None:
         member.inspected.fill(features)
     rows = features.reshape(-1, features.shape[-1])
-    picked, labels = growth(rows, known.coreset, known.n_classes, member.narrowed.coreset_ratio, run)
+    picked, labels = growth(rows, known.coreset, known.n_classes, member.config_inside.coreset_ratio, run)
     labels = labels.reshape(features.shape[:3])
     added = widened(rows[picked])
     groups = known.groups
