@@ -56,7 +56,8 @@ def export(
     began = time.monotonic()
     check_writable(output)
     refuse_inputs("--output", output, [model, check])
-    from pni_fast.model.exporting import check_exportable, export_model
+    from pni_fast.model.exported_graph import check_exportable
+    from pni_fast.model.exporting import export_model
     from pni_fast.model.pni import PNI
 
     fitted = PNI.load(model, device="cpu", precision="fp32", num_threads=threads)

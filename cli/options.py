@@ -289,22 +289,3 @@ def model_choice(command: F) -> F:
     ):
         command = option(command)
     return command
-
-
-def size(_ctx: click.Context, _parameter: click.Parameter, value: str) -> int | float:
-    """Convert a `--size`: an int for a count, a float for a share; `1` is one row, `1.0` is all of them."""
-    try:
-        count = int(value)
-    except ValueError:
-        try:
-            share = float(value)
-        except ValueError:
-            raise click.BadParameter(
-                f"must be a count such as 500 or a share such as 0.01, got {value!r}"
-            ) from None
-        if not 0 < share <= 1:
-            raise click.BadParameter(f"a share must be above 0 and at most 1, got {value}") from None
-        return share
-    if count < 1:
-        raise click.BadParameter(f"a count must be at least 1, got {value}")
-    return count

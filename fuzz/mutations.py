@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 from pni_fast.model.file.header import DIGEST, KEY
-from pni_fast.runtime.tensor_file import TensorFile, as_bytes, digest
+from pni_fast.runtime.tensor_file import TensorFile
+from pni_fast.runtime.tensor_values import as_bytes, digest
 
 Random = np.random.Generator
 Header = dict[str, Any]

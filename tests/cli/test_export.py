@@ -10,7 +10,7 @@ import pytest
 from model_files import BOTH, ENSEMBLE, PENALTY, REFINED
 from pictures import texture
 from pni_fast import PNI
-from pni_fast.model import exporting
+from pni_fast.model import exported_graph, exporting
 from refiners import TINY, fitted_file
 
 
@@ -122,12 +122,12 @@ def test_context_cannot_be_exported(refused, shared_category, tmp_path):
 
 
 def test_a_graph_that_gives_other_scores_is_not_written(refused, plain, tmp_path, monkeypatch):
-    inner = exporting.add_image_score
+    inner = exported_graph.add_image_score
 
     def wrong(graph, *arguments):
         return graph.node("Mul", [inner(graph, *arguments), graph.constant(1.01, "float32")])
 
-    monkeypatch.setattr(exporting, "add_image_score", wrong)
+    monkeypatch.setattr(exported_graph, "add_image_score", wrong)
     line = refused("export", plain, "-o", tmp_path / "model.onnx")
     assert "differs by" in line
     assert not list(tmp_path.iterdir())

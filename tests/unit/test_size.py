@@ -18,7 +18,8 @@ from pni_fast.data.sizes import fitting_shape, known_size, one_size, size_of
 from pni_fast.decision import regions
 from pni_fast.evaluation import evaluate
 from pni_fast.features.sizes import size_multiple
-from pni_fast.model.exporting import check_exportable, export_model, preprocessing
+from pni_fast.model.exported_graph import check_exportable, preprocessing
+from pni_fast.model.exporting import export_model
 from pni_fast.scoring.original import at_original
 from refiners import SMALL
 

@@ -11,7 +11,8 @@ import torch
 from pni_fast.errors import WeightsError
 from pni_fast.features.backbones import build_backbone
 from pni_fast.features.weights import load_weights
-from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, not_finite, write_tensors
+from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, write_tensors
+from pni_fast.runtime.tensor_values import digest, not_finite
 
 
 def framed(table, data):

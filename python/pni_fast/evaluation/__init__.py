@@ -1,7 +1,8 @@
 """A test set scored, and the outcome held against its ground truth."""
 
-from .evaluation import Detector, Evaluation, Result, Scored, evaluate, write_metrics
+from .evaluation import Detector, Scored, evaluate
 from .metrics import Metrics, compute_metrics
+from .outcome import Evaluation, Result, write_metrics
 from .own_threshold import OwnThreshold
 
 __all__ = [

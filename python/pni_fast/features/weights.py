@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from pni_fast.config.backbones import EMBEDDED
 from pni_fast.errors import WeightsError
-from pni_fast.runtime.tensor_file import TensorFile, not_finite
+from pni_fast.runtime.tensor_file import TensorFile
+from pni_fast.runtime.tensor_values import not_finite
 from pni_fast.runtime.torch_file import read_first_format
 
 from .embedded import weights_file

@@ -17,15 +17,8 @@ from pni_fast.config import RefinerConfig
 from pni_fast.errors import ModelFileError
 from pni_fast.runtime.files import atomic_path
 from pni_fast.runtime.precision import Precision
-from pni_fast.runtime.tensor_file import (
-    Place,
-    TensorFile,
-    TensorFileError,
-    digest,
-    not_finite,
-    place_of,
-    write_tensors,
-)
+from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, write_tensors
+from pni_fast.runtime.tensor_values import Place, digest, not_finite, place_of
 
 from .examples import RefinementTask
 from .network import RefinementNetwork

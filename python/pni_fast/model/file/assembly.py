@@ -20,7 +20,7 @@ from pni_fast.features.stored import StoredExtractor, extractor_graph_of
 from pni_fast.model.fitted import Fitted
 from pni_fast.refinement.stored import StoredRefiner, refiner_graph_of
 from pni_fast.runtime.networks import StoredNetwork
-from pni_fast.runtime.tensor_file import Place, not_finite
+from pni_fast.runtime.tensor_values import Place, not_finite
 
 from .conditions import read_gate, read_trials
 from .header import short

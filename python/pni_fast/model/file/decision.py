@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pni_fast.decision import Decision, Suspect
 from pni_fast.errors import PniError
-from pni_fast.runtime.tensor_file import Place
+from pni_fast.runtime.tensor_values import Place
 
 from .header import short
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.errors import PniError
-from pni_fast.runtime.tensor_file import Place
+from pni_fast.runtime.tensor_values import Place
 
 from .header import short
 

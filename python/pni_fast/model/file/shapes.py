@@ -15,7 +15,7 @@ from pni_fast.config.checks import check_network_name
 from pni_fast.config.geometry import size_text
 from pni_fast.errors import PniError, is_there
 from pni_fast.features.graphs import StoredGraph
-from pni_fast.runtime.tensor_file import Place, place_of
+from pni_fast.runtime.tensor_values import Place, place_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -28,7 +28,8 @@ from pni_fast.features.engines.graph import LARGEST_GRAPH
 from pni_fast.model.ensemble import FittedModel, combine
 from pni_fast.model.fitted import Fitted
 from pni_fast.runtime.files import atomic_path
-from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, digest, write_tensors
+from pni_fast.runtime.tensor_file import TensorFile, TensorFileError, write_tensors
+from pni_fast.runtime.tensor_values import digest
 
 from .assembly import CONTEXT_TENSORS, GRAPHS, Outline
 from .decision import check_decision, decision_arrays, decision_values, read_decision
