@@ -53,7 +53,13 @@ class ShardActor:
         return self._rows[numbers].astype(np.float32)
 
     def begin(self, first: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Read all rows; `first` (1, d) is the first pick. Return :meth:`sample`."""
+        """Read all rows; `first` (1, d) is the first pick. Return :meth:`sample`.
+
+        Raises
+        ------
+        DataError
+            A row holds NaN or an infinity.
+        """
         try:
             self._shard = _core.Shard(self._rows, first, self._threads)
         except ValueError as error:

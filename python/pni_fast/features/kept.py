@@ -52,6 +52,11 @@ class Keeping:
             Extracts.
         run
             Told the stage "files", in which they are read to be known, and what is there and what is not.
+
+        Raises
+        ------
+        DataError
+            An image cannot be read and `on_broken` is None, or none can.
         """
         with self.store.opened() as store:
             found = _digested(sources, self.digests, run, on_broken)

@@ -119,7 +119,13 @@ def _converted(
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from .safetensors or from a .pth that holds tensors only."""
+    """Read a state dict from .safetensors or from a .pth that holds tensors only.
+
+    Raises
+    ------
+    WeightsError
+        There is no such file, or it is no state dict.
+    """
     try:
         if path.suffix == ".safetensors":
             with TensorFile(path) as file:

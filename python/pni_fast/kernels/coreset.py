@@ -108,7 +108,15 @@ def greedy_coreset(
 
 
 def count_of(size: float, rows: int) -> int:
-    """Return the number of picks that `size` asks for."""
+    """Return the number of picks that `size` asks for.
+
+    Raises
+    ------
+    TypeError
+        It is no number.
+    ValueError
+        It is out of its range.
+    """
     if isinstance(size, (bool, np.bool_)) or not isinstance(size, Real):
         raise TypeError(f"size must be an int or a float, got {size!r}")
     if isinstance(size, (int, np.integer)):

@@ -62,7 +62,13 @@ class FittedAttributes:
 
     @property
     def offset_(self) -> float:
-        """−`threshold_`, as scikit-learn has it: ``decision_function`` is ``−score − offset_``."""
+        """−`threshold_`, as scikit-learn has it: ``decision_function`` is ``−score − offset_``.
+
+        Raises
+        ------
+        AttributeError
+            The model is not fitted, or has no threshold.
+        """
         self._model("offset_")
         threshold = self.threshold_
         if threshold is None:

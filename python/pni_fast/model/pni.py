@@ -219,12 +219,13 @@ class PNI(Verdicts):
         ------
         PniError
             A checkpoint or weights of a refiner are given and refinement is off, or torch is not installed;
-            the features have no room, or the store has others or is in use.
+            a rate or `drop_suspects` is out of its range; the features have no room, or the store has others
+            or is in use.
         ModelFileError
             The checkpoint is broken or of another run.
         DataError
-            A path is missing, a folder is empty, an image cannot be read, or one is both fitted on and for
-            calibration.
+            A path is missing, a folder is empty, an image or the mask `roi` cannot be read, or an image is
+            both fitted on and for calibration.
         WeightsError
             The backbone or its weights cannot be found or do not fit.
         """
@@ -291,13 +292,24 @@ class PNI(Verdicts):
         )
 
     def score_samples(self, images: ImagesLike) -> NDArray[np.float32]:
-        """Return the anomaly scores of the images, float32 (n,); higher is more anomalous."""
+        """Return the anomaly scores of the images, float32 (n,); higher is more anomalous.
+
+        Raises
+        ------
+        PniError
+            The model is not fitted, or an image cannot be read.
+        """
         return np.array([result.score for result in self.predict(images)], dtype=np.float32)
 
     def alike(self, images: ImagesLike) -> Iterator[tuple[str, ...]]:
         """Yield for every image the names of the training images that context holds it against.
 
         The most alike come first; empty for a model without context. Each image goes through the backbone.
+
+        Raises
+        ------
+        PniError
+            The model is not fitted, or an image cannot be read.
         """
         return alike_images(self.fitted, prediction_sources(images), self.run)
 
@@ -327,6 +339,8 @@ class PNI(Verdicts):
         ------
         ModelFileError
             The file is missing, truncated, not a model of this package, or of a newer format.
+        PniError
+            The device is not there, cannot compute in that precision, or `num_threads` or the engine is none.
         """
         run = resolved_run(device, precision, num_threads, engine)
         return cls.from_fitted(model_file.load(path), run)
@@ -340,7 +354,13 @@ class PNI(Verdicts):
         return tuple(members)
 
     def summary(self) -> dict[str, Any]:
-        """Return what the model holds, as plain values for JSON."""
+        """Return what the model holds, as plain values for JSON.
+
+        Raises
+        ------
+        PniError
+            The model is not fitted.
+        """
         return self.fitted.summary()
 
     def _skip(self, name: str, reason: str) -> None:

@@ -80,7 +80,8 @@ class Verdicts(Computing):
         Raises
         ------
         PniError
-            A rate is none, or the model keeps no scores of good images and none are given.
+            A rate is none, `at` is given beside `calibrate`, or the model keeps no scores of good images and
+            none are given.
         DataError
             An image for calibration was fitted on.
         """
