@@ -46,7 +46,7 @@ def compare(
 ) -> None:
     """Score every INPUT, images or folders of them, with MODEL and MODEL2 and show which verdicts change.
 
-    \\b
+    \b
     DIR/changes.csv    columns image,score,verdict,score_2,verdict_2; the largest change first
     DIR/report.html    the images whose verdict changes, with both maps
     """  # noqa: D301  click's mark against rewrapping
@@ -62,7 +62,11 @@ def compare(
         if one.threshold_ is None:
             raise PniError(f"{file}: has no threshold, so no verdict to compare; see pni-fast threshold")
     comparison = Comparison((model.name, model_2.name), [one.decision_ for one in models])
-    with staged_folder(output, TABLE, (REPORT,)) as folder, shown(quiet=quiet) as progress:
+    page = (REPORT,)
+    with (
+        staged_folder(output, TABLE, page, writes=page) as folder,
+        shown(quiet=quiet) as progress,
+    ):
         both = (one.predict(sources, progress=progress) for one in models)
         ranges = [one.normalization_ for one in models]
         for source, first, second in zip(sources, *both, strict=True):

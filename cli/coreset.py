@@ -158,6 +158,8 @@ def _alone(
     try:
         chosen = greedy_coreset(matrix, size, start=start, num_threads=threads, progress=tell)
     except (ValueError, TypeError) as error:  # the kernel names the row or the argument, not the file
+        if str(error).startswith("PNI_FAST_"):
+            raise  # an environment variable's fault
         raise DataError(f"{file}: {error}") from error
     return chosen.indices, chosen.radii
 

@@ -101,7 +101,11 @@ def evaluate_model(
     from pni_fast.evaluation import write_metrics
     from pni_fast.report import write_report
 
-    with staged_folder(output, "metrics.json", ("report.html",)) as folder, shown(quiet=quiet) as progress:
+    page = ("report.html",)
+    with (
+        staged_folder(output, "metrics.json", page, writes=page) as folder,
+        shown(quiet=quiet) as progress,
+    ):
         result = evaluate_category(
             *(model, open_category(category)), compared=COMPARED, progress=progress, at=metrics_size
         )

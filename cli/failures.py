@@ -22,6 +22,8 @@ def describe(error: Exception) -> str | None:
     elif isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__
         line = reason if error.filename is None else f"{error.filename}: {reason}"
+    elif isinstance(error, ValueError) and str(error).startswith("PNI_FAST_"):
+        line = str(error)  # an environment variable that the kernels read
     elif isinstance(error, MemoryError):
         line = "not enough memory; lower --coreset-ratio or give fewer images"
     elif type(error).__name__ == "OutOfMemoryError":  # torch's; by name, so that torch is not imported

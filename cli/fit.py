@@ -223,11 +223,11 @@ def fit_model(  # the options of the command, one for one
     check_writable(output, SMALLEST_MODEL)
     if suspects is not None:
         check_folder(suspects)
-    refuse_inputs("--output", output, [data, *weights, refiner_weights, calibrate])
+    refuse_inputs("--output", output, [data, *weights, refiner_weights, calibrate, roi])
     if checkpoint is not None:
         check_writable(checkpoint, SMALLEST_MODEL)
         refuse_same("--checkpoint", checkpoint, "--output", output)
-        refuse_inputs("--checkpoint", checkpoint, [data, *weights, refiner_weights])
+        refuse_inputs("--checkpoint", checkpoint, [data, *weights, refiner_weights, roi])
     from pni_fast.model.pni import PNI
 
     changes = dict(settings or {})

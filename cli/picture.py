@@ -54,10 +54,12 @@ def settled(choices: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     click.UsageError
-        A setting is given twice.
+        A setting is given twice, or ``--overlap`` without tiles.
     """
     rest = {name: value for name, value in choices.items() if name not in _PICTURE}
     own = {name: choices[name] for name in _PICTURE if choices[name] is not None}
+    if "overlap" in own and "tile" not in own and "tile" not in rest["settings"]:
+        raise click.UsageError("--overlap needs --tile")
     for name in own:
         if name in rest["settings"]:
             raise click.UsageError(f"{name} is given twice: --{name} and --set {name}")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pni_fast.config.choices import RESULTS_MARK
 from pni_fast.errors import PniError
@@ -18,10 +16,18 @@ from pni_fast.runtime.files import PREFIX, atomic_path, in_use, locked, remove_l
 from pni_fast.runtime.targets import put_in_place, reason, special_kind, sync_file, sync_folder, writing
 
 from .interrupts import held_back
+from .record import (
+    RECORD,
+    inside,
+    names_in,
+    read_json,
+    recorded,
+    refuse_foreign,
+    unrecorded,
+    write_json,
+    write_record,
+)
 from .resume import OWN
-
-RECORD = ".pni-fast-files"
-"""In a folder of results: which files the last run wrote in folders inside, under the name of its table."""
 
 ASIDE = ".pni-fast-aside"
 """The files of the run before and a journal of the change, from the first rename to the last."""
@@ -38,6 +44,7 @@ def staged_folder(
     earlier: Iterable[str] = (),
     sometimes: Iterable[str] = (),
     *,
+    writes: Iterable[str] = (),
     left: Callable[[Path], Path | None] | None = None,
 ) -> Iterator[Path]:
     """Yield a hidden folder inside `output`; put its files in place on success, remove it on any failure.
@@ -59,6 +66,8 @@ def staged_folder(
         Files of the run before, where no record names them; relative, with forward slashes.
     sometimes
         Of `parts`, files beside the table that not every run writes: they go with the run that wrote them.
+    writes
+        Files that the run will write, or may: what is there already, an earlier run of this table wrote.
     left
         Finds in `output` the hidden folder of a run that was ended early, to go on in it. Given that, the
         folder stays on any failure.
@@ -66,10 +75,11 @@ def staged_folder(
     Raises
     ------
     PniError
-        The folder cannot be created or written to, or another process is writing into it.
+        The folder cannot be created or written to, another process is writing into it, or something of the
+        user's or of another command's lies where a file of `writes` must go.
     """
     folder = Path(os.path.realpath(output))
-    parts = tuple(parts)
+    parts, earlier = tuple(parts), tuple(earlier)
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     with contextlib.ExitStack() as cleaning:
         cleaning.callback(_held, _remove_empty, created)
@@ -82,6 +92,9 @@ def staged_folder(
         cleaning.enter_context(locked(folder))
         with held_back(), writing(output):
             _recover(folder)
+            if table is not None:
+                known = {*recorded(folder, table, parts), *unrecorded(folder, earlier)}
+                refuse_foreign(output, table, writes, known, set(sometimes))
             staging = None if left is None else left(folder)
             if staging is None:
                 remove_leftovers(folder, PREFIX)
@@ -94,9 +107,7 @@ def staged_folder(
                 if table is None:
                     _move_each(staging, folder)
                 else:
-                    old = _recorded(folder, table, parts)
-                    if not (folder / RECORD).exists() and not (folder / RESULTS_MARK).exists():
-                        old += _names(folder, list(earlier))
+                    old = [*recorded(folder, table, parts), *unrecorded(folder, earlier)]
                     _replace_run(staging, folder, table, old, sometimes)
         _held(shutil.rmtree, staging, ignore_errors=True)
 
@@ -141,7 +152,7 @@ def _replace_run(
         sync_file(staging / name)
     aside = folder / ASIDE
     aside.mkdir()
-    _write_json(
+    write_json(
         aside / RECORD,
         {"table": table, "new": new, "sometimes": sorted(sometimes), "replaced": (folder / table).exists()},
     )
@@ -152,7 +163,7 @@ def _replace_run(
                 _move(folder / name, aside / _OLD / name)
                 if name == table:
                     sync_folder(folder)
-        _write_json(aside / _CLEARED, {})
+        write_json(aside / _CLEARED, {})
         for name in inner:
             _move(staging / name, folder / name)
         for path in {(folder / name).parent for name in inner}:
@@ -171,13 +182,13 @@ def _recover(folder: Path) -> None:
     aside = folder / ASIDE
     if not aside.is_dir():
         return
-    journal, old = _read_json(aside / RECORD), aside / _OLD
-    table, new = str(journal.get("table", "")), list(_names(folder, journal.get("new")))
+    journal, old = read_json(aside / RECORD), aside / _OLD
+    table, new = str(journal.get("table", "")), list(names_in(folder, journal.get("new")))
     # The old table is the first to go aside and the last to come back.
-    begun = _inside(folder, table) and (not journal.get("replaced") or (old / table).exists())
+    begun = inside(folder, table) and (not journal.get("replaced") or (old / table).exists())
     if begun and (folder / table).exists():
-        often = set(_names(folder, journal.get("sometimes")))
-        _write_record(folder, table, [name for name in new if "/" in name or name in often])
+        often = set(names_in(folder, journal.get("sometimes")))
+        write_record(folder, table, new, often)
         _remove_empty_folders(folder, _staged(old))
     elif begun:
         if (aside / _CLEARED).exists():
@@ -220,50 +231,6 @@ def _refuse_in_the_way(folder: Path, name: str) -> None:
     _refuse_links(folder, [str(path), *map(str, path.parents)][:-1])
     if (folder / name).is_dir():
         raise PniError(f"{folder / name}: cannot write: it is a folder, where a file must go")
-
-
-def _recorded(folder: Path, table: str, parts: Iterable[str]) -> list[str]:
-    """Return the files that the last run with this table wrote; a record made up names none but `parts`."""
-    names = _names(folder, _read_json(folder / RECORD).get(table))
-    return [name for name in names if PurePosixPath(name).parts[0] in {table, *parts}]
-
-
-def _write_record(folder: Path, table: str, new: Iterable[str]) -> None:
-    """Note files that not every run writes: those in folders inside, and some beside the table."""
-    known = _read_json(folder / RECORD)
-    values = known | {table: list(new)}
-    if any(values.values()) or known:
-        _write_json(folder / RECORD, values)
-
-
-def _names(folder: Path, names: object) -> Iterator[str]:
-    yield from (name for name in names if _inside(folder, name)) if isinstance(names, list) else ()
-
-
-def _inside(folder: Path, name: object) -> bool:
-    """Whether `name` is a relative path below `folder`, through no link."""
-    if not isinstance(name, str) or not PurePosixPath(name).parts or "\0" in name:
-        return False
-    parent = (folder / name).parent
-    return (
-        ".." not in PurePosixPath(name).parts
-        and Path(os.path.realpath(parent)) == parent
-        and (parent == folder or folder in parent.parents)
-    )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read an object; an empty one where the file is missing or of another kind."""
-    try:
-        found = json.loads(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return {}
-    return {key: value for key, value in found.items() if value} if isinstance(found, dict) else {}
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(values), encoding="ascii")
 
 
 def _remove_empty_folders(folder: Path, names: Iterable[str]) -> None:

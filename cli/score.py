@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from .decision import NONE, counted_verdicts
 from .outputs import check_folder
 from .ray import spread_on
 from .ray import workers as ray_workers
+from .record import own_files
 from .resume import identity
-from .scores import REGIONS, REPORT, SUMMARY, TABLE
+from .scores import REGIONS, REPORT, SUMMARY, TABLE, earlier_files
 from .speech import say
 from .summary import print_json, print_line, skipped_records, warn_skipped
 
@@ -103,6 +105,8 @@ def score(
     began = time.monotonic()
     if as_json and json_lines:
         raise click.UsageError("--json and --json-lines both print to standard output; give one of them")
+    if not math.isfinite(min_area):
+        raise click.BadParameter(f"must be a number of pixels, got {min_area}", param_hint="'--min-area'")
     if maps_size != INSPECTED and not maps:
         raise click.UsageError(f"--maps-size {maps_size} needs --maps")
     from pni_fast.data import collect_inputs
@@ -179,11 +183,14 @@ def score(
 
 
 def _without_own_overlays(found: list[tuple[Path, str]], output: Path) -> list[tuple[Path, str]]:
-    """Leave out the overlays of an earlier run, when the results lie inside the folder that is scored."""
-    own = (output / "overlays").resolve()
-    if not own.is_dir():
+    """Leave out the overlays of an earlier run, when the results lie inside the folder that is scored.
+
+    Those of today's versions are in a folder with a mark, which nobody reads.
+    """
+    own = own_files(output, TABLE, earlier_files(output))
+    if not own:
         return found
-    kept = [(path, name) for path, name in found if own not in path.resolve().parents]
+    kept = [(path, name) for path, name in found if path.resolve() not in own]
     if not kept:
-        raise DataError(f"{own}: nothing to score but the overlays of an earlier run")
+        raise DataError(f"{output / 'overlays'}: nothing to score but the overlays of an earlier run")
     return kept

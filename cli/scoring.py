@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from pni_fast.config.choices import INSPECTED, ORIGINAL
 from pni_fast.errors import DataError
 from pni_fast.progress import silent
 
+from .names import keeps_suffixes, result_name
 from .outcome import Outcome
 from .progress import shown
 from .results import is_ours, staged_folder
@@ -40,6 +41,18 @@ class ScoreRun:
     told: bool = False
     """Whether images are called good or defective."""
     drift: Drift | None = None
+
+
+def _to_be_written(names: Sequence[str], *, maps: bool, overlays: bool, report: bool) -> Iterator[str]:
+    """Yield what a run writes beside its table, as far as names do not meet."""
+    yield SUMMARY
+    yield REGIONS
+    if report:
+        yield REPORT
+    keep = keeps_suffixes(names)
+    for kind, wanted in (("maps", maps), ("overlays", overlays)):
+        for name in names if wanted else ():
+            yield f"{kind}/{result_name(name, KINDS[kind], keep_suffix=keep)}"
 
 
 Tell = Callable[[Mapping[str, object]], None]
@@ -99,6 +112,7 @@ def score_images(
             (*KINDS, REGIONS, SUMMARY, REPORT),
             earlier_files(output),
             sometimes=(REGIONS, REPORT),
+            writes=_to_be_written([name for _, name in found], maps=maps, overlays=overlays, report=report),
             left=left,
         ) as folder,
         shown(quiet=quiet) as progress,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
-from .outputs import check_folder
+from .outputs import check_folder, refuse_inputs
 from .progress import shown
+from .record import own_files
 from .results import staged_folder
 from .speech import say
 
@@ -66,7 +67,7 @@ def synthesize(
     """  # noqa: D301  click's mark against rewrapping
     from pni_fast.data import training_images
     from pni_fast.runtime.targets import writing
-    from pni_fast.synthetic import SyntheticDefects, Textures, contact_sheet, read_drawn_masks
+    from pni_fast.synthetic import KINDS, SyntheticDefects, Textures, contact_sheet, read_drawn_masks
 
     files = training_images(data)
     defects = SyntheticDefects(
@@ -77,13 +78,20 @@ def synthesize(
         count,
     )
     check_folder(output)
+    for file in own_files(output, TABLE):
+        refuse_inputs("--output", file, [*files, textures, masks])
     digits = max(3, len(str(len(defects) - 1)))
-    with staged_folder(output, TABLE, ("test", "ground_truth")) as folder, shown(quiet=quiet) as progress:
+    names = [f"{number:0{digits}d}" for number in range(len(defects))]
+    writes = [TABLE, *(place for kind in KINDS for name in names for place in places(kind, name))]
+    with (
+        staged_folder(output, TABLE, ("test", "ground_truth"), writes=writes) as folder,
+        shown(quiet=quiet) as progress,
+    ):
         shown_items = []
         progress("synthetic defects", 0, len(defects))
         for number, item in enumerate(defects):
             with writing(output):
-                write_item(folder, f"{number:0{digits}d}", item.kind, item.image, item.mask)
+                write_item(folder, names[number], item.kind, item.image, item.mask)
             if number < SHOWN:
                 shown_items.append(item)
             progress("synthetic defects", number + 1, len(defects))
@@ -128,11 +136,16 @@ class ImageFiles(Sequence["NDArray[np.uint8]"]):
         return image
 
 
+def places(kind: str, name: str) -> tuple[str, str]:
+    """Return where an image and its mask go, in the layout of MVTec AD."""
+    return f"test/{kind}/{name}.png", f"ground_truth/{kind}/{name}_mask.png"
+
+
 def write_item(folder: Path, name: str, kind: str, image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> None:
     """Write one image and its mask into the layout of MVTec AD."""
     from PIL import Image
 
-    for place, stem, pixels in (("test", name, image), ("ground_truth", f"{name}_mask", mask)):
-        target = folder / place / kind / f"{stem}.png"
+    for place, pixels in zip(places(kind, name), (image, mask), strict=True):
+        target = folder / place
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).convert("L" if pixels.ndim == 2 else "RGB").save(target)

@@ -51,7 +51,7 @@ def threshold(
     if at is not None and (false_alarms, confidence, calibrate) != (None, None, None):
         raise click.UsageError("--at sets the threshold by hand: give no rate and no images with it")
     check_writable(output, SMALLEST_MODEL)
-    refuse_inputs("--output", output, [calibrate])
+    refuse_inputs("--output", output, [model, calibrate])
     from pni_fast.decision.conformal import check_rate
 
     check_rate(false_alarms, confidence)

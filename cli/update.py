@@ -45,7 +45,7 @@ def update(
 
     sources = [Source(name, path) for path, name in collect_inputs(good)]
     check_writable(output, SMALLEST_MODEL)
-    refuse_inputs("--output", output, good)
+    refuse_inputs("--output", output, [model, *good])
 
     fitted = computing.load(model, quiet=quiet)
     with shown(quiet=quiet) as progress:

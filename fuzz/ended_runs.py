@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pni_fast.cli import main
-from pni_fast.cli.results import RECORD
+from pni_fast.cli.record import RECORD
 from pni_fast.config.choices import RESULTS_MARK
 from pni_fast.runtime.files import PREFIX
 

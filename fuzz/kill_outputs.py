@@ -29,6 +29,7 @@ from pathlib import Path
 from ended_runs import STATUS, run, tree, unfinished
 from killed_commands import COMMANDS, Case, cases
 from pni_fast.cli import fit, results
+from pni_fast.cli.record import RECORD
 
 CUTS = 12
 """Kills in the midst of a write, for each command and state before it."""
@@ -105,7 +106,7 @@ class Trial:
 
     def files(self, found: dict[str, str]) -> dict[str, str]:
         """Return what a user is shown: the table and what it vouches for."""
-        aside = (results.RECORD, self.case.own)
+        aside = (RECORD, self.case.own)
         return {
             name: value
             for name, value in found.items()

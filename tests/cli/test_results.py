@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from pni_fast.cli import interrupts, results
-from pni_fast.cli.results import ASIDE, RECORD, staged_folder
+from pni_fast.cli.record import RECORD
+from pni_fast.cli.results import ASIDE, staged_folder
 from pni_fast.errors import PniError
 from pni_fast.runtime.files import locked
 

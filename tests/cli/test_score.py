@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 from PIL import Image
-from pni_fast.cli.results import RECORD
+from pni_fast.cli.record import RECORD
 from pni_fast.runtime.files import RESULTS_MARK
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pni_fast.cli.names import cell, keeps_suffixes, result_name
-from pni_fast.cli.results import RECORD
+from pni_fast.cli.record import RECORD
 from pni_fast.cli.scores import earlier_files
 from pni_fast.cli.scoring import score_images
 from pni_fast.config import Geometry

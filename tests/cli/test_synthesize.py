@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 from pni_fast.cli.failures import Application
-from pni_fast.cli.results import RECORD
+from pni_fast.cli.record import RECORD
 from pni_fast.cli.synthesize import synthesize
 from pni_fast.synthetic import KINDS, Textures
 

@@ -169,7 +169,8 @@ class Trials:
         if best.risk > LIMIT:
             return said + f"puts {best.risk:.3f} of image AUROC at risk (at most {LIMIT:g} is allowed)"
         if best.drawn < first.drawn:
-            figures = f"({best.drawn:.3f} of {first.drawn:.3f})"
+            places = 3 if f"{best.drawn:.3f}" != f"{first.drawn:.3f}" else 6
+            figures = f"({best.drawn:.{places}f} of {first.drawn:.{places}f})"
             return f"{said}of drawn defects less than the features alone {figures}"
         more = f"{best.sees - first.sees:.3f} more than the features alone"
         return f"{said}{more} is not worth the {best.risk:.3f} of image AUROC that it puts at risk"

@@ -1,0 +1,152 @@
+"""Nothing of the user's, and nothing of another command's, is written over."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from PIL import Image
+from pni_fast.cli.record import RECORD
+
+NOT_OURS = "no earlier run of this command wrote it; move it, or give another folder"
+
+
+@pytest.fixture
+def photographs(tmp_path, category):
+    folder = tmp_path / "photographs"
+    shutil.copytree(category / "test" / "good", folder)
+    return folder
+
+
+def everything(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "mine", ["test/drawing/003.png", "ground_truth/draem/002_mask.png", "contact_sheet.png"]
+)
+def test_synthesize_writes_over_no_picture_of_the_users(refused, category, tmp_path, mine):
+    output = tmp_path / "made"
+    (output / mine).parent.mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(output / mine)
+    before = everything(output)
+    arguments = ("synthesize", category, "-o", output, "--count", 8)
+    assert refused(*arguments) == f"{output / mine}: cannot write: {NOT_OURS}"
+    assert everything(output) == before
+    (output / mine).unlink()
+
+
+def test_synthesize_replaces_its_own_but_not_while_it_reads_them(invoke, category, tmp_path):
+    output = tmp_path / "made"
+    for count in (8, 4):
+        assert invoke("synthesize", category, "-o", output, "--count", count).exit_code == 0
+    assert len(list(output.glob("test/*/*.png"))) == 4
+    before = everything(output)
+    (output / "test" / "good").mkdir()
+    result = invoke("synthesize", output / "test" / "draem", "-o", output)
+    assert result.exit_code == 2
+    assert "is an input" in result.stderr
+    assert everything(output) == before
+
+
+def test_score_writes_over_no_overlay_map_or_table_of_the_users(invoke, refused, model_file, photographs):
+    for mine in ("overlays/000.png", "maps/001.npy", "report.html", "summary.json"):
+        output = photographs.parent / f"out-{mine.partition('/')[0]}"
+        (output / mine).parent.mkdir(parents=True)
+        (output / mine).write_text("mine")
+        options = ("-o", output, "--maps", "--overlays", "--report", "--device", "cpu")
+        assert (
+            refused("score", model_file, photographs, *options)
+            == f"{output / mine}: cannot write: {NOT_OURS}"
+        )
+        assert [path.read_text() for path in everything(output)] == ["mine"]
+        (output / mine).unlink()
+        for _ in range(2):  # its own are replaced
+            assert invoke("score", model_file, photographs, *options).exit_code == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*were no images")
+def test_pictures_in_a_folder_called_overlays_are_scored(invoke, model_file, photographs):
+    (photographs / "overlays").mkdir()
+    shutil.copy(photographs / "000.png", photographs / "overlays" / "mine.png")
+    arguments = ("score", model_file, photographs, "-o", photographs, "--device", "cpu")
+    assert "Scored 3 images" in invoke(*arguments).stdout
+    # Its own overlays are not: their names are known, and a folder that it makes bears a mark.
+    shutil.rmtree(photographs / "overlays")
+    assert "Scored 2 images" in invoke(*arguments, "--overlays").stdout
+    assert "Scored 2 images" in invoke(*arguments, "--overlays").stdout
+    (photographs / "overlays" / ".pni-fast-results").unlink()
+    assert "Scored 2 images" in invoke(*arguments).stdout
+
+
+def test_one_report_belongs_to_one_command(invoke, refused, model_file, category, photographs, tmp_path):
+    output = tmp_path / "out"
+    score = ("score", model_file, photographs, "-o", output, "--device", "cpu")
+    evaluate = ("evaluate", model_file, category, "-o", output, "--device", "cpu")
+    assert invoke(*score, "--report").exit_code == 0
+    line = refused(*evaluate)
+    assert (
+        line == f"{output / 'report.html'}: cannot write: it goes with scores.csv there; give another folder"
+    )
+    assert invoke(*score).exit_code == 0
+    assert not (output / "report.html").exists()
+    for _ in range(2):
+        assert invoke(*evaluate).exit_code == 0
+    page = (output / "report.html").read_bytes()
+    assert invoke(*score).exit_code == 0
+    assert (output / "report.html").read_bytes() == page
+    assert refused(*score, "--report") == f"{output / 'report.html'}: cannot write: {NOT_OURS}"
+    assert (output / "report.html").read_bytes() == page
+
+
+def test_a_record_made_up_by_a_stranger_is_no_licence(refused, model_file, photographs, tmp_path):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "report.html").write_text("mine")
+    (output / RECORD).write_text('{"metrics.json": [["x"], 3, "report.html"], "other": 5}')
+    line = refused("score", model_file, photographs, "-o", output, "--report", "--device", "cpu")
+    assert "it goes with metrics.json there" in line
+
+
+def test_models_and_masks_that_are_read_are_not_written(invoke, model_file, photographs, tmp_path):
+    own = tmp_path / "own.safetensors"
+    shutil.copy(model_file, own)
+    (tmp_path / "link").symlink_to(own)
+    mask = tmp_path / "roi.png"
+    Image.new("L", (96, 96), 255).save(mask)
+    before = own.read_bytes(), mask.read_bytes()
+    for arguments in (
+        ("threshold", own, "--false-alarms", 0.5, "-o", own),
+        ("threshold", own, "--at", 3, "-o", tmp_path / "link"),
+        ("update", own, photographs, "-o", own),
+        ("fit", photographs, "--roi", mask, "-o", mask),
+    ):
+        result = invoke(*arguments)
+        assert result.exit_code == 2, result.output
+        assert "is an input" in result.stderr
+    assert (own.read_bytes(), mask.read_bytes()) == before
+
+
+@pytest.mark.parametrize("area", ["nan", "inf"])
+def test_an_area_is_a_number(invoke, model_file, photographs, tmp_path, area):
+    result = invoke("score", model_file, photographs, "-o", tmp_path / "out", "--min-area", area)
+    assert result.exit_code == 2
+    assert "must be a number of pixels" in result.stderr
+
+
+def test_an_overlap_needs_tiles(invoke, photographs, tmp_path):
+    result = invoke("fit", photographs, "-o", tmp_path / "model", "--overlap", 32)
+    assert result.exit_code == 2
+    assert "--overlap needs --tile" in result.stderr
+
+
+@pytest.mark.parametrize(("name", "value"), [("PNI_FAST_NUM_THREADS", "0"), ("PNI_FAST_SIMD", "foo")])
+def test_a_wrong_variable_is_one_line(refused, tmp_path, monkeypatch, name, value):
+    import numpy as np
+
+    np.save(tmp_path / "x.npy", np.eye(4, dtype=np.float32))
+    monkeypatch.setenv(name, value)
+    assert refused("info").startswith(f"{name} must be ")
+    assert refused("coreset", tmp_path / "x.npy", "--size", 2, "-o", tmp_path / "i.npy").startswith(
+        f"{name} must"
+    )
