@@ -178,9 +178,10 @@ def _by_file(
 
     for file, matrix in zip(files, matrices, strict=True):
         if matrix.dtype.name not in ("float32", "float16") or not matrix.flags.c_contiguous:
+            order = "" if matrix.flags.c_contiguous else " in Fortran order"
             raise DataError(
                 f"{file}: must be float32 or float16 in C order, as one of several or with --ray, "
-                f"got {matrix.dtype}"
+                f"got {matrix.dtype}{order}"
             )
         if matrix.shape[1] != matrices[0].shape[1]:
             raise DataError(

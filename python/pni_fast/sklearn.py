@@ -11,8 +11,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _core
 from .kernels import greedy_coreset, nearest
+from .kernels.narrowing import less
 
 __all__ = ["GreedyCoreset"]
+
+HELD = 1 << 53
+"""float64 holds every integer up to here."""
 
 
 class GreedyCoreset(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -34,7 +38,8 @@ class GreedyCoreset(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     sample_indices_ : ndarray of shape (n_picks,)
         Rows of X in the order they were picked.
     cluster_centers_ : ndarray of shape (n_picks, n_features_in_)
-        Those rows, float32 where X is that and float64 for anything else.
+        Those rows, float32 where X is that and float64 for anything else; but int64 or uint64 where X is that
+        and has integers beyond 2**53.
     labels_ : ndarray of shape (n_samples,)
         For every row of X the index of the nearest pick, the earliest among equals.
     radii_ : ndarray of shape (n_picks,)
@@ -78,7 +83,7 @@ class GreedyCoreset(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         ValueError
             A parameter out of range; X empty, not two-dimensional, or holding NaN or infinity.
         """
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
+        rows = self._rows(X, reset=True)
         count = self.size
         if isinstance(count, Integral) and not isinstance(count, bool):
             count = min(int(count), len(rows))
@@ -105,11 +110,13 @@ class GreedyCoreset(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         from sklearn.metrics import euclidean_distances
 
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        centers = self.cluster_centers_.astype(rows.dtype)
-        if rows.dtype == np.float64:  # scikit-learn multiplies: far from zero little would be left
-            origin = centers.mean(axis=0)
-            rows, centers = rows - origin, centers - origin
+        rows, centers = self._rows(X, reset=False), self.cluster_centers_
+        if rows.dtype == np.float32 and centers.dtype.kind == "f":
+            centers = centers.astype(np.float32)
+        else:  # scikit-learn multiplies: far from zero little would be left
+            dtype = np.float32 if rows.dtype == np.float32 else np.float64
+            origin = centers.astype(np.float64).mean(axis=0)
+            rows, centers = less(rows, origin).astype(dtype), less(centers, origin).astype(dtype)
         distances: NDArray[np.floating] = euclidean_distances(rows, centers)
         return distances
 
@@ -127,8 +134,16 @@ class GreedyCoreset(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             Indices, the earliest among equals.
         """
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], order="C", reset=False)
+        rows = self._rows(X, reset=False)
         return nearest(rows, self.cluster_centers_, num_threads=self._threads())[0]
+
+    def _rows(self, X: ArrayLike, *, reset: bool) -> NDArray[np.number]:  # noqa: N803
+        """Return X as scikit-learn checks it, in float64 unless it is float32 or float64 cannot hold it."""
+        types = [np.float64, np.float32, np.int64, np.uint64]
+        rows: NDArray[np.number] = validate_data(self, X, dtype=types, order="C", reset=reset)
+        if rows.dtype.kind in "iu" and rows.min() >= -HELD and rows.max() <= HELD:
+            return rows.astype(np.float64)
+        return rows
 
     def _threads(self) -> int | None:
         if self.n_jobs is None:

@@ -134,3 +134,18 @@ def test_enlarge(data: st.DataObject) -> None:
     assert found.tobytes() == _reference.enlarge(grid, rows, columns).tobytes()
     bound = np.abs(rows).astype(np.float64) @ np.abs(grid) @ np.abs(columns)
     assert (np.abs(found - rows.astype(np.float64) @ grid @ columns) <= 1e-5 * bound + 1e-30).all()
+
+
+@COMMON
+@given(st.data())
+def test_integers_of_64_bits_are_moved_by_whatever_amount(data: st.DataObject) -> None:
+    shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
+    steps = data.draw(hnp.arrays(np.int64, shape, elements=st.integers(0, 1000)))
+    dtype = data.draw(st.sampled_from([np.int64, np.uint64]))
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max - 1000
+    bases = data.draw(hnp.arrays(dtype, shape[1], elements=st.integers(int(low), int(high))))
+    expected, found = (
+        kernels.greedy_coreset(rows, shape[0]) for rows in (steps, bases + steps.astype(dtype))
+    )
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.radii, expected.radii)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from pni_fast import kernels
 from pni_fast.distributed import InProcess, ShardActor, Threads, greedy_coreset
 from pni_fast.distributed.executors import Call
+from pni_fast.distributed.ray_executor import _Host
 from pni_fast.errors import DataError
 
 
@@ -135,16 +139,84 @@ def test_a_shard_that_is_lost_is_made_again(kind: str) -> None:
     assert executor.lost > 3
 
 
+def unaligned(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    view = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    return view
+
+
+class Hosts(InProcess):
+    """Holds actors as Ray does, for which one that cannot be made is one that was lost."""
+
+    def start(self, make: Callable[..., Any], *arguments: Any) -> Any:
+        return _Host(make, *arguments)
+
+    def run(self, calls: Sequence[Call]) -> list[Any]:
+        return [actor.call(name, *arguments) for actor, name, arguments in calls]
+
+
+WHOLE = io.BytesIO()
+np.save(WHOLE, points("planes", 30))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "no such file"),
+        (b"", "empty"),
+        (b"garbage " * 99, "not such a file"),
+        (WHOLE.getvalue()[:-1], "mmap length is greater than file size"),
+        (WHOLE.getvalue()[:40], "EOF: reading array header"),
+        (b'\x93NUMPY\x01\x00\x08\x00{((\n"""\'', ""),
+    ],
+)
+@pytest.mark.parametrize("executor", [InProcess, Hosts])
+def test_a_file_that_is_no_shard_is_named(
+    executor: type[InProcess], content: bytes | None, reason: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.npy"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        greedy_coreset([points("planes", 30), file], 3, executor=executor())
+    message = f"shard 1 must be a .npy file with a matrix of float32 or float16, got {file}: {reason}"
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_and_a_pipe_are_no_shards(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+    for file in (tmp_path, pipe):
+        with pytest.raises(DataError, match=rf"^shard 0 must be .* got {re.escape(str(file))}: no "):
+            greedy_coreset([file], 1)
+
+
 def test_what_cannot_be_a_shard_is_refused_in_one_line() -> None:
     features = points("planes", 30)
     bad = features.copy()
     bad[4, 1] = np.nan
+    masked = np.ma.masked_array(features)
+    masked[3, :2] = np.ma.masked
     for shards, message in (
         ([], "shards must be at least one, got none"),
         ([features, features[:0]], "shard 1 must have at least one row and one column, got shape (0, 40)"),
         ([features, features[:, :5].copy()], "shard 1 must have 40 columns as shard 0 has, got 5"),
         ([features.astype(float)], "shard 0 must be a matrix of float32 or float16 in C order"),
         ([features, bad], "shard 1: features must"),
+        (
+            [np.asfortranarray(features)],
+            "shard 0 must be a matrix of float32 or float16 in C order, "
+            "got 2 dimensions of float32 in Fortran order",
+        ),
+        ([features[:, ::2]], "shard 0 must be a matrix of float32 or float16 in C order, got"),
+        ([features, unaligned(features)], "shard 1 must be aligned in memory as float32 is, got rows that"),
+        (
+            [np.ma.masked_array(features, features > 9.0)[:5], masked],
+            "shard 1 must have no masked entries, got 2",
+        ),
+        ([features, list(masked)], "shard 1 must have no masked entries, got 2; fill or drop them"),
     ):
         with pytest.raises(DataError) as caught:
             greedy_coreset(shards, 3)

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pni_fast import _core, kernels
-from pni_fast.kernels import arguments
+from pni_fast.kernels import narrowing
 
 X = np.random.default_rng(0).normal(size=(200, 20)).astype(np.float32)
 FAR = np.array([500_000.0, 4_649_776.0])
@@ -46,6 +47,91 @@ def test_ties_of_a_grid_far_from_zero_stay_ties() -> None:
     moved = kernels.greedy_coreset(grid + FAR, 49)
     np.testing.assert_array_equal(moved.indices, expected.indices)
     np.testing.assert_array_equal(moved.radii, expected.radii)
+
+
+@pytest.mark.parametrize(
+    ("base", "dtype"),
+    [
+        (1_700_000_000_000_000_000, np.int64),
+        (2**60, np.int64),
+        (2**63 - 101, np.int64),
+        (-(2**63), np.int64),
+        (2**63 - 50, np.uint64),
+        (2**64 - 101, np.uint64),
+        (2**60, object),
+        (2**64 - 101, object),
+    ],
+)
+def test_integers_that_float64_cannot_hold_are_told_apart(base: int, dtype: type) -> None:
+    steps = [0, 40, 100, 90, 7]
+    rows = np.array([[base + step, step] for step in steps], dtype)
+    expected = kernels.greedy_coreset([[step, step] for step in steps], 5)
+    found = kernels.greedy_coreset(rows, 5)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.radii, expected.radii)
+    indices, distances = kernels.nearest(rows, rows[::-1])
+    np.testing.assert_array_equal(indices, [4, 3, 2, 1, 0])
+    np.testing.assert_array_equal(distances, 0)
+
+
+def test_integers_of_several_types_are_compared_as_integers() -> None:
+    signed, unsigned = np.array([[2**63 - 3], [2**63 - 1]]), np.array([[2**63 + 5]], np.uint64)
+    assert kernels.nearest(unsigned, signed)[1].tolist() == [6]
+    assert kernels.nearest(signed, unsigned)[1].tolist() == [8, 6]
+    assert kernels.nearest(signed, [[2.0**63]])[1].tolist() == [3, 1]
+    assert kernels.nearest(signed.astype(">i8"), unsigned)[1].tolist() == [8, 6]
+
+
+def test_integers_farther_apart_than_int64_can_say_are_near_enough() -> None:
+    ends = np.array([[-(2**63)], [2**62]]), np.array([[2**64 - 1], [0]], np.uint64)
+    indices, distances = kernels.nearest(*ends)
+    np.testing.assert_array_equal(indices, [1, 1])
+    np.testing.assert_allclose(distances, [2.0**63, 2.0**62])
+    np.testing.assert_allclose(kernels.nearest([[-(2**63)]], ends[1][:1])[1], 1.5 * 2.0**64)
+    np.testing.assert_allclose(kernels.nearest(ends[0], [[1e30]])[1], 1e30)
+
+
+def test_integers_that_float32_holds_stay_what_they_are() -> None:
+    rows = np.array([[2**60, -(2**63)], [3 * 2**60, 2**62], [0, 0]])
+    expected = kernels.greedy_coreset(rows.astype(np.float32), 3)
+    np.testing.assert_array_equal(kernels.greedy_coreset(rows, 3).radii, expected.radii)
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "smallest"),
+    [
+        (lambda: kernels.nearest([[3e-50]], [[0.0], [3e-50]]), "features", "3e-50"),
+        (lambda: kernels.nearest([[0.0]], [[2e-50], [3e-50]]), "centers", "2e-50"),
+        (lambda: kernels.greedy_coreset([[0.0], [1e-50], [5e-50], [3e-50]], 3), "features", "1e-50"),
+        (lambda: kernels.greedy_coreset([[0.0]], 1, initial=[[-1e-40]]), "initial", "1e-40"),
+        (lambda: kernels.max_likelihood([[1e-300]], [[0.0]], [0], [[True]]), "features", "1e-300"),
+        (lambda: kernels.greedy_coreset([[1.0, 0.0], [1.0, 1e-44]], 2), "features", "1e-44"),
+    ],
+)
+def test_values_too_small_for_float32_are_refused(
+    call: Callable[[], object], name: str, smallest: str
+) -> None:
+    message = (
+        f"^{name} must have a value at least 1.18e-38 from .* got none, .* is {smallest}; multiply the data"
+    )
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_small_values_beside_others_are_taken() -> None:
+    found = kernels.greedy_coreset([[0.0, 1e-50], [1e-50, -1e-310], [0.1, 0.0]], 3)
+    np.testing.assert_array_equal(found.indices, [0, 2, 1])
+    assert kernels.nearest([[0.7]], [[0.0], [3e-50], [0.7]])[0].tolist() == [2]
+    scales = np.array([[0.0], [1e-50], [5e-50], [3e-50]]) * 2.0**100
+    np.testing.assert_array_equal(kernels.greedy_coreset(scales, 4).indices, [0, 2, 3, 1])
+    for same in ([[1e-50]], [[1e-50, 0.1]] * 2, [[3 * 2.0**-149], [2.0**-149]]):  # nothing is lost
+        kernels.greedy_coreset(same, 1)
+
+
+@pytest.mark.parametrize("huge", [1.0, 9e36, 2e37, -3e38])
+def test_a_huge_column_leaves_the_others_told_apart(huge: float) -> None:
+    indices, distances = kernels.nearest([[huge, 1e8 + 1]], [[huge, 1e8], [huge, 1e8 + 1]])
+    assert (indices.tolist(), distances.tolist()) == ([1], [0])
 
 
 def test_float64_that_float32_holds_gives_the_same_bits() -> None:
@@ -97,6 +183,38 @@ def test_images_are_arrays() -> None:
 def test_masked_entries_are_refused() -> None:
     with pytest.raises(ValueError, match="features must have no masked entries, got 3"):
         kernels.greedy_coreset(np.ma.masked_array(X, np.sort(X.ravel())[3] > X), 5)
+    row = np.ma.masked_array([1.0, 2.0], [False, True])
+    for features in ([row], (row,), [[1.0, np.ma.masked]]):
+        with pytest.raises(ValueError, match="features must have no masked entries, got 1; fill or drop"):
+            kernels.nearest(features, [[1.0, 0.0]])
+    with pytest.raises(ValueError, match="labels must have no masked entries, got 2"):
+        kernels.position_histogram([[np.ma.masked_array([0, 1], [False, True])] * 2], 3)
+    assert kernels.nearest([np.ma.masked_array([1.0, 2.0])], [[1.0, 2.0]])[1].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("features", "error", "message"),
+    [
+        ([[10**400]], ValueError, r"numbers up to 3.4e\+38 in magnitude, got one beyond float64"),
+        ([[10**400, 0.5]], ValueError, r"numbers up to 3.4e\+38 in magnitude, got one beyond float64"),
+        ([["1.5"]], TypeError, "real numbers, got dtype <U3"),
+        (np.array([["1.5"]], object), TypeError, "real numbers, got dtype object holding str"),
+        (np.array([[2.0, b"1"]], object), TypeError, "real numbers, got dtype object holding bytes"),
+        (np.array([[1j]], object), TypeError, "real numbers, got dtype object holding complex"),
+        ([[{}]], TypeError, "real numbers, got dtype object$"),
+    ],
+)
+def test_what_are_no_numbers_is_named(features: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"^features must hold {message}"):
+        kernels.nearest(features, [[1.0]])
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, object])
+def test_a_mask_of_no_groups_is_named(kind: type) -> None:
+    with pytest.raises(
+        ValueError, match=r"^allowed must have at least one column \(group\), got shape \(1, 0\)"
+    ):
+        kernels.max_likelihood([[1.0]], [[1.0]], [0], np.zeros((1, 0), kind))
 
 
 @pytest.mark.parametrize("count", [2**61, 2**62, 2**63, 2**70])
@@ -167,8 +285,8 @@ def test_signals_are_seen_while_arrays_are_converted(monkeypatch: pytest.MonkeyP
                 raise KeyboardInterrupt
             yield array[start : start + 50]
 
-    assert max(part.nbytes for part in arguments._blocks(np.zeros((1 << 20, 3)))) <= arguments.BLOCK
-    monkeypatch.setattr(arguments, "_blocks", blocks)
+    assert max(part.nbytes for part in narrowing.blocks(np.zeros((1 << 20, 3)))) <= narrowing.BLOCK
+    monkeypatch.setattr(narrowing, "blocks", blocks)
     with pytest.raises(KeyboardInterrupt):
         kernels.greedy_coreset(X.astype(np.float64), 5)
     assert seen == [0, 50, 100]

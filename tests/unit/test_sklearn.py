@@ -85,3 +85,22 @@ def test_points_far_from_zero_are_told_apart() -> None:
     assert model.sample_indices_.tolist() == [0, 2, 3, 1]
     assert model.predict(points).tolist() == [0, 3, 1, 2]
     np.testing.assert_allclose(model.transform(points)[0], [0, 0.8, 0.71, 0.01], atol=1e-6)
+
+
+@pytest.mark.parametrize("base", [1_700_000_000_000_000_000, -(2**63), 2**63 - 101])
+def test_integers_that_float64_cannot_hold_are_told_apart(base: int) -> None:
+    rows = base + np.array([[0], [40], [100], [90], [7]])
+    model = GreedyCoreset(size=5).fit(rows)
+    assert model.sample_indices_.tolist() == [0, 2, 1, 3, 4]
+    assert model.radii_[1:].tolist() == [100, 40, 10, 7]
+    assert model.cluster_centers_.ravel().tolist() == [base + step for step in (0, 100, 40, 90, 7)]
+    assert model.labels_.tolist() == model.predict(rows).tolist() == [0, 2, 1, 3, 4]
+    np.testing.assert_allclose(model.transform(rows)[1], [40, 60, 0, 50, 33])
+
+
+def test_integers_that_float64_holds_are_float64() -> None:
+    rows = np.array([[0], [2**53], [-(2**53)]])
+    assert GreedyCoreset(size=2).fit(rows).cluster_centers_.dtype == np.float64
+    distances = GreedyCoreset(size=2).fit(rows + 2**60).transform(rows.astype(np.float32))
+    assert distances.dtype == np.float32
+    np.testing.assert_allclose(distances[0, 0], 2.0**60, rtol=1e-6)

@@ -31,9 +31,15 @@ class _Host:
     """What Ray holds for an actor, in the actor's process."""
 
     def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
-        self._actor = make(*arguments)
+        self._error: PniError | None = None
+        try:
+            self._actor = make(*arguments)
+        except PniError as error:  # Ray would take the actor for lost, and another would fail as well
+            self._error = error
 
     def call(self, name: str, *arguments: Any) -> Any:
+        if self._error is not None:
+            raise self._error
         return getattr(self._actor, name)(*arguments)
 
 

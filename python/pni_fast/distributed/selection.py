@@ -183,7 +183,8 @@ def greedy_coreset(
     Raises
     ------
     DataError
-        A shard is empty, or is no matrix of float32 or float16, or not as wide as the first.
+        A shard is empty, partly masked, no aligned matrix of float32 or float16 in C order, a file that is
+        not there or holds none, or not as wide as the first.
     ValueError
         A number out of range; NaN or infinity in a shard, naming the shard's first such row.
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from pni_fast import _core
 from pni_fast.errors import DataError
+from pni_fast.kernels.arguments import as_array
 
 
 class ShardActor:
@@ -26,17 +29,29 @@ class ShardActor:
         What errors call it.
     num_threads
         Threads of its kernels.
+
+    Raises
+    ------
+    DataError
+        No such matrix, one of no rows, or a file that is none; the line begins with `name`.
     """
 
     def __init__(
         self, rows: NDArray[np.float32] | str | os.PathLike[str], name: str, num_threads: int | None = None
     ) -> None:
         if isinstance(rows, (str, os.PathLike)):
-            rows = np.load(Path(rows), mmap_mode="r")
-        array = np.asarray(rows)
+            rows = _mapped(Path(rows), name)
+        try:
+            array = as_array(rows, name)
+        except ValueError as error:
+            raise DataError(str(error)) from error
         if array.ndim != 2 or array.dtype not in (np.float32, np.float16) or not array.flags.c_contiguous:
-            found = f"{array.ndim} dimensions of {array.dtype}"
+            order = " in Fortran order" if array.flags.f_contiguous else " in another order"
+            order = "" if array.flags.c_contiguous else order
+            found = f"{array.ndim} dimensions of {array.dtype}{order}"
             raise DataError(f"{name} must be a matrix of float32 or float16 in C order, got {found}")
+        if not array.flags.aligned:  # a copy would need room for all of it
+            raise DataError(f"{name} must be aligned in memory as {array.dtype} is, got rows that are not")
         if array.size == 0:
             raise DataError(f"{name} must have at least one row and one column, got shape {array.shape}")
         self._rows = array
@@ -100,3 +115,24 @@ class ShardActor:
         if self._shard is None:
             raise RuntimeError("begin comes first")
         return self._shard
+
+
+def _mapped(file: Path, name: str) -> NDArray[np.float32]:
+    """Return what a ``.npy`` file holds without reading it; nothing is ever unpickled."""
+    must = f"{name} must be a .npy file with a matrix of float32 or float16, got {file}"
+    try:
+        if not file.exists():
+            raise DataError(f"{must}: no such file")
+        if not file.is_file():  # to open a pipe would wait for its other end
+            raise DataError(f"{must}: no regular file")
+        with file.open("rb") as opened:
+            start = opened.read(len(npy.MAGIC_PREFIX))
+        if start != npy.MAGIC_PREFIX:
+            raise DataError(f"{must}: {'not such a file' if start else 'empty'}")
+        return npy.open_memmap(file, mode="r")
+    except DataError:
+        raise
+    except OSError as error:
+        raise DataError(f"{must}: {error.strerror or error}") from error
+    except (ValueError, TypeError, OverflowError, EOFError, SyntaxError, TokenError, RecursionError) as error:
+        raise DataError(f"{must}: {' '.join(str(error).split())}") from error

@@ -15,7 +15,14 @@ index.
 float64 and integers that float32 cannot hold are moved before they are narrowed: every column by one amount
 near its mean, in all rows that are compared, which changes no distance. The answer is then exact for values
 each of which is off by at most 2**-24 of how far it lies from that mean, not from zero: points a centimetre
-apart at coordinates in the millions are told apart.
+apart at coordinates in the millions are told apart. Integers of 64 bits are subtracted as integers, so
+timestamps in nanoseconds are told apart too; longer ones are taken as float64. A column that reaches 1e37
+stays where it is, and the others are moved.
+
+float32 has no steps finer than 2**-149: what lies nearer to its mean than 2**-126 (1.2e-38) is off by up to
+2**-150 instead. That is nothing beside a value anywhere in the data that lies farther out. Where there is
+none, and float32 does not hold all values, that is a ValueError which asks for larger numbers: else different
+points would become one.
 """
 
 from __future__ import annotations

@@ -2,57 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from .narrowing import laid_out, narrowed
 from .packing import pack
-
-BLOCK = 1 << 22
-"""Bytes that are read or converted between two looks at whether Ctrl-C was pressed."""
 
 MANY_THREADS = 1 << 20
 """More than any machine has use for; the core caps them at what this one has."""
 
-LARGEST = 1e37
-"""Beyond this, what is moved to around a mean may leave float32; such values are narrowed as they are."""
-
-
-def as_matrix(value: ArrayLike, name: str) -> NDArray[Any]:
-    """Return `value` as a C-ordered, aligned float32 or float16 matrix, itself where it is one already.
-
-    Parameters
-    ----------
-    value
-        Anything NumPy makes an array of, a ``numpy.memmap`` (worked on in place), a data frame of numbers or
-        a torch CPU tensor.
-    name
-        The argument's name in error messages.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n, d), n ≥ 1, d ≥ 1.
-
-    Raises
-    ------
-    TypeError
-        Not real numbers.
-    ValueError
-        Not two-dimensional, empty, or partly masked.
-    """
-    return _narrowed(_as_numbers(value, name), None)
+NESTED = 3
+"""No argument has more dimensions, so no list lies deeper in others."""
 
 
 def as_matrices(
     value: ArrayLike, other: ArrayLike, names: tuple[str, str], *, around: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return two sets of rows, to be compared with each other, as :func:`as_matrix` does.
+    """Return two sets of rows, to be compared with each other, as matrices that the core takes.
 
     float64 and wide integers that float32 cannot hold are moved to around the mean of one of the two before
     they are narrowed: a column by the same amount in both, so that no distance changes.
@@ -60,31 +30,37 @@ def as_matrices(
     Parameters
     ----------
     value, other
-        The rows.
+        The rows: anything NumPy makes an array of, a ``numpy.memmap`` (worked on in place), a data frame of
+        numbers or a torch CPU tensor.
     names
         The arguments' names in error messages.
     around
         Which of the two gives the mean: 0 or 1.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Aligned, in C order, float32 or float16, each itself where it is that already; at least one row and
+        one column.
 
     Raises
     ------
     TypeError
         Not real numbers.
     ValueError
-        As for :func:`as_matrix`, or two data frames whose columns have other names or another order.
+        Not two-dimensional, empty, or partly masked; two data frames whose columns have other names or
+        another order; values so near each other that float32 has no numbers between them.
     """
     columns = [list(getattr(rows, "columns", ())) for rows in (value, other)]
     if columns[0] != columns[1] and len(columns[0]) == len(columns[1]):
         raise ValueError(f"{names[1]} must have the columns of {names[0]} in their order, got {columns[1]}")
-    first, second = _as_numbers(value, names[0]), _as_numbers(other, names[1])
-    center = _center([first, second], (first, second)[around])
-    return _narrowed(first, center), _narrowed(second, center)
+    first, second = narrowed([_as_numbers(value, names[0]), _as_numbers(other, names[1])], names, around)
+    return first, second
 
 
 def as_centered(value: ArrayLike, name: str) -> NDArray[Any]:
     """Return rows that are compared with each other alone, see :func:`as_matrices`."""
-    rows = _as_numbers(value, name)
-    return _narrowed(rows, _center([rows], rows))
+    return narrowed([_as_numbers(value, name)], [name], 0)[0]
 
 
 def _as_numbers(value: ArrayLike, name: str) -> NDArray[Any]:
@@ -94,74 +70,37 @@ def _as_numbers(value: ArrayLike, name: str) -> NDArray[Any]:
         raise ValueError(f"{name} must be a 2-dimensional array (rows, columns), got shape {array.shape}")
     if 0 in array.shape:
         raise ValueError(f"{name} must have at least one row and one column, got shape {array.shape}")
-    if array.dtype.kind == "O":  # a data frame of several types; numbers of Python's
-        with contextlib.suppress(TypeError, ValueError):
-            return array.astype(np.float64)
+    if array.dtype.kind == "O":
+        return _of_objects(array, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     return array
 
 
-def _center(arrays: list[NDArray[Any]], of: NDArray[Any]) -> NDArray[np.float64] | None:
-    """Return what to take from every row before float32 is made of it; None where nothing is gained.
+def _of_objects(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return what a data frame of several types holds, or numbers of Python's.
 
-    It is the mean of the rows of `of`, column by column, rounded to a multiple of a power of two near the
-    spread: values on a grid, and the ties between them, stay on it.
+    Integers are int64 or uint64 where one of them has room for all; all else is float64.
     """
-    wide = any(array.dtype.kind in "fiu" and array.dtype.itemsize > 2 for array in arrays)
-    wide = wide and any(array.dtype not in (np.float32, np.float16) for array in arrays)
-    if not wide or len({array.shape[1] for array in arrays}) > 1:
-        return None
-    exact = True
-    first = of[0].astype(np.float64)
-    total, squares = np.zeros_like(first), np.zeros_like(first)
-    with np.errstate(all="ignore"):
-        for array in arrays:
-            for part in _blocks(array):
-                narrow = part.astype(np.float32)
-                if not np.abs(narrow).max() < LARGEST:  # or NaN
-                    return None
-                exact = exact and bool((narrow == part).all())
-        if exact:
-            return None
-        for part in _blocks(of):
-            difference = part - first
-            total += difference.sum(axis=0)
-            squares += np.square(difference).sum(axis=0)
-        moved = total / len(of)
-        spread = np.sqrt(np.maximum(squares / len(of) - moved * moved, 0))
-        mean = first + moved
-        grid = np.exp2(np.floor(np.log2(spread)))
-        center: NDArray[np.float64] = np.rint(mean / grid) * grid
-    return np.where(np.isfinite(center), center, mean)
-
-
-def _blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield the rows a few at a time: a signal is seen between two of them, not in one call of NumPy."""
-    step = max(1, BLOCK // max(1, array[:1].nbytes))
-    for start in range(0, len(array), step):
-        yield array[start : start + step]
-
-
-def _narrowed(array: NDArray[Any], center: NDArray[np.float64] | None) -> NDArray[Any]:
-    """Return the rows less `center` as a float32 matrix for the core; float16 stays what it is."""
-    half = array.dtype == np.float16 and center is None
-    return _laid_out(array, np.float16 if half else np.float32, center)
-
-
-def _laid_out(
-    array: NDArray[Any], dtype: DTypeLike, center: NDArray[np.float64] | None = None
-) -> NDArray[Any]:
-    """Return an aligned array of `dtype` in C order, itself where it is one."""
-    if center is None and array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
-        return array
-    out = np.empty(array.shape, dtype)
-    done = 0
-    with np.errstate(over="ignore", invalid="ignore"):  # the core refuses what became infinite
-        for part in _blocks(array):
-            out[done : done + len(part)] = part if center is None else part - center
-            done += len(part)
-    return out
+    kinds = set(map(type, array.flat))
+    for kind in kinds:  # what float() reads, or drops half of
+        if issubclass(kind, (str, bytes, bytearray, memoryview, complex, np.complexfloating)):
+            raise TypeError(f"{name} must hold real numbers, got dtype object holding {kind.__name__}")
+    try:
+        if all(issubclass(kind, (Integral, np.bool_)) for kind in kinds):
+            numbers = list(map(int, array.flat))
+            low, high = min(numbers), max(numbers)
+            for dtype in (np.int64, np.uint64):
+                if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+                    return array.astype(dtype)
+        return array.astype(np.float64)
+    except OverflowError:
+        largest = np.finfo(np.float32).max
+        raise ValueError(
+            f"{name} must hold numbers up to {largest:.3g} in magnitude, got one beyond float64"
+        ) from None
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must hold real numbers, got dtype object") from None
 
 
 def as_integers(value: ArrayLike, name: str, ndim: int) -> NDArray[np.int64]:
@@ -181,7 +120,7 @@ def as_integers(value: ArrayLike, name: str, ndim: int) -> NDArray[np.int64]:
         raise TypeError(f"{name} must hold integers, got dtype {array.dtype}")
     if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise ValueError(f"{name} must be below 2**63, got {array.max()}")
-    return _laid_out(array, np.int64)
+    return laid_out(array, np.int64)
 
 
 def as_bits(value: ArrayLike, name: str, rows: int) -> tuple[NDArray[np.uint8], int]:
@@ -197,12 +136,14 @@ def as_bits(value: ArrayLike, name: str, rows: int) -> tuple[NDArray[np.uint8], 
     mask = as_array(value, name)
     if mask.ndim != 2 or mask.shape[0] != rows:
         raise ValueError(f"{name} must have shape ({rows}, groups), got {mask.shape}")
+    if not mask.shape[1]:
+        raise ValueError(f"{name} must have at least one column (group), got shape {mask.shape}")
     if mask.dtype.kind == "O" and all(isinstance(entry, (bool, np.bool_)) for entry in mask.flat):
         mask = mask.astype(np.bool_)
     if mask.dtype == np.bool_:
         return pack(mask), mask.shape[1]
     if mask.dtype == np.uint8:
-        return _laid_out(mask, np.uint8), 8 * mask.shape[1]
+        return laid_out(mask, np.uint8), 8 * mask.shape[1]
     raise TypeError(f"{name} must be bool, or uint8 holding packed bits, got dtype {mask.dtype}")
 
 
@@ -221,8 +162,7 @@ def as_array(value: ArrayLike, name: str) -> NDArray[Any]:
             raise ValueError(f"{name} must be on the CPU, got a tensor on {tensor.device}; use .cpu()")
         tensor = tensor.detach()
         value = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        masked = int(np.ma.getmaskarray(value).sum())
+    if masked := _masked(value):
         raise ValueError(f"{name} must have no masked entries, got {masked}; fill or drop them")
     try:
         return np.asarray(value)
@@ -230,6 +170,16 @@ def as_array(value: ArrayLike, name: str) -> NDArray[Any]:
         raise ValueError(
             f"{name} must be an array, got {type(value).__name__} that is none: {error}"
         ) from error
+
+
+def _masked(value: object, depth: int = NESTED) -> int:
+    """Return how many entries are masked; also in lists, of which NumPy takes what lies under the masks."""
+    if isinstance(value, np.ma.MaskedArray):
+        return int(np.ma.getmaskarray(value).sum()) if np.ma.is_masked(value) else 0
+    # Most lists hold only these, and are not looked through entry by entry.
+    if depth and isinstance(value, (list, tuple)) and not {*map(type, value)} <= {float, int, np.ndarray}:
+        return sum(_masked(item, depth - 1) for item in value)
+    return 0
 
 
 def as_count(value: object, name: str, low: int, high: int | None = None) -> int:

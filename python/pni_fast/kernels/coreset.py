@@ -76,7 +76,8 @@ def greedy_coreset(
     Raises
     ------
     ValueError
-        A shape or number out of range; NaN or infinity (in float32), naming the first such row.
+        A shape or number out of range; NaN or infinity (in float32), naming the first such row; float64 so
+        near its mean that float32 has no numbers for it.
     TypeError
         An argument of the wrong kind.
     MemoryError

@@ -34,7 +34,8 @@ def nearest(
     Raises
     ------
     ValueError
-        Shapes that do not fit; NaN or infinity, naming the first such row.
+        Shapes that do not fit; NaN or infinity, naming the first such row; float64 so near its mean that
+        float32 has no numbers for it.
     TypeError
         An argument of the wrong kind.
     MemoryError
@@ -80,7 +81,8 @@ def max_likelihood(
     Raises
     ------
     ValueError
-        Shapes that do not fit, a group out of range; NaN or infinity, naming the first such row.
+        Shapes that do not fit, a group out of range; NaN or infinity, naming the first such row; float64 so
+        near its mean that float32 has no numbers for it.
     TypeError
         An argument of the wrong kind.
     MemoryError
