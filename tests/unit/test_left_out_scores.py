@@ -10,7 +10,8 @@ from pni_fast.distribution import shrinkage
 from pni_fast.distribution.bank import Bank
 from pni_fast.distribution.trials import Trials
 from pni_fast.model import fit as fitting
-from pni_fast.model.left_out import LeavingOut
+from pni_fast.model.decision_fit import same_as
+from pni_fast.model.left_out import LeavingOut, chosen_images
 from pni_fast.runtime.run import Run
 from refiners import SMALL
 
@@ -91,7 +92,48 @@ def test_same_images_are_left_out_together(good, model):
     doubled = PNI(**TINY).fit([*good, good[0]])
     alone = max(model.decision_.scores)
     assert min(doubled.decision_.scores) > 0.3 * alone, "its twin does not vouch for it"
-    assert len(doubled.decision_.scores) == len(good) + 1
+    assert len(doubled.decision_.scores) == len(good), "it is no second good image"
+
+
+@pytest.mark.parametrize("times", [1, 3, 120])
+def test_what_is_promised_follows_from_images_that_differ(good, times):
+    """Images again and again are no more images: neither those left out nor those for calibration."""
+    once, often = chosen_images(FakeBank(10), {}), FakeBank(10 * times)
+    twins = same_as(np.tile(np.arange(10), times)) if times > 1 else {}
+    assert chosen_images(often, twins) == once == list(range(10))
+    if times > 3:
+        return
+    model = PNI(**TINY).fit(good * times)
+    assert model.decision_.count == len(good)
+    assert model.decision_.promised == pytest.approx(1 / (len(good) + 1))
+    new = [texture(60 + seed) for seed in range(4)]
+    steps = []
+    model.set_threshold(calibrate=new * times, progress=lambda *step: steps.append(step))
+    assert model.decision_.promised == pytest.approx(1 / 5)
+    assert steps[-1] == ("calibrate", 4, 4)
+    alone = PNI.from_fitted(model.fitted, model.run).set_threshold(calibrate=new)
+    np.testing.assert_array_equal(model.decision_.scores, alone.decision_.scores)
+
+
+class FakeBank:
+    """A bank that can lose anything."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def can_lose(self, *_):
+        return True
+
+
+def test_a_suspect_that_is_there_twice_is_named_and_dropped_twice():
+    images = [*[texture(seed) for seed in range(10)], texture(50, defect=True)]
+    doubled = PNI(**TINY).fit(images + images[-1:])
+    assert [suspect.name for suspect in doubled.decision_.suspects] == ["10", "11"]
+    assert [one.name for one in doubled.suspects_] == ["10", "11"]
+    assert len({one.score for one in doubled.suspects_}) == 1
+    dropped = PNI(**TINY).fit(images + images[-1:], drop_suspects=2)
+    assert dropped.n_images_ == 10
+    assert dropped.decision_.suspects == ()
 
 
 def test_the_refiner_and_the_mean_of_largest_values_are_part_of_it(good):

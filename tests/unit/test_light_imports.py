@@ -54,6 +54,7 @@ LIGHT = [
     "model.file",
     "model.pni",
     "model.prediction",
+    "model.shared_refiner",
     "model.update",
     "report.compared",
     "report.heatmap",
@@ -138,7 +139,7 @@ def test_what_scores_brings_nothing_heavy(name):
 
 
 def test_the_test_sees_what_comes_by_a_way_round():
-    assert brought("model.shared_refiner")["torch"]
+    assert brought("model.refiner_fit")["torch"]
     assert brought("model.pni") == {}
 
 
@@ -250,3 +251,20 @@ def test_without_torch_the_belt_scores_and_the_rest_says_so(
     for line, what in zip(refused, [*whats, "pni-fast demo", "device 'cuda'"], strict=True):
         assert what in line
         assert "needs PyTorch, which is not installed here; install all" in line
+
+
+def test_every_name_can_be_imported_without_torch(environment):
+    program = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('torch', 'torchvision', 'timm')))\n"
+        "from pni_fast import *\n"
+        "import pni_fast\n"
+        "try:\n"
+        "    pni_fast.refine(['a'], ['b'])\n"
+        "except pni_fast.errors.NotInstalledError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("refine needs PyTorch, which is not installed here; ")

@@ -210,6 +210,76 @@ def test_bad_arguments_are_named():
         compute_metrics([0], [0.0], [np.ones((2, 2), bool)], [one])
 
 
+def one_of_each(**changed):
+    defect = np.eye(4, dtype=bool)
+    maps = [np.zeros((4, 4), np.float32), np.ones((4, 4), np.float32)]
+    return {"labels": [0, 1], "scores": [0, 1], "masks": [None, defect], "maps": maps} | changed
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 1], [False, True], np.array([0.0, 1.0]), np.array([False, 1], object), (np.uint8(0), True)]
+)
+def test_labels_and_masks_of_zeros_and_ones(labels):
+    expected = compute_metrics(**one_of_each())
+    assert compute_metrics(**one_of_each(labels=labels)) == expected
+    for kind in (np.uint8, np.int64, np.float32):
+        masks = [np.zeros((4, 4), kind), np.eye(4, dtype=kind)]
+        assert compute_metrics(**one_of_each(labels=labels, masks=masks)) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "value"),
+    [
+        (["0", "1"], "'0'"),
+        ([0.0, float("nan")], "nan"),
+        ([1, -1], "-1"),
+        ([1, 2], "2"),
+        ([0.5, 1], "0.5"),
+        ([None, 1], "None"),
+    ],
+)
+def test_labels_that_are_neither_true_nor_false(labels, value):
+    with pytest.raises(ValueError, match=f"^labels must be True or 1 for .*, False or 0, got {value}$"):
+        compute_metrics(**one_of_each(labels=labels))
+
+
+ONES = np.ones((4, 4), np.float32)
+HIDDEN = np.ma.masked_array(ONES, mask=np.eye(4, dtype=bool))
+STRANGE = {
+    "deep": ({"maps": [ONES[:, :, None]] * 2}, ValueError, r"map 0 must be \(h, w\), got \(4, 4, 1\)"),
+    "map list": ({"maps": [ONES, ONES.tolist()]}, TypeError, r"map 1 must be an array \(h, w\) .* got list"),
+    "map text": ({"maps": [ONES.astype(str)] * 2}, TypeError, "map 0 must be .* got an array of <U"),
+    "map hidden": ({"maps": [ONES, HIDDEN]}, ValueError, "map 1 must have all values, got 4 that are masked"),
+    "maps": ({"maps": (one for one in [ONES, ONES])}, TypeError, "maps must be a list .* got generator"),
+    "masks": ({"masks": (one for one in [None, None])}, TypeError, "masks must be a list .* got generator"),
+    "mask list": ({"masks": [None, [[1]]]}, TypeError, "mask 1 must be a bool array .* got list"),
+    "mask 255": (
+        {"masks": [None, np.uint8(255) * np.eye(4, dtype=np.uint8)]},
+        ValueError,
+        "mask 1 .* got 255",
+    ),
+    "mask hidden": ({"masks": [None, HIDDEN > 0]}, ValueError, "mask 1 must have all values"),
+    "scores": ({"scores": ["a", "b"]}, ValueError, r"scores must be numbers, got list \['a', 'b'\]"),
+    "scores one by one": (
+        {"scores": (one for one in [0, 1])},
+        ValueError,
+        "scores must be numbers, got generator",
+    ),
+    "scores hidden": (
+        {"scores": np.ma.masked_array([0, 1], mask=[0, 1])},
+        ValueError,
+        "scores must have all",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_strange_arguments_are_named(name):
+    changed, kind, message = STRANGE[name]
+    with pytest.raises(kind, match=f"^{message}"):
+        compute_metrics(**one_of_each(**changed))
+
+
 def test_as_dict_is_plain_json():
     import json
 

@@ -89,7 +89,7 @@ def test_wrong_weights_of_a_refiner_are_found_before_the_fit(good, plain, tmp_pa
 
 def test_the_refiner_never_sees_images_that_its_maps_were_fitted_on(good, plain, monkeypatch):
     from pni_fast.data.cropping import crop_image
-    from pni_fast.model import shared_refiner
+    from pni_fast.refinement import train as training
 
     seen = []
 
@@ -97,8 +97,8 @@ def test_the_refiner_never_sees_images_that_its_maps_were_fitted_on(good, plain,
         seen.extend(tasks)
         return train(tasks, *rest, **options)
 
-    train = shared_refiner.train_shared_refiner
-    monkeypatch.setattr(shared_refiner, "train_shared_refiner", remember)
+    train = training.train_shared_refiner
+    monkeypatch.setattr(training, "train_shared_refiner", remember)
     refine([plain], [good], device="cpu", iterations=1)
     (task,) = seen
     crops = [crop_image(image, plain.geometry) for image in good]

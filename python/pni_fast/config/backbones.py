@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias, Union
+from typing import Any, TypeAlias, Union
 
 from pni_fast.errors import PniError, WeightsError
 
@@ -29,6 +29,34 @@ MOST_MEMBERS = 64
 """Members of an ensemble: each is a whole model, and all are in memory while images are scored."""
 
 
+def as_names(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one name or several as a tuple; what they are is not looked at.
+
+    Raises
+    ------
+    PniError
+        There is neither.
+    """
+    if isinstance(names, str):
+        return (names,)
+    if not isinstance(names, Iterable):
+        raise PniError(f"backbone must be the name of a timm model or several of them, got {names!r:.80}")
+    return tuple(names)
+
+
+def as_file(name: str, file: WeightsFile) -> Path | None:
+    """Return a file that an argument of that name gives, None where it gives none.
+
+    Raises
+    ------
+    WeightsError
+        It is no path.
+    """
+    if file is not None and not isinstance(file, (str, os.PathLike)):
+        raise WeightsError(f"{name} must be the path of a file, got {type(file).__name__} {file!r:.80}")
+    return None if file is None else Path(file)
+
+
 def backbone_choice(names: str | Sequence[str]) -> str | tuple[str, ...]:
     """Return one name as it is and several as a tuple.
 
@@ -37,7 +65,7 @@ def backbone_choice(names: str | Sequence[str]) -> str | tuple[str, ...]:
     PniError
         There is no name or too many, or one is not the plain name of a network.
     """
-    several = (names,) if isinstance(names, str) else tuple(names)
+    several = as_names(names)
     for name in several:
         if not isinstance(name, str) or not name:
             raise PniError(f"backbone must be the name of a timm model or several of them, got {name!r}")
@@ -95,9 +123,12 @@ def member_weights(
     Raises
     ------
     WeightsError
-        There are several files, but not as many as backbones.
+        There are several files, but not as many as backbones, or one is no path.
     """
-    files = [weights] if weights is None or isinstance(weights, (str, os.PathLike)) else list(weights)
+    several: list[Any] = [weights]
+    if isinstance(weights, Iterable) and not isinstance(weights, (str, os.PathLike)):
+        several = list(weights)
+    files = [as_file("weights", file) for file in several]
     if len(files) <= 1:
         files += [None] * (len(backbones) - len(files))
     if len(files) != len(backbones):
@@ -105,4 +136,4 @@ def member_weights(
             f"weights must name one file for each backbone, in the same order; got {len(files)} for "
             f"{len(backbones)} ({', '.join(backbones)})"
         )
-    return tuple(None if file is None else Path(file) for file in files)
+    return tuple(files)

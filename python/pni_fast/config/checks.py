@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import numbers
 import re
 import types
 from collections.abc import Hashable, Iterator, Mapping
@@ -34,8 +35,20 @@ def named(prefix: str) -> Iterator[None]:
         raise PniError(f"{prefix}{error}") from None
 
 
+def plain_number(value: Any) -> Any:
+    """Return a number of NumPy's as Python's own, anything else as it is; booleans are no numbers.
+
+    Numbers that are computed with NumPy are its own, and neither JSON nor a model file takes those.
+    """
+    if type(value).__module__ != "numpy" or not isinstance(value, numbers.Real):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
 def check_types(config: Any) -> None:
     """Hold every field to its annotation; a whole number in a float field becomes a float.
+
+    Numbers of NumPy's become Python's own.
 
     Raises
     ------
@@ -43,7 +56,10 @@ def check_types(config: Any) -> None:
         A value is of another type; the message names the field.
     """
     for name, kind in _hints(cast(Hashable, type(config))).items():
-        value = getattr(config, name)
+        given = getattr(config, name)
+        value: Any = tuple(map(plain_number, given)) if isinstance(given, tuple) else plain_number(given)
+        if value is not given:
+            object.__setattr__(config, name, value)
         if not fits(value, kind):
             raise PniError(f"{name} must be {spoken(kind)}, got {value!r}")
         if kind is float:

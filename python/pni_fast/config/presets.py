@@ -106,6 +106,8 @@ def preset(name: str, *, backbone: str | Sequence[str] | None = None, **override
     TypeError
         A setting's name is unknown.
     """
+    if not isinstance(name, str):
+        raise PniError(f"preset must be one of {', '.join(PRESETS)}, got {name!r:.80}")
     if name not in PRESETS:
         import difflib  # for a message alone
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -47,6 +48,9 @@ _FORMATS = {
 _MASK_FORMATS = {**_FORMATS, "GIF": "GifImagePlugin"}
 for _plugin in _MASK_FORMATS.values():  # a plugin enters its format into Image.OPEN when it is imported
     import_module(f"PIL.{_plugin}")
+
+_LOCKS = tuple(threading.Lock() for _ in range(64))
+"""Of PIL images that are handed over, by their identity: Pillow lets one thread at a time decode one."""
 
 _ORIENTATION, _PHOTOMETRIC = 0x0112, 262
 _NEGATIVE = "pni_fast: zero is white"
@@ -165,6 +169,22 @@ def is_negative(image: Image.Image) -> bool:
         return True
     wide = image.mode.startswith("I") or image.mode == "F"
     return wide and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+
+
+@contextlib.contextmanager
+def handed_over(image: Image.Image, name: str) -> Iterator[None]:
+    """Let this thread alone read a PIL image of the caller's, who may hand over one object many times.
+
+    Raises
+    ------
+    DataError
+        It has no pixels, or a decoder raises on it.
+    """
+    width, height = image.size
+    if not width or not height:  # which would decode to no more than what it is laid over
+        raise DataError(f"{name}: an image must have pixels, got {width}×{height}")
+    with _LOCKS[id(image) // 64 % len(_LOCKS)], decoding(name):
+        yield
 
 
 @contextlib.contextmanager

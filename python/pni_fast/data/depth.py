@@ -12,7 +12,7 @@ from PIL import Image
 
 from pni_fast.errors import DataError
 
-from .decoding import is_wide, load
+from .decoding import handed_over, is_wide, load
 from .pixels import FULL_DEPTH, is_deep
 from .sources import Source
 
@@ -33,9 +33,16 @@ def highest_value(source: Source) -> int:
             content = load(content)
         except DataError:
             return -1
-    if isinstance(content, Image.Image) and not content.mode.startswith("I"):
-        return -1
-    values = np.asarray(content)
+    if isinstance(content, Image.Image):
+        if not content.mode.startswith("I"):
+            return -1
+        try:
+            with handed_over(content, source.said):
+                values = np.asarray(content)
+        except DataError:
+            return -1
+    else:
+        values = np.asarray(content)
     return int(values.max()) if values.size and is_deep(values) else -1
 
 

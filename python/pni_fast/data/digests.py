@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pni_fast.errors import DataError
 
+from .decoding import handed_over
 from .sources import Source
 
 _SIZE = 8
@@ -22,7 +25,7 @@ def digest(source: Source) -> int:
     Raises
     ------
     DataError
-        The file cannot be read.
+        It cannot be read.
     """
     content, found = source.content, hashlib.blake2b(digest_size=_SIZE)
     if isinstance(content, Path):
@@ -33,10 +36,15 @@ def digest(source: Source) -> int:
         except OSError as error:
             raise DataError(f"{content}: cannot be read as an image: {error.strerror or error}") from error
     else:
-        pixels = np.asarray(content) if isinstance(content, Image.Image) else content
+        pixels = _pixels(content, source.said) if isinstance(content, Image.Image) else content
         found.update(f"{pixels.dtype.str}{pixels.shape}".encode())
         found.update(np.ascontiguousarray(pixels).tobytes())
     return int.from_bytes(found.digest(), "little", signed=True)
+
+
+def _pixels(image: Image.Image, name: str) -> NDArray[Any]:
+    with handed_over(image, name):
+        return np.asarray(image)
 
 
 class Digests:

@@ -94,15 +94,22 @@ def read_inspected(mask: RoiLike, geometry: Geometry, size: tuple[int, int] | No
     DataError
         The file cannot be read.
     PniError
-        Nothing of the crop is inspected.
+        It is neither a file nor an array (H, W) without gaps, or nothing of the crop is inspected.
     """
     if isinstance(mask, np.ndarray):
+        if np.ma.is_masked(mask) or (mask.dtype.kind == "f" and np.isnan(mask).any()):
+            raise PniError("roi: a mask must be true or false everywhere, got NaN or masked values")
         name, white = "roi", mask.astype(bool)
+    elif not isinstance(mask, (str, os.PathLike)):
+        raise PniError(
+            f"roi must be an image file or an array (H, W), true where images are inspected, "
+            f"got {type(mask).__name__} {mask!r:.80}"
+        )
     else:
         name = os.fspath(mask)
         white = np.asarray(read_image(Path(mask)).convert("L")) >= 128
-    if white.ndim != 2:
-        raise PniError(f"{name}: a mask must be (H, W), got {white.shape}")
+    if white.ndim != 2 or not white.size:
+        raise PniError(f"{name}: a mask must be (H, W), at least 1 each, got {white.shape}")
     own = (white.shape[1], white.shape[0])
     if size is not None and own != tuple(size):
         warnings.warn(

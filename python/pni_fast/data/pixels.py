@@ -64,8 +64,11 @@ def array_to_rgb(
     Raises
     ------
     DataError
-        It is of another type or shape, or its pixels lie outside their range.
+        It is of another type or shape, a pixel is masked, or its pixels lie outside their range.
     """
+    if np.ma.is_masked(array):  # nobody knows what is under the mask
+        hidden = int(np.ma.getmaskarray(array).sum())
+        raise DataError(f"{name}: an array must have all of its values, got {hidden} that are masked")
     if channels and array.ndim in (2, 3):
         check_channels(name, channels, array.shape[2] if array.ndim == 3 else 1)
         array = array[:, :, list(channels)] if array.ndim == 3 else array

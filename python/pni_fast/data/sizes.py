@@ -13,7 +13,7 @@ from pni_fast.config.checks import LARGEST_SIDE
 from pni_fast.config.geometry import AUTO_SIDE
 from pni_fast.errors import DataError
 
-from .decoding import image_size, is_turned
+from .decoding import handed_over, image_size, is_turned
 from .sources import Source
 
 ALIKE = 1.02
@@ -21,13 +21,22 @@ ALIKE = 1.02
 
 
 def size_of(source: Source) -> tuple[int, int]:
-    """Return width and height of an image, from its file's header where it has one."""
+    """Return width and height of an image, from its file's header where it has one.
+
+    Raises
+    ------
+    DataError
+        It has none, or no pixels.
+    """
     content = source.content
     if isinstance(content, Path):
         return image_size(content)
     if isinstance(content, Image.Image):
-        width, height = content.size
-        return (height, width) if is_turned(content) else (width, height)
+        with handed_over(content, source.said):
+            width, height = content.size
+            return (height, width) if is_turned(content) else (width, height)
+    if content.ndim < 2 or 0 in content.shape[:2]:
+        raise DataError(f"{source.said}: an image must have rows and columns, got {content.shape}")
     return int(content.shape[1]), int(content.shape[0])
 
 

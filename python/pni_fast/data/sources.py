@@ -15,7 +15,7 @@ from PIL import Image
 
 from pni_fast.errors import DataError
 
-from .decoding import decoding, upright
+from .decoding import handed_over, upright
 from .images import read_image
 from .layout import collect_inputs, training_images
 from .pixels import FULL_DEPTH, array_to_rgb, image_to_rgb
@@ -34,6 +34,11 @@ class Source:
         """The file, where there is one."""
         return self.content if isinstance(self.content, Path) else None
 
+    @property
+    def said(self) -> str:
+        """What a message calls it."""
+        return f"image {self.name}" if self.path is None else str(self.path)
+
     def read(self, depth: int = FULL_DEPTH, channels: Sequence[int] = ()) -> Image.Image:
         """Return the image as 8-bit RGB, upright, whatever holds it; see `read_image` for the arguments.
 
@@ -44,12 +49,11 @@ class Source:
         """
         if isinstance(self.content, Path):
             return read_image(self.content, depth, channels)
-        name = f"image {self.name}"
         if isinstance(self.content, Image.Image):
-            with decoding(name):
+            with handed_over(self.content, self.said):
                 pixels = upright(self.content)
-            return image_to_rgb(pixels, name, depth, channels)
-        return array_to_rgb(self.content, name, depth, channels)
+            return image_to_rgb(pixels, self.said, depth, channels)
+        return array_to_rgb(self.content, self.said, depth, channels)
 
 
 ImageLike: TypeAlias = Union[str, "os.PathLike[str]", Image.Image, NDArray[Any], Source]
@@ -110,7 +114,8 @@ def prediction_sources(images: ImagesLike) -> Iterator[Source]:
     Raises
     ------
     DataError
-        A path is missing or is a result of this package, or an array is no image and no stack of images.
+        They are no images, a path is missing or is a result of this package, or an array is no image and no
+        stack of images.
     """
     sources = _named(images)
     return sources if keeps_its_items(images) else map(_own, sources)
@@ -124,7 +129,7 @@ def _own(source: Source) -> Source:
     if not isinstance(content, Image.Image):
         return replace(source, content=content.copy())
     try:
-        with decoding(f"image {source.name}"):
+        with handed_over(content, source.said):
             turned = upright(content)
     except DataError:  # it is read once more at its turn, and told then
         return source
@@ -142,6 +147,11 @@ def _named(images: ImagesLike) -> Iterator[Source]:
         images = [images]
     elif is_array(images):
         images = _stack(as_array(images))
+    elif not isinstance(images, Iterable):
+        raise DataError(
+            "images must be a folder, paths, PIL images or arrays, "
+            f"got {type(images).__name__} {images!r:.80}"
+        )
     for index, item in enumerate(images):
         if isinstance(item, Source):
             yield item
@@ -160,8 +170,23 @@ def is_array(value: object) -> bool:
 
 
 def as_array(value: Any) -> NDArray[Any]:
-    """Return a tensor, on any device, or anything like an array, as an array."""
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    """Return a tensor, on any device, or anything like an array, as an array.
+
+    What NumPy has no type for, bfloat16 above all, becomes float32 of the same values. An array of which
+    something is masked stays one: whoever reads it as an image refuses it.
+    """
+    if np.ma.is_masked(value):
+        masked: NDArray[Any] = value
+        return masked
+    if not hasattr(value, "detach"):
+        return np.asarray(value)
+    tensor = value.detach().cpu()
+    try:
+        return np.asarray(tensor)
+    except TypeError:
+        if not tensor.is_floating_point():
+            raise DataError(f"a tensor must be of a type that NumPy has, got {tensor.dtype}") from None
+        return np.asarray(tensor.float())
 
 
 def _stack(array: NDArray[Any]) -> Iterable[NDArray[Any]]:

@@ -10,14 +10,31 @@ distribution function is a binomial sum (Vovk 2012, "Conditional validity of ind
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pni_fast.config.checks import plain_number
 from pni_fast.errors import PniError
 
 SLACK = 1e-9
 """Of a product of a rate and a count, which is meant to be whole where it is but for rounding."""
+
+
+def promise(rate: Any, confidence: Any) -> tuple[float, float | None]:
+    """Return what a threshold is to promise as plain numbers: a rate, and a confidence or None.
+
+    Raises
+    ------
+    PniError
+        One of them is not between 0 and 1, or no rate is given.
+    """
+    rate, confidence = plain_number(rate), plain_number(confidence)
+    check_rate(rate, confidence)
+    if rate is None:
+        raise PniError("false_alarms must be between 0 and 1, both excluded, got None")
+    return rate, confidence
 
 
 def check_rate(rate: float | None, confidence: float | None) -> None:
@@ -28,10 +45,11 @@ def check_rate(rate: float | None, confidence: float | None) -> None:
     PniError
         It is not between 0 and 1.
     """
-    for name, value in (("false_alarms", rate), ("confidence", confidence)):
+    for name, given in (("false_alarms", rate), ("confidence", confidence)):
+        value = plain_number(given)
         real = isinstance(value, (int, float)) and not isinstance(value, bool)
         if value is not None and not (real and 0 < value < 1):
-            raise PniError(f"{name} must be between 0 and 1, both excluded, got {value!r}")
+            raise PniError(f"{name} must be between 0 and 1, both excluded, got {value!r:.80}")
 
 
 def rank(count: int, rate: float, confidence: float | None = None) -> int | None:

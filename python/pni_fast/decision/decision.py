@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pni_fast.config.checks import plain_number
 from pni_fast.errors import PniError
 
-from .conformal import check_rate, lowest_rate, p_values, rank
+from .conformal import lowest_rate, p_values, promise, rank
 from .suspects import Suspect
 
 FALSE_ALARMS = 0.01
@@ -62,7 +63,10 @@ class Decision:
     suspects: tuple[Suspect, ...] = ()
 
     def __post_init__(self) -> None:
-        check_rate(self.false_alarms, self.confidence)
+        rate, confidence = promise(self.false_alarms, self.confidence)
+        plain = {"false_alarms": rate, "confidence": confidence, "at": plain_number(self.at)}
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
         if self.source not in (LEFT_OUT, CALIBRATION):
             raise PniError(f"decision source must be {LEFT_OUT!r} or {CALIBRATION!r}, got {self.source!r}")
         for name in ("scores", "peaks"):

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pni_fast.kernels.ranking import f1_max, ranks
 
+from .arguments import checked
+
 FPR_LIMIT = 0.3
 """Largest false positive rate up to which AUPRO integrates (MVTec AD's choice)."""
 
@@ -63,12 +65,12 @@ def compute_metrics(
     Parameters
     ----------
     labels
-        (n,) True or 1 for defective images.
+        (n,) True or 1 for defective images, False or 0 for good ones.
     scores
         (n,) image scores, higher is more defective.
     masks
-        n ground-truth masks, (h, w) bool, True on defects. None for a good image means that nothing is
-        defective; for a defective image it means unknown, and its pixels are left out.
+        n ground-truth masks, (h, w) bool or numbers 0 and 1, true on defects. None for a good image means
+        that nothing is defective; for a defective image it means unknown, and its pixels are left out.
     maps
         n anomaly maps, (h, w) floating point, each of the shape of its mask.
 
@@ -80,12 +82,13 @@ def compute_metrics(
     Raises
     ------
     ValueError
-        The numbers of labels, scores, masks and maps differ, a mask has another shape than its map, a good
-        image has a mask that marks pixels, or a score or map holds NaN or infinity.
+        The numbers of labels, scores, masks and maps differ, a label or a mask is neither true nor false, a
+        map is not (h, w), a mask has another shape than its map, a good image has a mask that marks pixels,
+        a score or map holds NaN or infinity, or something is masked.
+    TypeError
+        Masks or maps are not sequences of arrays of numbers.
     """
-    truth = np.asarray(labels).astype(bool)
-    values = np.asarray(scores, dtype=np.float64)
-    _check(truth, values, masks, maps)
+    truth, values, masks, maps = checked(labels, scores, masks, maps)
     notes: list[str] = []
     image_auroc, image_f1, image_threshold = _image_level(truth, values, notes)
     known = [index for index, mask in enumerate(masks) if mask is not None or not truth[index]]
@@ -177,34 +180,6 @@ def _area(
         ramp = np.divide(inside**2, 2.0 * (stop - start), out=np.zeros_like(start), where=stop > start)
         area += float(weights[part] @ (ramp + np.maximum(limit - stop, 0.0)))
     return min(area, limit)  # a sum of many small weights may round above it
-
-
-def _check(
-    truth: NDArray[np.bool_],
-    scores: NDArray[np.float64],
-    masks: Sequence[NDArray[np.bool_] | None],
-    maps: Sequence[NDArray[np.floating[Any]]],
-) -> None:
-    counts = (truth.shape, scores.shape, (len(masks),), (len(maps),))
-    if len(set(counts)) != 1:
-        raise ValueError(
-            "labels, scores, masks and maps must be one-dimensional and equally long, got "
-            f"{counts[0]}, {counts[1]}, {counts[2]} and {counts[3]}"
-        )
-    if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores))[0])
-        raise ValueError(f"scores must be finite, got {scores[row]} for image {row}")
-    for index, (anomaly_map, mask) in enumerate(zip(maps, masks, strict=True)):
-        if not np.isfinite(anomaly_map).all():
-            raise ValueError(f"maps must be finite, got NaN or infinity in map {index}")
-        if mask is not None and mask.shape != anomaly_map.shape:
-            raise ValueError(
-                f"mask {index} must have the shape of its map, {anomaly_map.shape}, got {mask.shape}"
-            )
-        if mask is not None and not truth[index] and mask.any():
-            raise ValueError(
-                f"mask {index} must be empty, as its image is labelled good, got {int(mask.sum())} pixels"
-            )
 
 
 def counted(number: int, noun: str) -> str:

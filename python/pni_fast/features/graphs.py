@@ -92,6 +92,17 @@ class GraphNetwork(StoredNetwork[N]):
         self._engines: dict[tuple[str, bool, int], Engine] = {}
         self._compiling = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of: engines belong to this process, and are opened anew in another."""
+        state = {**super().__getstate__(), "_engines": {}}
+        del state["_compiling"]
+        return state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take that in."""
+        super().__setstate__(state)
+        self._compiling = threading.Lock()
+
     @abstractmethod
     def low(self, run: Run) -> bool:
         """Whether a run has this network compute in bfloat16."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pni_fast.config.backbones import HUB_SCHEME, WeightsFile, member_weights
+from pni_fast.config.backbones import HUB_SCHEME, WeightsFile, as_names, member_weights
 from pni_fast.errors import WeightsError
 
 OWNER = "timm"
@@ -89,10 +89,12 @@ def resolved(
 
     Raises
     ------
+    PniError
+        `backbone` is neither a name nor several.
     WeightsError
         There is no such place, or it has no timm network.
     """
-    several = (backbone,) if isinstance(backbone, str) else tuple(backbone or ())
+    several = () if backbone is None else as_names(backbone)
     if not any(isinstance(name, str) and name.startswith(HUB_SCHEME) for name in several):
         return (backbone if backbone is None or isinstance(backbone, str) else several), weights
     files: list[WeightsFile] = list(member_weights(several, weights))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pni_fast.config.tiling import Tiling
 from pni_fast.runtime.copies import Values
 from pni_fast.runtime.gpu_calls import filled, on_gpu_thread
+from pni_fast.runtime.networks import Given
 from pni_fast.runtime.run import Run
 
 from .engines.networks import BACKBONE, extractor_ends
@@ -95,7 +96,7 @@ class StoredExtractor(GraphNetwork["FeatureExtractor"]):
     ) -> StoredExtractor:
         """Return an extractor that is there, with its weights, as one that a model holds."""
         stored = cls(
-            *(name, extractor.patch, extractor.dimension, lambda _: extractor, {}, graph, graphless, tiling)
+            *(name, extractor.patch, extractor.dimension, Given(extractor), {}, graph, graphless, tiling)
         )
         stored._take(extractor)
         return stored

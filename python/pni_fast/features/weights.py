@@ -137,7 +137,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         reason = " ".join(str(error).split())[:400] or type(error).__name__
         if path.suffix != ".safetensors" and not isinstance(error, OSError):
             # Torch's words would tell a user to allow what is refused here on purpose.
-            reason = "torch finds no tensors in it, or other things beside them, and nothing else is unpickled"
+            reason = (
+                "torch finds no tensors in it, or other things beside them, and nothing else is unpickled"
+            )
         raise WeightsError(f"{path}: not a readable .safetensors or .pth state dict: {reason}") from error
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.config import Config
+from pni_fast.config.checks import plain_number
 from pni_fast.data import Source
 from pni_fast.data.cropping import read_crop
 from pni_fast.data.digests import Digests
-from pni_fast.decision import Decision, suspects
-from pni_fast.decision.conformal import check_rate
+from pni_fast.decision import Decision
+from pni_fast.decision.conformal import promise
 from pni_fast.decision.decision import CALIBRATION, FALSE_ALARMS
-from pni_fast.decision.suspects import outlying
+from pni_fast.decision.suspects import MOST as MOST_SUSPECTS
+from pni_fast.decision.suspects import Suspect, outlying
 from pni_fast.distribution.bank import Bank
 from pni_fast.errors import DataError, PniError
 from pni_fast.runtime.run import Run
@@ -25,7 +27,7 @@ from pni_fast.scoring.map_range import normalised
 
 from .ensemble import FittedModel
 from .fitted import Fitted
-from .left_out import LeavingOut, chosen_images
+from .left_out import LeavingOut, Twins, chosen_images
 from .prediction import Prediction, image_score
 
 SHOWN = 50
@@ -63,7 +65,10 @@ class Asked:
     found: Callable[[Source], object] | None = None
 
     def __post_init__(self) -> None:
-        check_rate(self.false_alarms, self.confidence)
+        rate, confidence = promise(self.false_alarms, self.confidence)
+        plain = {"false_alarms": rate, "confidence": confidence, "dropped": plain_number(self.dropped)}
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
         if type(self.dropped) is not int or self.dropped < 0:
             raise PniError(f"drop_suspects must be a whole number from 0 up, got {self.dropped!r}")
 
@@ -86,6 +91,7 @@ class Tally:
         self.digests: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.sources: Sequence[Source] = ()
         self._totals: dict[int, NDArray[np.float32]] | None = None
+        self._twins: Twins = {}
         self._shown: dict[int, NDArray[np.float32]] = {}
 
     def add(self, fitted: Fitted, bank: Bank, sources: Sequence[Source], run: Run) -> Fitted:
@@ -98,6 +104,7 @@ class Tally:
         """Do as :meth:`add` does in a way of one's own; `sources` are those of its bank."""
         if not self.sources:
             self.sources, self.digests = sources, digests_of(sources, run, self.known)
+        self._twins = leaving.twins
         chosen = chosen_images(leaving.bank, leaving.twins)
         several = len(self.config.backbones) > 1
         figures: dict[int, tuple[float, float]] = {}
@@ -146,26 +153,33 @@ class Tally:
             false_alarms=self.asked.false_alarms,
             confidence=self.asked.confidence,
             digests=self.digests,
-            suspects=tuple(suspects([self.sources[index].name for index in figures], scores)),
+            suspects=tuple(
+                Suspect(self.sources[index].name, score) for index, _, score in self._suspects(figures)
+            ),
         )
+
+    def _suspects(self, figures: Mapping[int, tuple[float, float]]) -> list[tuple[int, int, float]]:
+        """Return the number of every suspect, that of the same image that was scored, and its score."""
+        numbers, (scores, _) = list(figures), as_arrays(list(figures.values()))
+        found = [(numbers[place], float(scores[place])) for place in outlying(scores)]
+        whole = [(twin, index, score) for index, score in found for twin in self._twins.get(index, (index,))]
+        return whole[:MOST_SUSPECTS]
 
     def _hand_over(
         self, figures: Mapping[int, tuple[float, float]], maps: Mapping[int, NDArray[np.float32]]
     ) -> None:
         """Hand over the suspects, and the worst of them as they were scored when left out."""
-        numbers, (scores, _) = list(figures), as_arrays(list(figures.values()))
-        for rank, place in enumerate(outlying(scores)):
-            index = numbers[place]
-            source = self.sources[index]
+        for rank, (twin, index, score) in enumerate(self._suspects(figures)):
+            source = self.sources[twin]
             if self.asked.found is not None:
                 self.asked.found(source)
             if self.asked.suspected is not None and rank < SHOWN and index in maps:
-                crop, score = read_crop(source, self.config.geometry), float(scores[place])
+                crop = read_crop(source, self.config.geometry)
                 self.asked.suspected(Prediction(source.name, source.path, score, maps[index], crop))
 
 
 def calibrated(model: FittedModel, sources: Sequence[Source], run: Run) -> FittedModel:
-    """Return a model whose threshold other good images stand for.
+    """Return a model whose threshold other good images stand for, each once, however often it is there.
 
     Parameters
     ----------
@@ -182,11 +196,14 @@ def calibrated(model: FittedModel, sources: Sequence[Source], run: Run) -> Fitte
         An image was fitted on, or cannot be read.
     """
     decision = model.decision or Decision()
-    refuse_fitted(sources, decision.digests, run)
+    known = Digests()
+    refuse_fitted(sources, decision.digests, run, known)
+    _, first = np.unique(digests_of(sources, run, known), return_index=True)
+    distinct = [sources[index] for index in np.sort(first)]
     figures = []
-    for item in stream_maps(model.scorer(run), sources, model.config.geometry, run):
+    for item in stream_maps(model.scorer(run), distinct, model.config.geometry, run):
         figures.append(figures_of(item.result, model.config))
-        run.progress("calibrate", len(figures), len(sources))
+        run.progress("calibrate", len(figures), len(distinct))
     scores, peaks = as_arrays(figures)
     return replace(
         model,
@@ -194,7 +211,9 @@ def calibrated(model: FittedModel, sources: Sequence[Source], run: Run) -> Fitte
     )
 
 
-def refuse_fitted(sources: Sequence[Source], fitted: NDArray[np.int64], run: Run) -> None:
+def refuse_fitted(
+    sources: Sequence[Source], fitted: NDArray[np.int64], run: Run, known: Digests | None = None
+) -> None:
     """Refuse images that a model was fitted on: their scores say nothing of new ones.
 
     Raises
@@ -204,8 +223,8 @@ def refuse_fitted(sources: Sequence[Source], fitted: NDArray[np.int64], run: Run
     """
     if not len(fitted):
         return
-    for source, known in zip(sources, np.isin(digests_of(sources, run), fitted), strict=True):
-        if known:
+    for source, twin in zip(sources, np.isin(digests_of(sources, run, known), fitted), strict=True):
+        if twin:
             raise DataError(
                 f"{source.path or source.name}: the model was fitted on this image (same bytes); calibrate "
                 "with good images it has never seen"

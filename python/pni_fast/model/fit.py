@@ -38,7 +38,7 @@ from .extraction import build, check_engine, described
 from .fit_features import features_for
 from .fitted import Fitted, config_inside
 from .made_defects import defects_in, made_inside, map_inside
-from .spread import Spread
+from .spread import Spread, check_spread
 
 RANGE_IMAGES = 32
 """Normal images, evenly spaced over the training set, whose maps fix the normalisation."""
@@ -66,7 +66,13 @@ def fit(
 
     The members of an ensemble are fitted one after another: features are held of one at a time, and on a GPU
     the networks of one at a time, those finished waiting in the host's memory.
+
+    Raises
+    ------
+    PniError
+        As it says there.
     """
+    check_spread(spread)
     if config.depth == AUTO_DEPTH:
         config = replace(config, depth=depth_of(ordered_map(highest_value, sources, run.threads)))
     sizes = list(ordered_map(known_size, sources, run.threads))

@@ -39,12 +39,17 @@ MOST = 500
 
 
 Twins: TypeAlias = Mapping[int, Sequence[int]]
-"""By the number of an image that is there more than once, the numbers of all that are the same."""
+"""By the number of an image that is there more than once, the numbers of all that are the same, ascending."""
 
 
 def chosen_images(bank: Bank, twins: Twins) -> list[int]:
-    """Return the numbers of the images to leave out; none where nothing would be left."""
-    return [index for index in evenly_spaced(bank.count, MOST) if bank.can_lose(*twins.get(index, (index,)))]
+    """Return the numbers of the images to leave out; none where nothing would be left.
+
+    Of images that are the same only the first: a score that is there twice is no second good image.
+    """
+    distinct = [index for index in range(bank.count) if twins.get(index, (index,))[0] == index]
+    chosen = [distinct[place] for place in evenly_spaced(len(distinct), MOST)]
+    return [index for index in chosen if bank.can_lose(*twins.get(index, (index,)))]
 
 
 def bank_of(features: NDArray[np.floating[Any]], known: Distribution, window: int, threads: int) -> Bank:

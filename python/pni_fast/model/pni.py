@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pni_fast.config import WeightsFile, member_weights
 from pni_fast.config import preset as preset_config
+from pni_fast.config.backbones import as_file
 from pni_fast.data import ImagesLike, prediction_sources, training_sources
 from pni_fast.data.inspected import RoiLike
 from pni_fast.decision.decision import FALSE_ALARMS
@@ -144,7 +145,7 @@ class PNI(Verdicts):
             **settings,
         )
         self.weights = member_weights(self._config.backbones, weights)
-        self.refiner_weights = None if refiner_weights is None else Path(refiner_weights)
+        self.refiner_weights = as_file("refiner_weights", refiner_weights)
         self._run = resolved_run(device, precision, num_threads, engine)
         self.skipped_: list[tuple[str, str]] = []
         self.suspects_: list[Prediction] = []
@@ -281,9 +282,13 @@ class PNI(Verdicts):
         Raises
         ------
         PniError
-            The model is not fitted, or an image cannot be read.
+            The model is not fitted, an image cannot be read, or `spread` is no :class:`Spread`.
         """
         fitted, self.skipped_ = self.fitted, []
+        if spread is not None:
+            from .spread import check_spread
+
+            check_spread(spread)
         yield from predictions(
             *(fitted, images, self.run, self.skipped_),
             skip_broken=skip_broken,

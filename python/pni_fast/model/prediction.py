@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from pni_fast.features.extract import Streaming
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the model says of one image.
+    """What the model says of one image; like arrays, two are the same where they are one object.
 
     Parameters
     ----------

@@ -7,18 +7,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 from pni_fast.config import RefinerConfig
 from pni_fast.config.geometry import size_text
 from pni_fast.data import ImagesLike, training_sources
 from pni_fast.decision import Decision
 from pni_fast.decision.decision import CALIBRATION
-from pni_fast.errors import DataError, PniError
+from pni_fast.errors import DataError, PniError, needs
 from pni_fast.features.extract import extract_features
 from pni_fast.progress import Progress, silent
-from pni_fast.refinement import check_encoder, train_shared_refiner
-from pni_fast.refinement.checkpoint import read_header
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import one_torch_thread
 
@@ -27,7 +25,9 @@ from .decision_fit import Asked, Tally
 from .fitted import Fitted
 from .left_out import bank_of
 from .pni import PNI
-from .refiner_fit import HalfFit, fit_half, with_refiner
+
+if TYPE_CHECKING:
+    from .refiner_fit import HalfFit
 
 ModelLike: TypeAlias = Union[str, "os.PathLike[str]", PNI]
 
@@ -96,6 +96,8 @@ def refine(
         Images cannot be read, or are not as many as the model was fitted on.
     WeightsError
         The encoder's weights cannot be had.
+    NotInstalledError
+        torch is not installed.
 
     Examples
     --------
@@ -103,6 +105,13 @@ def refine(
     >>> for file, model in zip(files, refine(files, ["bottle", "cable"])):   # doctest: +SKIP
     ...     model.save(f"refined/{file}")
     """
+    needs("torch", "refine")
+    # All three are about networks: to be imported without torch, this module must not bring them.
+    from pni_fast.refinement import check_encoder, train_shared_refiner
+    from pni_fast.refinement.checkpoint import read_header
+
+    from .refiner_fit import with_refiner
+
     if len(models) != len(categories) or not models:
         raise PniError(
             f"models and categories must be as many, at least one: got {len(models)} models and "
@@ -227,6 +236,8 @@ def _fit_half(
         )
     if fitted.inspected is not None:
         fitted.inspected.fill(features)
+    from .refiner_fit import fit_half
+
     return fit_half(fitted, read, features, run), broken
 
 

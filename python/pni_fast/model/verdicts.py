@@ -40,9 +40,10 @@ class Verdicts(Computing):
         Raises
         ------
         PniError
-            The model has no threshold.
+            The model is not fitted, or has no threshold.
         """
-        threshold = self.threshold_
+        decision = self.fitted.decision
+        threshold = None if decision is None else decision.threshold
         if threshold is None:
             raise PniError(NO_THRESHOLD)
         return np.array([threshold - result.score for result in self.predict(images)], dtype=np.float64)
@@ -53,7 +54,7 @@ class Verdicts(Computing):
         Raises
         ------
         PniError
-            The model has no threshold.
+            The model is not fitted, or has no threshold.
         """
         return np.where(self.decision_function(images) < 0, -1, 1).astype(np.int64)
 

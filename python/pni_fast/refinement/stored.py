@@ -12,6 +12,7 @@ from pni_fast.features.engines.networks import REFINER, refiner_ends
 from pni_fast.features.graphs import NO_GRAPH, GraphNetwork, StoredGraph
 from pni_fast.runtime.copies import on_device, to_host
 from pni_fast.runtime.gpu_calls import filled, on_gpu_thread
+from pni_fast.runtime.networks import Given
 from pni_fast.runtime.run import Run
 
 from .fusion import fuse
@@ -72,7 +73,7 @@ class StoredRefiner(GraphNetwork["RefinementNetwork"]):
         graphless: str = NO_GRAPH.format(what="refinement network"),
     ) -> StoredRefiner:
         """Return a network that is there as one that a model holds."""
-        stored = cls(network.config.ratio, lambda _: network, {}, graph, graphless)
+        stored = cls(network.config.ratio, Given(network), {}, graph, graphless)
         stored._take(network)
         return stored
 

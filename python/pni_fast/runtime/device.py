@@ -48,10 +48,10 @@ class Device:
         PniError
             The name is unknown.
         """
-        kind, colon, number = name.partition(":")
+        kind, colon, number = name.partition(":") if isinstance(name, str) else ("", "", "")
         counted = number.isascii() and number.isdigit() and len(number) < 4
         if kind not in ("cpu", "cuda") or (colon and not counted):
-            raise PniError(f"device must be {', '.join(DEVICES[:-1])} or {DEVICES[-1]}, got {name!r}")
+            raise PniError(f"device must be {', '.join(DEVICES[:-1])} or {DEVICES[-1]}, got {name!r:.80}")
         return cls(kind, int(number) if colon else None)
 
     @property
@@ -73,7 +73,7 @@ def resolve_device(name: str) -> Device:
     PniError
         The name is unknown or the device is not there.
     """
-    if name == "auto":
+    if isinstance(name, str) and name == "auto":
         return Device("cuda" if _gpu_is_there() else "cpu")
     device = Device.named(name)
     if device.type == "cuda":

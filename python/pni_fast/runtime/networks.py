@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,17 @@ def gradients() -> Iterator[None]:
         return
     with torch.inference_mode(False), torch.enable_grad():
         yield
+
+
+class Given(Generic[N]):
+    """What "builds" a network that is there already; unlike a lambda, it can be pickled."""
+
+    def __init__(self, network: N) -> None:
+        self.network = network
+
+    def __call__(self, _: Mapping[str, Tensor]) -> N:
+        """Return the network."""
+        return self.network
 
 
 class StoredNetwork(Generic[N]):
@@ -99,6 +111,23 @@ class StoredNetwork(Generic[N]):
         network.to(device.torch)
         return network
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy, or another process, makes the same network of; it has no lock, and no GPU."""
+        with self._lock:
+            state = {**self.__dict__, "_tensors": self.tensors()}
+            network, build = self._network, self._build
+        del state["_lock"]
+        if isinstance(build, Given):  # nothing else makes this network: it goes along whole
+            if network is not None and any(tensor.is_cuda for tensor in network.state_dict().values()):
+                network = copy.deepcopy(network).to("cpu")
+            return {**state, "_tensors": {}, "_network": network, "_build": Given(network)}
+        return {**state, "_network": None}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take that in; the network is built when it is first asked for."""
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
     def _state(self, network: N) -> Mapping[str, Tensor]:
         state: Mapping[str, Tensor] = network.state_dict()
         return state
@@ -111,5 +140,5 @@ class TrainedNetwork(StoredNetwork[N]):
     """A :class:`StoredNetwork` of a network that is there."""
 
     def __init__(self, network: N) -> None:
-        super().__init__(lambda _: network, {}, "a network")
+        super().__init__(Given(network), {}, "a network")
         self._take(network)

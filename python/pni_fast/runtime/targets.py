@@ -32,14 +32,19 @@ def resolved_target(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     PniError
-        There is a folder, or no regular file: a device or a pipe must never be renamed over.
+        It is no path, or there is a folder, or no regular file: a device or a pipe must never be renamed
+        over.
     """
+    if not isinstance(path, (str, os.PathLike)):  # a number would be an open file's
+        raise PniError(f"path must be that of a file to write, got {type(path).__name__} {path!r:.80}")
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116  Path.stat would lose what `path` was given as
     except FileNotFoundError:
         return Path(os.path.realpath(path))
     except OSError as error:
         raise PniError(f"{Path(path)}: cannot write: {reason(error)}") from error
+    except ValueError as error:  # no system has such a name: a zero byte, half a surrogate
+        raise PniError(f"{os.fspath(path)!a}: cannot write: {error}") from error
     kind = special_kind(mode)
     if stat.S_ISDIR(mode):
         raise PniError(f"{Path(path)}: cannot write: it is a folder; give a file name")

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.config import Config
+from pni_fast.config.checks import plain_number
 from pni_fast.data import Source
 from pni_fast.data.depth import Brightness
 from pni_fast.distributed.executors import Executor
 from pni_fast.distribution.sharded import Sharded
-from pni_fast.errors import DataError
+from pni_fast.errors import DataError, PniError
 from pni_fast.features.extract import Streaming
 from pni_fast.model import file as model_file
 from pni_fast.model.ensemble import FittedModel
@@ -51,12 +52,25 @@ class Spread:
     workers
         How many there are, at least 1.
     threads
-        Of each of them.
+        Of each of them, at least 1.
+
+    Raises
+    ------
+    PniError
+        A number is none: without a worker no image would be read, and nobody told.
     """
 
     executor: Executor
     workers: int
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "threads"):
+            object.__setattr__(self, name, plain_number(getattr(self, name)))
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
+                raise PniError(
+                    f"{name} must be a whole number of at least 1, got {getattr(self, name)!r:.80}"
+                )
 
     def streaming(self, config: Config, weights: Path | None, run: Run) -> Streaming:
         """Return what stands for a stream of pictures through this process's extractor.
@@ -184,6 +198,18 @@ class Spread:
                     run.tell(f"features: {size}, kept by {len(actors)} workers")
                     told = True
             run.progress("features", sum(one.count for one in found), total)
+
+
+def check_spread(spread: object) -> None:
+    """Refuse what is given in place of a :class:`Spread`; None is none.
+
+    Raises
+    ------
+    PniError
+        It is something else.
+    """
+    if spread is not None and not isinstance(spread, Spread):
+        raise PniError(f"spread must be a Spread or None, got {type(spread).__name__} {spread!r:.80}")
 
 
 def _readable(
