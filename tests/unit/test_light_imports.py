@@ -139,7 +139,7 @@ def test_what_scores_brings_nothing_heavy(name):
 
 
 def test_the_test_sees_what_comes_by_a_way_round():
-    assert brought("model.refiner_fit")["torch"]
+    assert brought("model.exported_graph")["torch"]
     assert brought("model.pni") == {}
 
 
