@@ -12,6 +12,7 @@ import click
 from pni_fast.errors import DataError, PniError
 
 from . import options
+from .failures import blames_environment
 from .outputs import check_writable, refuse_inputs
 from .progress import shown
 from .ray import ray_address
@@ -158,8 +159,8 @@ def _alone(
     try:
         chosen = greedy_coreset(matrix, size, start=start, num_threads=threads, progress=tell)
     except (ValueError, TypeError) as error:  # the kernel names the row or the argument, not the file
-        if str(error).startswith("PNI_FAST_"):
-            raise  # an environment variable's fault
+        if blames_environment(error):
+            raise
         raise DataError(f"{file}: {error}") from error
     return chosen.indices, chosen.radii
 

@@ -22,8 +22,8 @@ def describe(error: Exception) -> str | None:
     elif isinstance(error, OSError):
         reason = error.strerror or str(error) or type(error).__name__
         line = reason if error.filename is None else f"{error.filename}: {reason}"
-    elif isinstance(error, ValueError) and str(error).startswith("PNI_FAST_"):
-        line = str(error)  # an environment variable that the kernels read
+    elif blames_environment(error):
+        line = str(error)
     elif isinstance(error, MemoryError):
         line = "not enough memory; lower --coreset-ratio or give fewer images"
     elif type(error).__name__ == "OutOfMemoryError":  # torch's; by name, so that torch is not imported
@@ -33,6 +33,11 @@ def describe(error: Exception) -> str | None:
     else:
         return None
     return " ".join(line.split())
+
+
+def blames_environment(error: Exception) -> bool:
+    """Whether the kernels refuse one of the environment variables that they read, PNI_FAST_SIMD say."""
+    return isinstance(error, ValueError) and str(error).startswith("PNI_FAST_")
 
 
 class Application(click.Group):

@@ -14,6 +14,9 @@ import click
 from pni_fast.errors import PniError
 from pni_fast.runtime.targets import reason, resolved_target
 
+PROBE = ".pni-fast-probe"
+"""Of no file: with it is asked whether one could be written into a folder, where users' own have any name."""
+
 SMALLEST_MODEL = 1 << 20
 """Bytes no model file is smaller than: its backbone alone has more."""
 
@@ -97,12 +100,12 @@ def check_folder(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise PniError(f"{path}: cannot write: it is a file; give a folder")
     try:
-        check_writable(path / "scores")
+        check_writable(path / PROBE)
     except PniError as error:
         raise PniError(f"{path}: cannot write{str(error).partition('cannot write')[2]}") from error
 
 
-def refuse_inputs(option: str, output: Path, inputs: Iterable[Path | None]) -> None:
+def refuse_inputs(option: str, output: Path | Iterable[Path], inputs: Iterable[Path | None]) -> None:
     """Refuse, as wrong usage, an output that is an input: by the file itself, whatever its names.
 
     Parameters
@@ -110,7 +113,7 @@ def refuse_inputs(option: str, output: Path, inputs: Iterable[Path | None]) -> N
     option
         The output's option.
     output
-        The file to write.
+        The file to write, or several.
     inputs
         Files that are read, and folders of images.
 
@@ -119,14 +122,19 @@ def refuse_inputs(option: str, output: Path, inputs: Iterable[Path | None]) -> N
     click.UsageError
         They are the same file.
     """
-    try:
-        own = output.stat()
-    except OSError:
-        return  # a new file is no input
-    for path in _files(inputs):
+    own = {}
+    for file in [output] if isinstance(output, Path) else output:
+        with contextlib.suppress(OSError):  # a new file is no input
+            own[_identity(file)] = file
+    for path in _files(inputs) if own else ():
         with contextlib.suppress(OSError):
-            if os.path.samestat(own, path.stat()):
-                raise click.UsageError(f"{option}: {output} is an input ({path}); give another file")
+            if found := own.get(_identity(path)):
+                raise click.UsageError(f"{option}: {found} is an input ({path}); give another file")
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_dev, found.st_ino
 
 
 def refuse_same(first: str, one: Path, second: str, other: Path) -> None:

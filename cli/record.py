@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,27 +16,29 @@ RECORD = ".pni-fast-files"
 """In a folder of results: which files the last run wrote in folders inside, under the name of its table."""
 
 
-def recorded(folder: Path, table: str, parts: Iterable[str]) -> list[str]:
-    """Return the files that the last run with this table wrote; a record made up names none but `parts`."""
+def written_before(folder: Path, table: str, parts: Iterable[str], earlier: Iterable[str] = ()) -> list[str]:
+    """Return the files, beside its table, of the last run with this table.
+
+    Parameters
+    ----------
+    folder
+        The folder of results, its links followed.
+    table
+        Under whose name the record has them.
+    parts
+        Names in the folder that such a run may write; a record made up by a stranger names no others.
+    earlier
+        What a run of an older version wrote, which left neither record nor mark.
+    """
     names = names_in(folder, read_json(folder / RECORD).get(table))
-    return [name for name in names if PurePosixPath(name).parts[0] in {table, *parts}]
-
-
-def unrecorded(folder: Path, earlier: Iterable[str]) -> list[str]:
-    """Return the files of a run before that left no record, as those of older versions."""
-    known = (folder / RECORD).exists() or (folder / RESULTS_MARK).exists()
-    return [] if known else list(names_in(folder, list(earlier)))
-
-
-def own_files(output: Path, table: str, earlier: Iterable[str] = ()) -> set[Path]:
-    """Return the files in folders inside `output` that the last run with this table wrote."""
-    folder = Path(os.path.realpath(output))
-    names = [*names_in(folder, read_json(folder / RECORD).get(table)), *unrecorded(folder, earlier)]
-    return {folder / name for name in names}
+    found = [name for name in names if PurePosixPath(name).parts[0] in {table, *parts}]
+    if not (folder / RECORD).exists() and not (folder / RESULTS_MARK).exists():
+        found += names_in(folder, list(earlier))
+    return found
 
 
 def refuse_foreign(
-    output: Path, table: str, writes: Iterable[str], known: set[str], sometimes: set[str]
+    output: Path, table: str, writes: Iterable[str], known: Collection[str], sometimes: Collection[str]
 ) -> None:
     """Refuse to write over what is not of an earlier run of this table.
 
@@ -61,18 +63,10 @@ def refuse_foreign(
             )
 
 
-def write_record(folder: Path, table: str, new: Iterable[str], often: set[str]) -> None:
-    """Note files that not every run writes: those in folders inside, and some beside the table.
-
-    What this run wrote is no other table's any more.
-    """
-    written = set(new)
-    known = {
-        other: [name for name in names if name not in written]
-        for other, names in read_json(folder / RECORD).items()
-        if isinstance(names, list)
-    }
-    values = known | {table: sorted(name for name in written if "/" in name or name in often)}
+def write_record(folder: Path, table: str, new: Iterable[str]) -> None:
+    """Note files that not every run writes: those in folders inside, and some beside the table."""
+    known = read_json(folder / RECORD)
+    values = known | {table: list(new)}
     if any(values.values()) or known:
         write_json(folder / RECORD, values)
 

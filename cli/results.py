@@ -21,11 +21,10 @@ from .record import (
     inside,
     names_in,
     read_json,
-    recorded,
     refuse_foreign,
-    unrecorded,
     write_json,
     write_record,
+    written_before,
 )
 from .resume import OWN
 
@@ -79,7 +78,7 @@ def staged_folder(
         user's or of another command's lies where a file of `writes` must go.
     """
     folder = Path(os.path.realpath(output))
-    parts, earlier = tuple(parts), tuple(earlier)
+    parts = tuple(parts)
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     with contextlib.ExitStack() as cleaning:
         cleaning.callback(_held, _remove_empty, created)
@@ -92,9 +91,9 @@ def staged_folder(
         cleaning.enter_context(locked(folder))
         with held_back(), writing(output):
             _recover(folder)
+            old = [] if table is None else written_before(folder, table, parts, earlier)
             if table is not None:
-                known = {*recorded(folder, table, parts), *unrecorded(folder, earlier)}
-                refuse_foreign(output, table, writes, known, set(sometimes))
+                refuse_foreign(output, table, writes, set(old), set(sometimes))
             staging = None if left is None else left(folder)
             if staging is None:
                 remove_leftovers(folder, PREFIX)
@@ -107,7 +106,6 @@ def staged_folder(
                 if table is None:
                     _move_each(staging, folder)
                 else:
-                    old = [*recorded(folder, table, parts), *unrecorded(folder, earlier)]
                     _replace_run(staging, folder, table, old, sometimes)
         _held(shutil.rmtree, staging, ignore_errors=True)
 
@@ -188,7 +186,7 @@ def _recover(folder: Path) -> None:
     begun = inside(folder, table) and (not journal.get("replaced") or (old / table).exists())
     if begun and (folder / table).exists():
         often = set(names_in(folder, journal.get("sometimes")))
-        write_record(folder, table, new, often)
+        write_record(folder, table, [name for name in new if "/" in name or name in often])
         _remove_empty_folders(folder, _staged(old))
     elif begun:
         if (aside / _CLEARED).exists():

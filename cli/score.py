@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from .decision import NONE, counted_verdicts
 from .outputs import check_folder
 from .ray import spread_on
 from .ray import workers as ray_workers
-from .record import own_files
+from .record import written_before
 from .resume import identity
-from .scores import REGIONS, REPORT, SUMMARY, TABLE, earlier_files
+from .scores import KINDS, REGIONS, REPORT, SUMMARY, TABLE, earlier_files
 from .speech import say
 from .summary import print_json, print_line, skipped_records, warn_skipped
 
@@ -187,10 +188,11 @@ def _without_own_overlays(found: list[tuple[Path, str]], output: Path) -> list[t
 
     Those of today's versions are in a folder with a mark, which nobody reads.
     """
-    own = own_files(output, TABLE, earlier_files(output))
+    folder = Path(os.path.realpath(output))
+    own = {folder / name for name in written_before(folder, TABLE, KINDS, earlier_files(output))}
     if not own:
         return found
-    kept = [(path, name) for path, name in found if path.resolve() not in own]
+    kept = [(path, name) for path, name in found if Path(os.path.realpath(path)) not in own]
     if not kept:
         raise DataError(f"{output / 'overlays'}: nothing to score but the overlays of an earlier run")
     return kept

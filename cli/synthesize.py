@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import click
 from . import options
 from .outputs import check_folder, refuse_inputs
 from .progress import shown
-from .record import own_files
+from .record import written_before
 from .results import staged_folder
 from .speech import say
 
@@ -78,13 +79,12 @@ def synthesize(
         count,
     )
     check_folder(output)
-    for file in own_files(output, TABLE):
-        refuse_inputs("--output", file, [*files, textures, masks])
+    refuse_inputs("--output", own_files(output), [*files, textures, masks])
     digits = max(3, len(str(len(defects) - 1)))
     names = [f"{number:0{digits}d}" for number in range(len(defects))]
     writes = [TABLE, *(place for kind in KINDS for name in names for place in places(kind, name))]
     with (
-        staged_folder(output, TABLE, ("test", "ground_truth"), writes=writes) as folder,
+        staged_folder(output, TABLE, FOLDERS, writes=writes) as folder,
         shown(quiet=quiet) as progress,
     ):
         shown_items = []
@@ -100,6 +100,8 @@ def synthesize(
     if not quiet:
         say(f"Made {len(defects)} images from {len(files)} good ones. Contact sheet: {output / TABLE}")
 
+
+FOLDERS = ("test", "ground_truth")
 
 TABLE = "contact_sheet.png"
 """Put in place last, so that it vouches for the images."""
@@ -134,6 +136,12 @@ class ImageFiles(Sequence["NDArray[np.uint8]"]):
                 f"got {image.shape[1]}×{image.shape[0]}"
             )
         return image
+
+
+def own_files(output: Path) -> list[Path]:
+    """Return the pictures and masks that an earlier run made there, and that this one will replace."""
+    folder = Path(os.path.realpath(output))
+    return [folder / name for name in written_before(folder, TABLE, FOLDERS)]
 
 
 def places(kind: str, name: str) -> tuple[str, str]:

@@ -150,3 +150,17 @@ def test_a_wrong_variable_is_one_line(refused, tmp_path, monkeypatch, name, valu
     assert refused("coreset", tmp_path / "x.npy", "--size", 2, "-o", tmp_path / "i.npy").startswith(
         f"{name} must"
     )
+
+
+def test_a_folder_of_the_users_may_have_any_name(invoke, model_file, photographs, tmp_path):
+    (tmp_path / "out" / "scores").mkdir(parents=True)
+    (tmp_path / "out" / "scores" / "mine").write_text("mine")
+    result = invoke("score", model_file, photographs, "-o", tmp_path / "out", "--device", "cpu")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "out" / "scores" / "mine").read_text() == "mine"
+
+
+def test_a_circle_of_links_is_a_broken_image(refused, model_file, tmp_path):
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    line = refused("score", model_file, tmp_path / "loop.png", "-o", tmp_path / "out", "--device", "cpu")
+    assert line.startswith(f"{tmp_path / 'loop.png'}: cannot be read as an image")

@@ -200,11 +200,11 @@ def collect_inputs(inputs: Iterable[str | os.PathLike[str]]) -> list[tuple[Path,
     for entry in inputs:
         source = Path(entry)
         if source.is_dir():
-            prefix = source.resolve().name
+            prefix = Path(os.path.realpath(source)).name
             images = [(path, path.relative_to(source).as_posix()) for path in list_images(source)]
         elif source.exists() or source.is_symlink():  # a link to nothing is a broken image
             refuse_results(source)
-            prefix = source.resolve().parent.name
+            prefix = Path(os.path.realpath(source)).parent.name  # of a circle of links too
             images = [(source, source.name)]
         else:
             raise DataError(f"{source}: no such file or folder")

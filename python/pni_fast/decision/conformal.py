@@ -45,8 +45,7 @@ def check_rate(rate: float | None, confidence: float | None) -> None:
     PniError
         It is not between 0 and 1.
     """
-    for name, given in (("false_alarms", rate), ("confidence", confidence)):
-        value = plain_number(given)
+    for name, value in (("false_alarms", rate), ("confidence", confidence)):
         real = isinstance(value, (int, float)) and not isinstance(value, bool)
         if value is not None and not (real and 0 < value < 1):
             raise PniError(f"{name} must be between 0 and 1, both excluded, got {value!r:.80}")
