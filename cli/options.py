@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +15,30 @@ from .picture import picture
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class FiniteRange(click.FloatRange):
+    """Numbers of a range; NaN, which lies outside of none by comparison, and infinity are refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number that a text stands for."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"must be a finite number, got {value}", param, ctx)
+        return number
+
+
+class GivenPath(click.Path):
+    """A path that is there: an empty text, a shell's unset variable, would be the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path that a text stands for."""
+        if value == "":
+            self.fail("must be a path, got an empty text", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 # Existence is checked by the library, whose message also says what was expected there.
-PATH = click.Path(path_type=Path)
+PATH = GivenPath(path_type=Path)
 
 device = click.option(
     "--device",
@@ -120,7 +143,7 @@ def check_weights(preset: str, backbones: Sequence[str], weights: Sequence[Path 
 
 coreset_ratio = click.option(
     "--coreset-ratio",
-    type=click.FloatRange(min=0, max=1, min_open=True),
+    type=FiniteRange(min=0, max=1, min_open=True),
     metavar="RATIO",
     help="Share of the features kept in the coreset.  [default: the preset's, 0.01]",
 )

@@ -20,7 +20,7 @@ def picture(command: F) -> F:
             click.option(
                 "--size",
                 metavar="WIDTHxHEIGHT",
-                help="What pictures are brought to, such as 800x600, or 480 for a square; auto: the aspect "
+                help="What pictures are brought to, such as 800x608, or 480 for a square; auto: the aspect "
                 "ratio of the training images, about the area of 512x512, nothing cut off; crop: 512x512, of "
                 "which the central 480x480 are inspected.  [default: auto; paper: crop]",
             ),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .options import FiniteRange
+
 if TYPE_CHECKING:
     from pni_fast.model.spread import Spread
     from pni_fast.runtime.run import Run
@@ -31,7 +33,7 @@ def workers(what: str) -> Callable[[F], F]:
     added = (
         click.option(
             "--gpus-per-worker",
-            type=click.FloatRange(min=0, min_open=True),
+            type=FiniteRange(min=0, min_open=True),
             metavar="G",
             help="GPUs that a worker of --ray takes.  [default: 1 where the networks run on a GPU]",
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from pathlib import Path
@@ -45,7 +44,7 @@ DEFECTIVE = 3
 @click.option("--report", is_flag=True, help="Also write report.html, a page for people.")
 @click.option(
     "--min-area",
-    type=click.FloatRange(min=0),
+    type=options.FiniteRange(min=0),
     default=0,
     metavar="PIXELS",
     help="Leave regions of fewer pixels of the photograph out.",
@@ -106,8 +105,6 @@ def score(
     began = time.monotonic()
     if as_json and json_lines:
         raise click.UsageError("--json and --json-lines both print to standard output; give one of them")
-    if not math.isfinite(min_area):
-        raise click.BadParameter(f"must be a number of pixels, got {min_area}", param_hint="'--min-area'")
     if maps_size != INSPECTED and not maps:
         raise click.UsageError(f"--maps-size {maps_size} needs --maps")
     from pni_fast.data import collect_inputs

@@ -131,7 +131,7 @@ def test_models_and_masks_that_are_read_are_not_written(invoke, model_file, phot
 def test_an_area_is_a_number(invoke, model_file, photographs, tmp_path, area):
     result = invoke("score", model_file, photographs, "-o", tmp_path / "out", "--min-area", area)
     assert result.exit_code == 2
-    assert "must be a number of pixels" in result.stderr
+    assert "must be a finite number" in result.stderr
 
 
 def test_an_overlap_needs_tiles(invoke, photographs, tmp_path):
@@ -164,3 +164,19 @@ def test_a_circle_of_links_is_a_broken_image(refused, model_file, tmp_path):
     (tmp_path / "loop.png").symlink_to("loop.png")
     line = refused("score", model_file, tmp_path / "loop.png", "-o", tmp_path / "out", "--device", "cpu")
     assert line.startswith(f"{tmp_path / 'loop.png'}: cannot be read as an image")
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_empty_path_is_not_the_current_folder(invoke, model_file, photographs, tmp_path, place):
+    paths = [model_file, photographs, tmp_path / "out"]
+    paths[place] = ""
+    result = invoke("score", *paths[:2], "-o", paths[2])
+    assert result.exit_code == 2
+    assert "must be a path, got an empty text" in " ".join(result.stderr.split())
+
+
+def test_a_share_of_a_gpu_is_a_number(invoke, model_file, photographs, tmp_path):
+    ray = ("--ray", "auto", "--gpus-per-worker", "nan")
+    result = invoke("score", model_file, photographs, "-o", tmp_path / "out", *ray)
+    assert result.exit_code == 2
+    assert "must be a finite number" in " ".join(result.stderr.split())

@@ -224,6 +224,33 @@ def test_torch_is_an_engine_too(extractor):
     assert engine.name == "torch"
 
 
+REPORTING = """
+import os, sys, types
+
+seen = []
+mine = ("socket.", "urllib.", "http.", "os.fork", "os.posix_spawn", "subprocess.")
+sys.addaudithook(lambda event, arguments: seen.append(event) if event.startswith(mine) else None)
+from pni_fast.features.engines import openvino_engine
+
+there = types.ModuleType("openvino_telemetry") if sys.argv[1] == "there" else None
+if there is not None:
+    sys.modules["openvino_telemetry"] = there
+openvino = openvino_engine.quiet_openvino()
+assert openvino is sys.modules["openvino"] is openvino_engine.quiet_openvino()
+assert openvino.Core().available_devices
+assert sys.modules.get("openvino_telemetry") is there
+assert not seen, seen
+assert os.listdir(os.environ["HOME"]) == []
+"""
+
+
+@pytest.mark.skipif("openvino" not in GRAPHS, reason="OpenVINO has no wheel here")
+@pytest.mark.parametrize("reporter", ["there", "unknown"])
+def test_openvino_reports_its_use_to_nobody(environment, tmp_path, reporter):
+    command = [sys.executable, "-W", "ignore", "-c", REPORTING, reporter]
+    subprocess.run(command, env={**environment, "HOME": str(tmp_path)}, check=True, timeout=120)
+
+
 def test_engines_import_no_torch(environment):
     code = (
         "import sys; from pni_fast.features.engines import choose, networks, agreement;"

@@ -53,6 +53,17 @@ def test_a_threshold_that_was_chosen_ends_with_a_word(good, plain, tmp_path, rec
     assert [model.decision_.false_alarms for model in refined] == [plain.decision_.false_alarms, 0.5]
 
 
+def test_other_images_of_the_same_number_are_refused(good, plain):
+    others = [*good[:3], texture(30), good[4]]
+    message = (
+        r"image 3: must be one of the images that models\[0\] was fitted on, its bytes are those of none"
+    )
+    with pytest.raises(DataError, match=message):
+        refine([plain], [others], iterations=1, device="cpu", num_threads=1)
+    with pytest.raises(PniError, match=rf"seed must be at most {2**62}, got {2**64}"):
+        refine([plain], [good], iterations=1, seed=2**64, device="cpu", num_threads=1)
+
+
 def test_the_encoder_of_a_refiner_starts_from_a_file(good, plain, tmp_path):
     weights = tmp_path / "encoder.safetensors"
     state = timm.create_model(SMALL.encoder).state_dict()  # random: other weights than the embedded ones

@@ -97,6 +97,13 @@ def test_models_that_cannot_be_updated_say_why(good):
         penalty.update(good[4:])
 
 
+def test_an_update_says_when_a_calibrated_threshold_may_have_lost_its_ground(good):
+    model = PNI(**TINY, context=False).fit(good[:3], calibrate=good[3:6])
+    with pytest.warns(UserWarning, match="calibrated with 3 good images .* calibrate again with others"):
+        model.update(good[4:5])
+    assert (model.decision_.source, model.decision_.count) == ("calibration", 3)
+
+
 def test_suspects_are_named_shown_and_left_out():
     images = [texture(seed) for seed in range(12)] + [texture(40, defect=True)]
     model = PNI(**TINY, context=False).fit(images)

@@ -107,7 +107,7 @@ def size_choice(size: str | int) -> str:
     found = _SIZE.fullmatch(str(size).strip())
     if found is None:
         raise PniError(
-            f"size must be {AUTO_SIZE}, {CROPPED}, a side such as 480 or WIDTHxHEIGHT such as 800x600, "
+            f"size must be {AUTO_SIZE}, {CROPPED}, a side such as 480 or WIDTHxHEIGHT such as 800x608, "
             f"got {str(size)[:40]!r}"
         )
     width, height = int(found[1]), int(found[2] or found[1])

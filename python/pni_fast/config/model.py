@@ -71,7 +71,7 @@ class Config:
         Bits of grey integer pixels above 8: 8 to 16, or ``"auto"``, which a fit replaces by the fewest of 8,
         10, 12, 14 and 16 that hold the highest value of the training images.
     size
-        What pictures are brought to, in pixels: ``"800x600"``, width first, or 480 for a square; ``"crop"``:
+        What pictures are brought to, in pixels: ``"800x608"``, width first, or 480 for a square; ``"crop"``:
         `resize`, then `crop`; ``"auto"``, which a fit replaces by a size of the training images' aspect ratio
         and of about the area of 512×512.
     channels

@@ -151,9 +151,9 @@ def _runner(content: bytes, outputs: list[str]) -> tuple[str, Any]:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         return "onnxruntime", lambda crops: session.run(outputs, {CROPS: crops})
     if installed("openvino"):
-        import openvino
+        from pni_fast.features.engines.openvino_engine import quiet_openvino
 
-        core = openvino.Core()
+        core = quiet_openvino().Core()
         settings = {"INFERENCE_PRECISION_HINT": "f32"}
         compiled = core.compile_model(core.read_model(content), "CPU", settings)
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
+import numpy as np
+
 from pni_fast.config import RefinerConfig
 from pni_fast.config.geometry import size_text
-from pni_fast.data import ImagesLike, training_sources
+from pni_fast.data import ImagesLike, Source, training_sources
 from pni_fast.decision import Decision
 from pni_fast.decision.decision import CALIBRATION
 from pni_fast.errors import DataError, PniError, needs
@@ -21,7 +23,7 @@ from pni_fast.runtime.run import Run
 from pni_fast.runtime.threads import one_torch_thread
 
 from .computing import resolved_run
-from .decision_fit import Asked, Tally
+from .decision_fit import Asked, Tally, digests_of
 from .fitted import Fitted
 from .left_out import bank_of
 from .pni import PNI
@@ -93,7 +95,7 @@ def refine(
     ModelFileError
         A model cannot be read, or the checkpoint is broken or of another run.
     DataError
-        Images cannot be read, or are not as many as the model was fitted on.
+        Images cannot be read, or are not those that the model was fitted on.
     WeightsError
         The encoder's weights cannot be had.
     NotInstalledError
@@ -117,8 +119,6 @@ def refine(
             f"models and categories must be as many, at least one: got {len(models)} models and "
             f"{len(categories)} categories"
         )
-    if seed < 0:
-        raise PniError(f"seed must be at least 0, got {seed}")
     run = resolved_run(device, precision, num_threads, engine).reporting(progress)
     checkpoint_file = None if checkpoint is None else Path(checkpoint)
     if checkpoint_file is not None and checkpoint_file.exists():
@@ -127,6 +127,7 @@ def refine(
     names = [_name(model, number) for number, model in enumerate(models)]
     unrefined = [_single(model, name) for model, name in zip(models, names, strict=True)]
     config = _common_config(unrefined, names, iterations)
+    replace(unrefined[0].config, seed=seed)  # which refuses what is no seed
     check_encoder(config, encoder_weights)
     ready = [
         replace(fitted, config=replace(fitted.config, refinement=True, refiner=config), refiner=None)
@@ -234,11 +235,30 @@ def _fit_half(
             f"{shown}must hold the {fitted.n_images} images that {name} was fitted on, got {len(read)}; is "
             "it the model of another category?"
         )
+    _refuse_strangers(fitted.decision, name, read, run)
     if fitted.inspected is not None:
         fitted.inspected.fill(features)
     from .refiner_fit import fit_half
 
     return fit_half(fitted, read, features, run), broken
+
+
+def _refuse_strangers(decision: Decision | None, name: str, read: Sequence[Source], run: Run) -> None:
+    """Refuse images that a model was not fitted on, by their bytes, where it knows those that it was.
+
+    Raises
+    ------
+    DataError
+        There is one.
+    """
+    if decision is None or not len(decision.digests):
+        return  # of an older version
+    for source, known in zip(read, np.isin(digests_of(read, run), decision.digests), strict=True):
+        if not known:
+            raise DataError(
+                f"{source.said}: must be one of the images that {name} was fitted on, its bytes are those of "
+                "none; is it the model of another category?"
+            )
 
 
 def _say_what_ends(before: Decision | None, name: str) -> None:

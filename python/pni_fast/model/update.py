@@ -12,6 +12,7 @@ are a little too high and what they promise is kept.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +24,7 @@ from pni_fast.config import RULES, Config
 from pni_fast.data import Source
 from pni_fast.data.sizes import size_of
 from pni_fast.decision import Decision
-from pni_fast.decision.decision import LEFT_OUT
+from pni_fast.decision.decision import CALIBRATION, LEFT_OUT
 from pni_fast.errors import DataError, PniError
 from pni_fast.features.extract import extract_features
 from pni_fast.kernels import greedy_coreset, nearest
@@ -95,6 +96,12 @@ def update(model: FittedModel, sources: Sequence[Source], run: Run) -> tuple[Fit
     if not new:
         raise DataError(f"all {len(sources)} images are in the model already: nothing to update it with")
     _refuse_other_sizes(new, model.members[0].image_size)
+    if decision.source == CALIBRATION:
+        warnings.warn(
+            f"the threshold was calibrated with {decision.count} good images that the model had never seen: "
+            "if any of them are added here, calibrate again with others",
+            stacklevel=2,
+        )
     tally = Tally(model.config, Asked(decision.false_alarms, decision.confidence))
     grown = [_grow(member, new, run, tally) for member in model.members]
     sizes = [

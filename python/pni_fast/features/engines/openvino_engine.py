@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from functools import cache
 from queue import LifoQueue
 from typing import Any
@@ -21,6 +23,29 @@ MOST_COPIES = 256 << 20
 """Bytes of weights that copies of a network may take together."""
 
 
+_REPORTER = "openvino_telemetry"
+_IMPORTING = threading.Lock()
+
+
+def quiet_openvino() -> Any:
+    """Return the package openvino, imported so that it reports its use to nobody.
+
+    Its import alone would send an event to its makers and leave files in the user's home. Where the package
+    that does so is missing it goes without: for that moment it is. Who has imported openvino before has
+    decided for themselves.
+    """
+    with _IMPORTING:
+        if "openvino" not in sys.modules:
+            known = {_REPORTER: sys.modules[_REPORTER]} if _REPORTER in sys.modules else {}
+            sys.modules[_REPORTER] = None  # type: ignore[assignment]  # which makes its import fail
+            try:
+                import openvino  # noqa: F401
+            finally:
+                del sys.modules[_REPORTER]
+                sys.modules.update(known)
+    return sys.modules["openvino"]
+
+
 @cache
 def _core() -> Any:
     """Return the one core of the process, which is never let go.
@@ -28,9 +53,7 @@ def _core() -> Any:
     It gives the thread that first compiles another stack for signals and takes that away when it goes, on
     whatever thread that is: the next signal, Ctrl-C say, would find none and end the process.
     """
-    import openvino
-
-    return openvino.Core()
+    return quiet_openvino().Core()
 
 
 class OpenVINOEngine:
@@ -62,9 +85,7 @@ class OpenVINOEngine:
     name = "openvino"
 
     def __init__(self, model: bytes, threads: int = 1, precision: str = "fp32") -> None:
-        import openvino
-
-        self._core, self._tensor = _core(), openvino.Tensor
+        self._core, self._tensor = _core(), quiet_openvino().Tensor
         if precision not in PRECISIONS:
             raise PniError(
                 f"engine openvino computes in {', '.join(PRECISIONS)}, got precision {precision!r}"
