@@ -1,4 +1,8 @@
-"""The wheel and the source archive, built once, in the checkout's own cargo target folder: that is quick."""
+"""The wheel and the source archive, built once, in the checkout's own cargo target folder: that is quick.
+
+Once for all processes that run tests, in turn: maturin has one place for what it is about to pack,
+and of two builds at once the first takes it away from the second.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,21 +61,47 @@ def maturin() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def wheel(maturin: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel, built from the checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    run(*maturin, "build", "--release", "--out", folder, cwd=ROOT)
-    (built,) = folder.iterdir()
-    return built
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all processes of this run of the tests have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
-def sdist(maturin: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def one_build(shared: Path) -> FileLock:
+    """Return the lock to hold while anything is built."""
+    return FileLock(shared / "build.lock")
+
+
+@pytest.fixture(scope="session")
+def packed(
+    maturin: list[str], shared: Path, one_build: FileLock, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """Return a function that gives the one file which a command of maturin makes from the checkout."""
+
+    def once(name: str, *arguments: str) -> Path:
+        folder = shared / name
+        with one_build:
+            if not folder.is_dir():
+                made = tmp_path_factory.mktemp(name)
+                run(*maturin, *arguments, "--out", made, cwd=ROOT)
+                made.rename(folder)
+        (built,) = folder.iterdir()
+        return built
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def wheel(packed: Callable[..., Path]) -> Path:
+    """Return the wheel, built from the checkout."""
+    return packed("wheel", "build", "--release")
+
+
+@pytest.fixture(scope="session")
+def sdist(packed: Callable[..., Path]) -> Path:
     """Return the source archive."""
-    folder = tmp_path_factory.mktemp("sdist")
-    run(*maturin, "sdist", "--out", folder, cwd=ROOT)
-    (built,) = folder.iterdir()
-    return built
+    return packed("sdist", "sdist")
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,13 @@ def test_the_archive_holds_nothing_built(names):
     assert not [name for name in names if name.endswith((".so", ".pyd", ".pyc")) or "/target/" in name]
 
 
-def test_a_wheel_built_from_the_archive_works(sdist, install, tmp_path, run_outside):
-    run_outside(
-        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-index"),
-        *("--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path / "built", sdist),
-        cwd=tmp_path,
-    )
+def test_a_wheel_built_from_the_archive_works(sdist, install, tmp_path, run_outside, one_build):
+    with one_build:
+        run_outside(
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-index"),
+            *("--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path / "built", sdist),
+            cwd=tmp_path,
+        )
     (wheel,) = (tmp_path / "built").iterdir()
     assert wheel.name.startswith(f"pni_fast-{__version__}-cp310-abi3-")
     installed = install(wheel)

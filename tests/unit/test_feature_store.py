@@ -120,6 +120,39 @@ def test_whatever_is_cut_off_is_made_again(tmp_path, name):
         assert contents(store) == expected
 
 
+def flipped(path):
+    numbers = bytearray((path / "features.bin").read_bytes())
+    numbers[len(numbers) // 2] ^= 1
+    (path / "features.bin").write_bytes(numbers)
+
+
+def without_the_second_line(path):
+    lines = (path / "images.jsonl").read_bytes().splitlines(keepends=True)
+    (path / "images.jsonl").write_bytes(b"".join(lines[:1] + lines[2:]))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("damage", [flipped, without_the_second_line])
+def test_features_that_are_not_those_written_are_named(tmp_path, damage, threads):
+    path = tmp_path / "store"
+    Folder(path).fit(pictures(range(3)))
+    damage(path)
+    name = {flipped: "1.png", without_the_second_line: "2.png"}[damage]
+    with pytest.raises(PniError) as caught:
+        Folder(path, most=0).fit(pictures(range(3)), threads=threads)
+    assert str(caught.value) == (
+        f"{path / 'features.bin'}: the features of image '{name}' are not those that were written; "
+        "remove the folder to make them anew"
+    )
+
+
+def test_features_that_no_image_asks_for_are_not_looked_at(tmp_path):
+    path = tmp_path / "store"
+    expected = Folder(path).fit(pictures(range(3)))[1][2:].copy()
+    flipped(path)
+    np.testing.assert_array_equal(Folder(path, most=0).fit(pictures([2]))[1], expected)
+
+
 def test_a_process_killed_in_the_midst_of_it(tmp_path, starter):
     code = """
         import os, signal, sys, test_feature_store
@@ -209,7 +242,7 @@ def test_a_folder_of_something_else_is_not_touched(tmp_path, entries):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[1]", '{"kind": "other"}', '{"kind": "pni-fast features", "format": 1}']
+    "text", ["", "[1]", '{"kind": "other"}', '{"kind": "pni-fast features", "format": 2}']
 )
 def test_a_damaged_description(tmp_path, entries, text):
     (tmp_path / "store").mkdir()
@@ -219,13 +252,13 @@ def test_a_damaged_description(tmp_path, entries, text):
     assert line == f"{tmp_path / 'store' / 'store.json'}: {expected}"
 
 
-def test_a_description_of_a_newer_format(tmp_path, entries):
+def test_a_description_of_another_format(tmp_path, entries):
     path = tmp_path / "store"
     Folder(path).fit(pictures([0]))
     header = json.loads((path / "store.json").read_text())
-    (path / "store.json").write_text(json.dumps({**header, "format": 2}))
+    (path / "store.json").write_text(json.dumps({**header, "format": 1}))
     line = refused(Folder(path), pictures([0]), entries)
-    assert line == f"{path / 'store.json'}: of format 2; this version reads 1"
+    assert line == f"{path / 'store.json'}: of format 1; this version reads 2; {ADVICE}"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such locks")

@@ -51,12 +51,15 @@ class Keeping:
         each
             Extracts.
         run
-            Told the stage "files", in which they are read to be known, and what is there and what is not.
+            Told the stages "files", in which they are read to be known, and "store", in which what is there
+            is held against its checksums; and what is there and what is not.
 
         Raises
         ------
         DataError
             An image cannot be read and `on_broken` is None, or none can.
+        PniError
+            What the store holds is of other settings or images, or not what was written there.
         """
         with self.store.opened() as store:
             found = _digested(sources, self.digests, run, on_broken)
@@ -76,6 +79,7 @@ class Keeping:
         """Extract what the store lacks; it keeps what is finished, whatever ends this."""
         places = store.places([self.digests(source) for source in sources])
         missing = [source for source, place in zip(sources, places, strict=True) if place is None]
+        store.check([place for place in places if place is not None], run)
         begun = store.shape is not None
         if store.shape is not None:
             self._begin(store, store.shape, len(sources), len(missing), run)

@@ -25,7 +25,7 @@ from pni_fast.errors import PniError
 from pni_fast.features.sizes import check_sizes, size_multiple
 from pni_fast.runtime.copies import on_device
 from pni_fast.runtime.device import CPU
-from pni_fast.runtime.feature_store import HEADER, refuse_foreign
+from pni_fast.runtime.feature_header import HEADER, refuse_foreign
 from pni_fast.runtime.run import Run
 from pni_fast.runtime.stream import OnBroken
 from pni_fast.runtime.threads import one_torch_thread, ordered_map

@@ -2,7 +2,8 @@
 
     store.json     what they were made with, and the shape of an image's; written once, by rename
     features.bin   their numbers, image after image, in C order, little endian
-    images.jsonl   a line for every image: [digest, name], and a reason where it is broken and has no features
+    images.jsonl   a line for every image: [digest, name, checksum], with zlib's CRC-32 of its bytes in
+                   features.bin, or [digest, name, reason] where it is broken and has no features
 
 An image is there once its line is: that is written after its features have reached the disk. What is there is
 never changed, more is added at the end only; so one process may read while another adds, and whatever follows
@@ -15,6 +16,7 @@ import contextlib
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,19 +27,17 @@ from numpy.typing import NDArray
 
 from pni_fast.errors import PniError
 
+from .feature_header import HEADER, read_header, refuse_foreign, write_header
 from .feature_room import bytes_of, check_disk
-from .files import PREFIX, atomic_path, locked
+from .files import locked
+from .run import Run
 from .targets import sync_folder, writing
+from .threads import ordered_map
 
-HEADER, NUMBERS, IMAGES = "store.json", "features.bin", "images.jsonl"
-
-KIND, FORMAT = "pni-fast features", 1
+NUMBERS, IMAGES = "features.bin", "images.jsonl"
 
 COMMIT_SECONDS = 2.0
 """At most so much work is lost where a process is killed."""
-
-SECRET = ("weights",)
-"""Settings whose value says nothing to a reader."""
 
 
 @dataclass(frozen=True)
@@ -74,28 +74,6 @@ class FeatureStore:
             yield store
 
 
-def refuse_foreign(folder: Path, *own: str) -> None:
-    """Refuse a folder that holds files and none of `own`: it is somebody else's.
-
-    Raises
-    ------
-    PniError
-        It is, or it cannot be read, or is no folder.
-    """
-    try:
-        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(PREFIX))
-    except FileNotFoundError:
-        return
-    except NotADirectoryError:
-        raise PniError(f"{folder}: must be a folder for features, got a file") from None
-    except OSError as error:
-        raise PniError(f"{folder}: cannot read: {error.strerror or error}") from error
-    if names and not set(names) & set(own):
-        raise PniError(
-            f"{folder}: must be a folder of features or an empty one, got one with {names[0]!r} in it"
-        )
-
-
 @dataclass
 class OpenStore:
     """A store that this process has to itself.
@@ -115,12 +93,13 @@ class OpenStore:
     names: list[str] = field(default_factory=list)
     broken: set[int] = field(default_factory=set)
     _places: dict[int, list[int]] = field(default_factory=dict)
+    _checksums: list[int] = field(default_factory=list)
     _lines: list[str] = field(default_factory=list)
     _committed: float = 0.0
 
     def __post_init__(self) -> None:
         self.folder = self.store.folder
-        self._read_header()
+        self.shape = read_header(self.folder, self.store.settings, self.store.dtype)
         with writing(self.folder):
             self._recover()
             # Unbuffered: what the disk refuses is told at its image.
@@ -156,6 +135,37 @@ class OpenStore:
             )
         return found
 
+    def check(self, places: Sequence[int], run: Run) -> None:
+        """Hold features that are there against their checksums.
+
+        Parameters
+        ----------
+        places
+            Of the images, as :meth:`places` has them.
+        run
+            Its threads read; told the stage "store".
+
+        Raises
+        ------
+        PniError
+            Those of an image are not what was written: a disk or a hand has changed them.
+        """
+        if not places:
+            return
+        features = self.features()
+
+        def altered(place: int) -> bool:
+            return zlib.crc32(features[place].data) != self._checksums[place]
+
+        for done, found in enumerate(ordered_map(altered, places, run.threads), 1):
+            if found:
+                name = self.names[places[done - 1]]
+                raise PniError(
+                    f"{self.folder / NUMBERS}: the features of image {name!r} are not those that were "
+                    "written; remove the folder to make them anew"
+                )
+            run.progress("store", done, len(places))
+
     def begin(self, shape: tuple[int, ...], count: int) -> None:
         """Make room for the features of `count` more images.
 
@@ -169,10 +179,7 @@ class OpenStore:
         advice = "free some, or give a folder on a larger disk"
         check_disk(self.folder, count * bytes_of(shape, self.store.dtype), advice)
         if self.shape is None:
-            header = {"kind": KIND, "format": FORMAT, "dtype": self.store.dtype, "shape": list(shape)}
-            text = json.dumps({**header, "settings": dict(self.store.settings)}, indent=1)
-            with atomic_path(self.folder / HEADER) as temporary:
-                temporary.write_text(text, encoding="ascii")
+            write_header(self.folder, self.store.settings, self.store.dtype, shape)
             self.shape = shape
             with writing(self.folder):
                 self._numbers = (self.folder / NUMBERS).open("ab", buffering=0)
@@ -181,12 +188,14 @@ class OpenStore:
         """Keep the features of an image, of the shape and type that were begun with."""
         assert self._numbers is not None
         left = np.ascontiguousarray(features).data.cast("B")
+        checksum = zlib.crc32(left)
         with writing(self.folder):
             while left:
                 left = left[self._numbers.write(left) :]
         self._places.setdefault(digest, []).append(len(self.names))
         self.names.append(name)
-        self._lines.append(json.dumps([digest, name]))
+        self._checksums.append(checksum)
+        self._lines.append(json.dumps([digest, name, checksum]))
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self.commit()
 
@@ -227,32 +236,6 @@ class OpenStore:
             if self._numbers is not None:
                 self._numbers.close()
 
-    def _read_header(self) -> None:
-        """Hold what the folder says of itself against what is wanted of it."""
-        file = self.folder / HEADER
-        try:
-            header = json.loads(file.read_text(encoding="ascii"))
-            if header["kind"] != KIND:
-                raise ValueError(header["kind"])
-            if header["format"] != FORMAT:
-                raise PniError(f"{file}: of format {header['format']}; this version reads {FORMAT}")
-            dtype, settings = str(header["dtype"]), dict(header["settings"])
-            height, width, dimension = (max(1, int(size)) for size in header["shape"])
-        except FileNotFoundError:
-            return
-        except PniError:
-            raise
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise PniError(
-                f"{file}: does not describe a folder of features; remove the folder to begin anew"
-            ) from error
-        theirs = {**settings, "feature_dtype": dtype}
-        ours = {**self.store.settings, "feature_dtype": self.store.dtype}
-        for name in {**ours, **theirs}:
-            if theirs.get(name) != ours.get(name):
-                raise PniError(f"{self.folder}: {_difference(name, theirs.get(name), ours.get(name))}")
-        self.shape = (height, width, dimension)
-
     def _recover(self) -> None:
         """Read which images are there, and cut off what a killed process left unfinished."""
         if self.shape is None:
@@ -265,27 +248,20 @@ class OpenStore:
         with (self.folder / IMAGES).open("rb") as file:
             for line in file:
                 try:
-                    digest, name, *reason = json.loads(line)
-                    number, known = int(digest), str(name)
+                    digest, name, last = json.loads(line)
+                    number, known, broken = int(digest), str(name), isinstance(last, str)
+                    checksum = 0 if broken else int(last)
                 except (ValueError, TypeError):
                     break
-                if not line.endswith(b"\n") or (not reason and len(self.names) == whole):
+                if not line.endswith(b"\n") or (not broken and len(self.names) == whole):
                     break
                 end += len(line)
-                if reason:
+                if broken:
                     self.broken.add(number)
                 else:
                     self._places.setdefault(number, []).append(len(self.names))
                     self.names.append(known)
+                    self._checksums.append(checksum)
         for name, size in ((IMAGES, end), (NUMBERS, len(self.names) * self.image_bytes)):
             if (self.folder / name).stat().st_size > size:
                 os.truncate(self.folder / name, size)
-
-
-def _difference(name: str, theirs: str | None, ours: str | None) -> str:
-    """Return the line about a setting that differs."""
-    advice = "give another folder, or remove this one to make them anew"
-    if name in SECRET:
-        return f"holds features made with other {name}; {advice}"
-    spoken = name.replace("_", " ") if name in ("version",) else name
-    return f"holds features made with {spoken} {theirs or 'none'}, this fit has {ours or 'none'}; {advice}"
