@@ -147,6 +147,20 @@ def test_visa_converted(tmp_path):
         ),
         ("Normal/0003.JPG", "Normal/9999.JPG", r"line 4: must name files that exist, got .*9999\.JPG"),
         ("Masks/Anomaly/000.png", "Masks/Anomaly/9.png", r"line 5: must name files that exist, got .*9\.png"),
+        (
+            "Normal/0003.JPG",
+            "./Normal/0002.JPG",
+            r"line 4: must name each image once, got candle/.*/\./Normal/0002.JPG of line 2",
+        ),
+        (
+            "Anomaly/000.JPG",
+            "Normal/0003.JPG",
+            r"line 5: must name each image once, got .*0003\.JPG of line 4",
+        ),
+        ("pcb1,train", "../pcb1,train", r"line 6: object must be the name of a folder, got '\.\./pcb1'"),
+        ("pcb1,train", ",train", r"line 6: object must be the name of a folder, got ''"),
+        ("pcb1/Data/Images/Normal/0001.JPG", "", r"line 6: must name an image, got none"),
+        ("pcb1/Data", "p" * 200_000, r"line 6: must be text with commas, field larger than field limit"),
     ],
 )
 def test_a_wrong_visa_table_is_named_by_line(visa, old, new, message):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,9 @@ from pni_fast.config.choices import DATASETS
 from pni_fast.errors import DataError
 
 from .layout import Category, Sample, open_category
-from .listing import MASK_SUFFIXES, is_visible, list_images, walk
+from .listing import is_visible, list_images
 from .masks import MaskFolder, unclaimed
-from .results_mark import refuse_results
-
-_VISA_COLUMNS = ("object", "split", "label", "image", "mask")
+from .visa import has_table, table_category, table_names
 
 
 @dataclass(frozen=True)
@@ -146,74 +143,17 @@ def _mvtec_3d_names(root: Path) -> list[str]:
     return [name for name in _plain_names(root) if _subfolders(root / name / "test", "rgb")]
 
 
-def _visa_table(root: Path) -> Path:
-    return root / "split_csv" / "1cls.csv"
-
-
 def _visa_converted(root: Path) -> Path:
     inner = root / "1cls"  # where the authors' conversion script puts the one-class split
     return inner if inner.is_dir() else root
 
 
 def _visa_names(root: Path) -> list[str]:
-    if not _visa_table(root).is_file():
-        return _plain_names(_visa_converted(root))
-    return sorted({row["object"] for _, row in _visa_rows(root)})
+    return table_names(root) if has_table(root) else _plain_names(_visa_converted(root))
 
 
 def _visa(root: Path, name: str) -> Category:
-    if not _visa_table(root).is_file():
-        return open_category(_visa_converted(root) / name)
-    train: list[Path] = []
-    test: list[Sample] = []
-    for line, row in _visa_rows(root):
-        if row["object"] != name:
-            continue
-        image = _existing(root / row["image"], _visa_table(root), line)
-        if row["split"] == "train":
-            train.append(image)
-        else:
-            defect = None if row["label"] == "normal" else row["label"]
-            mask = _existing(root / row["mask"], _visa_table(root), line) if defect and row["mask"] else None
-            test.append(Sample(image, f"{defect or 'good'}/{image.name}", defect, mask))
-    test.sort(key=lambda sample: sample.name)
-    return Category(root / name, sorted(train), test, _visa_unclaimed(root / name, test))
-
-
-def _visa_unclaimed(folder: Path, test: list[Sample]) -> list[Path]:
-    """Return the files in the object's folder of masks that the table names for none of its images."""
-    masks = folder / "Data" / "Masks"
-    claimed = {sample.mask.resolve() for sample in test if sample.mask is not None}
-    files = walk(masks) if masks.is_dir() else iter(())
-    return sorted(
-        path for path in files if path.suffix.lower() in MASK_SUFFIXES and path.resolve() not in claimed
-    )
-
-
-def _visa_rows(root: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows of the split table with their line numbers, each checked."""
-    table = _visa_table(root)
-    allowed = {"split": ("train", "test"), "label": ("normal", "anomaly")}
-    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in _VISA_COLUMNS if column not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(f"{table}: must have the columns {', '.join(_VISA_COLUMNS)}, got no {missing[0]}")
-        for row in reader:
-            where = f"{table}, line {reader.line_num}"
-            for column, values in allowed.items():
-                if row[column] not in values:
-                    raise DataError(f"{where}: {column} must be {' or '.join(values)}, got {row[column]!r}")
-            if row["split"] == "train" and row["label"] != "normal":
-                raise DataError(f"{where}: training images must be normal, got {row['label']}")
-            yield reader.line_num, {column: row[column] or "" for column in _VISA_COLUMNS}
-
-
-def _existing(path: Path, table: Path, line: int) -> Path:
-    if not path.is_file():
-        raise DataError(f"{table}, line {line}: must name files that exist, got {path}")
-    refuse_results(path)
-    return path
+    return table_category(root, name) if has_table(root) else _open_plain(_visa_converted(root), name)
 
 
 LAYOUTS: dict[str, Layout] = {
