@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections import Counter
 from pathlib import Path
@@ -56,6 +55,7 @@ def compare(
     sources = [Source(name, path) for path, name in collect_inputs(inputs)]
     check_folder(output)
     from pni_fast.report.compared import Comparison
+    from pni_fast.runtime.table import table_writer
 
     models = [computing.load(file, quiet=quiet) for file in (model, model_2)]
     for file, one in zip((model, model_2), models, strict=True):
@@ -73,7 +73,7 @@ def compare(
             comparison.add(source.name, first, second, ranges)
         comparison.write(folder / REPORT)
         with (folder / TABLE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as table:
-            rows = csv.writer(table, lineterminator="\n")
+            rows = table_writer(table)
             rows.writerow(COLUMNS)
             for name, scores, verdicts in comparison.changed:
                 pairs = zip(scores, verdicts, strict=True)

@@ -44,11 +44,21 @@ class Application(click.Group):
     """A command group that reports the library's errors and interrupts."""
 
     def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
-        """Read the group's own options; what is wrong with them is told without steering the terminal."""
+        """Read the group's own options; what is wrong with them is told without steering the terminal.
+
+        Raises
+        ------
+        click.ClickException
+            With what is wrong in one line.
+        """
         try:
             return super().make_context(*arguments, **settings)
         except click.ClickException as error:
             raise _harmless(error) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # of `--version` and `--help`, where standard output is a full disk
+            raise click.ClickException(f"standard output: {error.strerror or error}") from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command.

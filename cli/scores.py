@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 from pni_fast.config.choices import RESULTS_MARK
 from pni_fast.errors import PniError
 from pni_fast.runtime.files import mark_results
+from pni_fast.runtime.table import table_writer
 from pni_fast.runtime.targets import save_array, writing
 
 from .names import cell, keeps_suffixes, result_name
@@ -118,7 +119,7 @@ class ScoreWriter:
             )
         self.expected -= len(self.done)
         rows, notes = io.StringIO(newline=""), io.StringIO(newline="")
-        self._rows, self._notes = csv.writer(rows, lineterminator="\n"), cast("TextIO", notes)
+        self._rows, self._notes = table_writer(rows), cast("TextIO", notes)
         self._rows.writerow(COLUMNS)
         for number, (name, outcome) in enumerate(zip(names, self.done, strict=False)):
             if outcome.reason is None:
@@ -128,7 +129,7 @@ class ScoreWriter:
         with writing(self.output / TABLE):
             self._table = begun(folder / TABLE, rows.getvalue())
             self._notes = begun(folder / SKIPPED, notes.getvalue())
-        self._rows = csv.writer(self._table, lineterminator="\n")
+        self._rows = table_writer(self._table)
 
     def __enter__(self) -> ScoreWriter:
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from pni_fast.data import image_size
 from pni_fast.decision import Decision, Drift, drift
 from pni_fast.decision.regions import marked, regions
+from pni_fast.runtime.table import table_writer
 from pni_fast.runtime.targets import writing
 
 from .names import cell
@@ -115,7 +115,7 @@ class Verdicts:
         with writing(self.output / REGIONS):
             self._table = begun(self.folder / REGIONS, text)
             self._ends = begun(self.folder / ENDS, "".join(note_line(*item) for item in kept.items()))
-        self._rows = csv.writer(self._table, lineterminator="\n")
+        self._rows = table_writer(self._table)
 
     def add(self, number: int, name: str, prediction: Prediction) -> NDArray[np.bool_] | None:
         """Count one image, by its number among all, write its regions and return :meth:`marked` of it."""
@@ -184,7 +184,7 @@ class Verdicts:
 
 def _head() -> str:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerow(COLUMNS)
+    table_writer(text).writerow(COLUMNS)
     return text.getvalue()
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from pni_fast import PNI
@@ -80,3 +83,12 @@ def test_room_for_the_model_is_looked_at_before_the_fit(refused, category, tmp_p
     line = refused("fit", category, "-o", output, *SMALL, *REFINED, "--checkpoint", tmp_path / "training")
     assert f"{output}: cannot write: 12." in line
     assert entries(tmp_path) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux's")
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_standard_output_that_takes_nothing_is_one_line(option):
+    command = [sys.executable, "-m", "pni_fast", option]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "Error: standard output: No space left on device\n")

@@ -183,6 +183,15 @@ def test_no_name_is_a_formula_in_the_table(tmp_path, name):
     assert cell("plain") == "plain"
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_an_end_of_line_in_a_name_ends_no_row(tmp_path, end):
+    name = f"a{end}b, c.png"
+    score(tmp_path, name, "plain.png")
+    assert list(rows(tmp_path)) == [name, "plain.png"]
+    lines = (tmp_path / "scores.csv").read_bytes().replace(name.encode(), b"name").splitlines()
+    assert lines == [b"image,score,p_value,verdict", b'"name",1,,', b"plain.png,1,,"]
+
+
 def test_room_for_all_maps_is_looked_at_with_the_first(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=(128 + 4 * 16) * 3 - 1)  # a head, and 4 × 4 numbers
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from pni_fast.report.pixel_figures import write_precision_recall, write_score_histograms
 from pni_fast.runtime.files import atomic_path
+from pni_fast.runtime.table import table_writer
 
 from .averages import headline, methods
 from .records import Record, figure_folder, write_json
@@ -90,7 +90,7 @@ def _plain(record: Record) -> dict[str, Any]:
 def _csv(tables: Sequence[Table]) -> str:
     """One figure a line, so that a script need not know any table's shape."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = table_writer(text)
     writer.writerow(("table", "row", "column", "source", "percent"))
     for table in tables:
         for row in table.rows:
