@@ -13,6 +13,7 @@ from pni_fast.errors import DataError, PniError
 
 from . import options
 from .failures import blames_environment
+from .kinds import NUMBERS
 from .outputs import check_writable, refuse_inputs
 from .progress import shown
 from .ray import ray_address
@@ -81,9 +82,9 @@ def coreset(
     given; a pattern stands for its files by name.
     """
     began = time.monotonic()
-    check_writable(output)
     files = named(features)
     refuse_inputs("--output", output, files)
+    check_writable(output, kind=NUMBERS)
     matrices = [open_features(file) for file in files]
 
     from pni_fast.runtime.files import atomic_path

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .kinds import GRAPH
 from .outputs import check_writable, refuse_inputs
 from .speech import say
 from .summary import print_json
@@ -54,8 +55,8 @@ def export(
     appears its scores are held against ours. Context, the neighborhood MLP and ensembles cannot be exported.
     """  # noqa: D301  click's mark against rewrapping
     began = time.monotonic()
-    check_writable(output)
     refuse_inputs("--output", output, [model, check])
+    check_writable(output, kind=GRAPH)
     from pni_fast.model.exported_graph import check_exportable
     from pni_fast.model.exporting import export_model
     from pni_fast.model.pni import PNI

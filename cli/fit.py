@@ -12,7 +12,8 @@ from pni_fast.errors import needs
 
 from . import options
 from .decision import described_decision
-from .outputs import SMALLEST_MODEL, check_folder, check_room, check_writable, refuse_inputs, refuse_same
+from .kinds import MODEL
+from .outputs import SMALLEST_MODEL, check_room, check_writable, refuse_inputs, refuse_same
 from .picture import settled
 from .progress import shown
 from .ray import spread_on
@@ -220,10 +221,12 @@ def fit_model(  # the options of the command, one for one
     from pni_fast.decision.conformal import check_rate
 
     check_rate(false_alarms, confidence)
-    check_writable(output, SMALLEST_MODEL)
-    if suspects is not None:
-        check_folder(suspects)
     refuse_inputs("--output", output, [data, *weights, refiner_weights, calibrate, roi])
+    check_writable(output, SMALLEST_MODEL, MODEL)
+    if suspects is not None:
+        from .suspects import check_suspects
+
+        check_suspects(suspects)
     if checkpoint is not None:
         check_writable(checkpoint, SMALLEST_MODEL)
         refuse_same("--checkpoint", checkpoint, "--output", output)

@@ -9,10 +9,14 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from pni_fast.errors import PniError
 from pni_fast.runtime.targets import reason, resolved_target
+
+if TYPE_CHECKING:
+    from .kinds import Kind
 
 PROBE = ".pni-fast-probe"
 """Of no file: with it is asked whether one could be written into a folder, where users' own have any name."""
@@ -21,16 +25,23 @@ SMALLEST_MODEL = 1 << 20
 """Bytes no model file is smaller than: its backbone alone has more."""
 
 
-def check_writable(path: Path, room: int = 0) -> None:
+def check_writable(path: Path, room: int = 0, kind: Kind | None = None) -> None:
     """Make sure a file of `room` bytes can be written at `path`, leaving nothing behind.
 
     Raises
     ------
     PniError
-        The path is a folder, a device or a pipe; or its folder cannot be created or written to, or is full.
+        The path is a folder, a device or a pipe; or its folder cannot be created or written to, or is full;
+        or a file is there already that is not of this kind.
     """
     target = resolved_target(path)
     parent = _existing(target.parent)
+    if kind is not None:
+        with contextlib.suppress(OSError):  # nothing is there, or nobody may read it
+            if not kind.has(target):
+                raise PniError(
+                    f"{path}: cannot write: what is there is not {kind.name}; move it, or give another file"
+                )
     try:
         with contextlib.suppress(FileNotFoundError):
             (parent / target.name).lstat()  # a name too long is told now

@@ -12,6 +12,8 @@ from pni_fast.config.choices import RESULTS_MARK
 from pni_fast.errors import PniError
 from pni_fast.runtime.files import atomic_path
 
+from .kinds import TABLES
+
 RECORD = ".pni-fast-files"
 """In a folder of results: which files the last run wrote in folders inside, under the name of its table."""
 
@@ -38,20 +40,29 @@ def written_before(folder: Path, table: str, parts: Iterable[str], earlier: Iter
 
 
 def refuse_foreign(
-    output: Path, table: str, writes: Iterable[str], known: Collection[str], sometimes: Collection[str]
+    output: Path,
+    table: str,
+    writes: Iterable[str] = (),
+    known: Collection[str] = (),
+    sometimes: Collection[str] = (),
 ) -> None:
     """Refuse to write over what is not of an earlier run of this table.
 
-    Beside a table without a record, as older versions left it, files that go with every run are its own.
+    Beside a table without a record, as older versions left it, files that go with every run are its own. A
+    table that no record names is known by its beginning.
     """
     folder = Path(os.path.realpath(output))
     record = read_json(folder / RECORD)
     others = {
         name: other for other, names in record.items() if other != table for name in names_in(folder, names)
     }
-    for name in writes:
+    for name in dict.fromkeys((table, *writes)):
         path = output / name
-        if name in known or (name == table and table in record) or not os.path.lexists(path):
+        if name in known or not os.path.lexists(path):
+            continue
+        if name == table and (table in record or path.is_dir()):  # a folder is told of in its own words
+            continue
+        if name == table and table in TABLES and TABLES[table].has(path):
             continue
         if name in others:
             raise PniError(f"{path}: cannot write: it goes with {others[name]} there; give another folder")

@@ -11,7 +11,8 @@ import click
 from pni_fast.errors import needs
 
 from . import options
-from .outputs import check_folder, check_writable, refuse_inputs
+from .kinds import MODEL
+from .outputs import SMALLEST_MODEL, check_folder, check_writable, refuse_inputs
 from .progress import shown
 from .results import staged_folder
 from .speech import say
@@ -109,6 +110,7 @@ def refine(
         # The models' own folder may be the output, but not a model's file under the name of another.
         others = [other for other in models if other != path]
         refuse_inputs("--output", output / path.name, [*others, *categories, choices["weights"]])
+        check_writable(output / path.name, SMALLEST_MODEL, MODEL)
     if checkpoint is not None:
         check_writable(checkpoint)
         refuse_inputs("--checkpoint", checkpoint, [*models, *categories, choices["weights"]])

@@ -9,6 +9,7 @@ import click
 from . import options
 from .computing import Computing, computing
 from .decision import described_decision
+from .kinds import MODEL
 from .outputs import SMALLEST_MODEL, check_writable, refuse_inputs
 from .progress import shown
 from .speech import say
@@ -50,8 +51,8 @@ def threshold(
     """  # noqa: D301  click's mark against rewrapping
     if at is not None and (false_alarms, confidence, calibrate) != (None, None, None):
         raise click.UsageError("--at sets the threshold by hand: give no rate and no images with it")
-    check_writable(output, SMALLEST_MODEL)
     refuse_inputs("--output", output, [model, calibrate])
+    check_writable(output, SMALLEST_MODEL, MODEL)
     from pni_fast.decision.conformal import check_rate
 
     check_rate(false_alarms, confidence)

@@ -10,6 +10,7 @@ import click
 from . import options
 from .computing import Computing, computing
 from .decision import described_decision, listed
+from .kinds import MODEL
 from .outputs import SMALLEST_MODEL, check_writable, refuse_inputs
 from .progress import shown
 from .speech import say
@@ -44,8 +45,8 @@ def update(
     from pni_fast.data import Source, collect_inputs
 
     sources = [Source(name, path) for path, name in collect_inputs(good)]
-    check_writable(output, SMALLEST_MODEL)
     refuse_inputs("--output", output, [model, *good])
+    check_writable(output, SMALLEST_MODEL, MODEL)
 
     fitted = computing.load(model, quiet=quiet)
     with shown(quiet=quiet) as progress:

@@ -12,6 +12,7 @@ from pni_fast import PNI
 from pni_fast.refinement import train
 from pni_fast.refinement.checkpoint import read_header
 
+BEFORE = '12345678{"__metadata__":{"pni_fast":"the model before'
 SMALL = ("--device", "cpu", "--quiet", "--no-neighborhood", "--coreset-ratio", 0.1)
 SMALL += ("--set", "resize=80", "--set", "crop=64")
 REFINED = ("--refine", "--refine-iterations", 4)
@@ -40,11 +41,11 @@ def full(monkeypatch, small_files):
 
 def test_a_model_that_cannot_be_written_after_the_fit(refused, category, tmp_path, entries, full):
     output = tmp_path / "model.safetensors"
-    output.write_text("the model before")
+    output.write_text(BEFORE)
     before = entries(tmp_path)
     full(PNI, "save")
     assert refused("fit", category, "-o", output, *SMALL) == f"{output}: cannot write: File too large"
-    assert output.read_text() == "the model before"
+    assert output.read_text() == BEFORE
     assert entries(tmp_path) == before
 
 
@@ -52,14 +53,14 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     invoke, refused, category, tmp_path, entries, full, monkeypatch
 ):
     output, checkpoint = tmp_path / "model.safetensors", tmp_path / "training"
-    output.write_text("the model before")
+    output.write_text(BEFORE)
     command = ("fit", category, "-o", output, *SMALL, *REFINED, "--checkpoint", checkpoint)
     before = entries(tmp_path)
     with monkeypatch.context():
         full(train, "save_checkpoint", after=1)
         assert refused(*command) == f"{checkpoint}: cannot write: File too large"
     assert entries(tmp_path) == sorted([*before, checkpoint.name])
-    assert output.read_text() == "the model before"
+    assert output.read_text() == BEFORE
     assert read_header(checkpoint)["iteration"] == "2"
     monkeypatch.undo()
     result = invoke(*command)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from pni_fast.cli.kinds import MODEL
 from pni_fast.cli.record import RECORD
 
 NOT_OURS = "no earlier run of this command wrote it; move it, or give another folder"
@@ -50,7 +53,7 @@ def test_synthesize_replaces_its_own_but_not_while_it_reads_them(invoke, categor
 
 
 def test_score_writes_over_no_overlay_map_or_table_of_the_users(invoke, refused, model_file, photographs):
-    for mine in ("overlays/000.png", "maps/001.npy", "report.html", "summary.json"):
+    for mine in ("scores.csv", "overlays/000.png", "maps/001.npy", "report.html", "summary.json"):
         output = photographs.parent / f"out-{mine.partition('/')[0]}"
         (output / mine).parent.mkdir(parents=True)
         (output / mine).write_text("mine")
@@ -108,6 +111,30 @@ def test_a_record_made_up_by_a_stranger_is_no_licence(refused, model_file, photo
     assert "it goes with metrics.json there" in line
 
 
+@pytest.mark.parametrize(
+    ("command", "table"), [("evaluate", "metrics.json"), ("compare", "changes.csv"), ("fit", "suspects.html")]
+)
+def test_a_table_of_the_users_is_left_and_one_of_ours_replaced(
+    invoke, refused, model_file, category, photographs, tmp_path, command, table
+):
+    output = tmp_path / "out"
+    output.mkdir()
+    arguments = {
+        "evaluate": (model_file, category, "-o", output, "--device", "cpu"),
+        "compare": (model_file, model_file, photographs, "-o", output, "--device", "cpu"),
+        "fit": (photographs, "-o", tmp_path / "model.safetensors", "--suspects", output, "--device", "cpu"),
+    }[command]
+    (output / table).write_text('{"name": "mine"}')
+    assert refused(command, *arguments) == f"{output / table}: cannot write: {NOT_OURS}"
+    assert (output / table).read_text() == '{"name": "mine"}'
+    assert not (tmp_path / "model.safetensors").exists()
+    (output / table).write_text("")  # nothing of anybody's
+    for _ in range(2):
+        assert invoke(command, *arguments).exit_code == 0
+        (output / RECORD).unlink(missing_ok=True)
+    assert (output / table).stat().st_size > 0
+
+
 def test_models_and_masks_that_are_read_are_not_written(invoke, model_file, photographs, tmp_path):
     own = tmp_path / "own.safetensors"
     shutil.copy(model_file, own)
@@ -127,6 +154,54 @@ def test_models_and_masks_that_are_read_are_not_written(invoke, model_file, phot
     assert (own.read_bytes(), mask.read_bytes()) == before
 
 
+def test_a_file_of_another_kind_is_not_taken_for_an_output(
+    refused, model_file, category, photographs, tmp_path
+):
+    np.save(tmp_path / "x.npy", np.eye(4, dtype=np.float32))
+    other = tmp_path / "photo.png"
+    shutil.copy(photographs / "000.png", other)
+    before = other.read_bytes()
+    refined = tmp_path / "refined"
+    refined.mkdir()
+    shutil.copy(other, refined / model_file.name)
+    commands = {
+        "a model of pni-fast": [
+            ("fit", photographs),
+            ("threshold", model_file, "--at", 3),
+            ("update", model_file, photographs),
+        ],
+        "a graph exported by pni-fast": [("export", model_file)],
+        "a .npy file": [("coreset", tmp_path / "x.npy", "--size", 2)],
+    }
+    for kind, several in commands.items():
+        for command in several:
+            line = refused(*command, "-o", other)
+            assert (
+                line == f"{other}: cannot write: what is there is not {kind}; move it, or give another file"
+            )
+    line = refused("refine", category, "--models", model_file, "-o", refined)
+    assert line.startswith(f"{refined / model_file.name}: cannot write: what is there is not a model")
+    assert other.read_bytes() == before == (refined / model_file.name).read_bytes()
+
+
+def test_a_file_of_the_kind_is_replaced(invoke, model_file, tmp_path):
+    np.save(tmp_path / "x.npy", np.eye(4, dtype=np.float32))
+    released = Path(__file__).parents[1] / "files"
+    for command in (
+        ("threshold", released / "format1-both.safetensors", "--at", 3),
+        ("threshold", model_file, "--at", 3),
+        ("coreset", tmp_path / "x.npy", "--size", 2),
+        ("export", released / "format1-penalty.safetensors"),
+    ):
+        output = tmp_path / command[0]
+        if not output.exists():
+            output.touch()
+        for _ in range(2):
+            assert invoke(*command, "-o", output).exit_code == 0
+    for model in released.glob("*.safetensors"):
+        assert MODEL.has(model)
+
+
 @pytest.mark.parametrize("area", ["nan", "inf"])
 def test_an_area_is_a_number(invoke, model_file, photographs, tmp_path, area):
     result = invoke("score", model_file, photographs, "-o", tmp_path / "out", "--min-area", area)
@@ -142,8 +217,6 @@ def test_an_overlap_needs_tiles(invoke, photographs, tmp_path):
 
 @pytest.mark.parametrize(("name", "value"), [("PNI_FAST_NUM_THREADS", "0"), ("PNI_FAST_SIMD", "foo")])
 def test_a_wrong_variable_is_one_line(refused, tmp_path, monkeypatch, name, value):
-    import numpy as np
-
     np.save(tmp_path / "x.npy", np.eye(4, dtype=np.float32))
     monkeypatch.setenv(name, value)
     assert refused("info").startswith(f"{name} must be ")

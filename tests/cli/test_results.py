@@ -34,7 +34,7 @@ def test_staged_files_appear_together_at_the_end(tmp_path, entries):
 def test_existing_results_are_replaced_and_other_files_stay(tmp_path, entries):
     (tmp_path / "maps").mkdir()
     (tmp_path / "maps" / "mine.txt").write_text("mine")
-    (tmp_path / "scores.csv").write_text("old")
+    (tmp_path / "scores.csv").write_text("image,score\nold,1\n")
     with staged_folder(tmp_path, TABLE, PARTS) as folder:
         (folder / "maps").mkdir()
         (folder / "maps" / "0.npy").write_text("map")
