@@ -11,6 +11,7 @@ from pni_fast.config import PRESETS, Config
 from pni_fast.config.backbones import default_blocks, default_strides
 from pni_fast.config.families import FAMILIES
 from pni_fast.errors import PniError, WeightsError
+from pni_fast.features import families
 from pni_fast.features.backbones import build_backbone, build_extractor
 from pni_fast.features.extractor import FeatureExtractor, aggregate_patches
 from pni_fast.features.families import family_of, shapes_alone, told_size
@@ -51,6 +52,25 @@ def test_levels_of_a_pyramid():
     features = build_backbone("resnet18", levels=(4, 32), outline=True).feature_info
     assert features.reduction() == [4, 32]
     assert features.channels() == [64, 512]
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "test_efficientnet", "mobilenetv3_small_050"])
+def test_a_network_ends_with_the_last_level_used(name):
+    short, whole = build_backbone(name).eval(), build_backbone(name, whole=True).eval()
+    assert set(short.state_dict()) < set(whole.state_dict())
+    short.load_state_dict({key: whole.state_dict()[key] for key in short.state_dict()})
+    crop = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        for found, expected in zip(short(crop), whole(crop), strict=True):
+            assert torch.equal(found, expected)
+
+
+def test_a_network_whose_levels_lie_inside_of_stages_stays_whole():
+    levels = {"features_only": True, "feature_location": "expansion", "out_indices": (1, 2)}
+    network = timm.create_model("test_efficientnet", **levels)
+    before = set(network.state_dict())
+    families._end_with_the_last_level(network)
+    assert set(network.state_dict()) == before
 
 
 def test_a_size_that_the_patches_do_not_fill():

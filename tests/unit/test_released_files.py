@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 from pictures import texture
 from pni_fast import PNI
+from pni_fast.features import families
+from pni_fast.features.backbones import build_backbone
 
 FILES = Path(__file__).resolve().parent.parent / "files"
 EXPECTED = json.loads((FILES / "expected.json").read_text())
@@ -45,3 +48,27 @@ def test_a_released_file_written_again_is_the_same_model(name, tmp_path):
     assert again.summary() == model.summary()
     probe = texture(51, defect=True)
     assert again.score_samples(probe).tobytes() == model.score_samples(probe).tobytes()
+
+
+def test_a_file_with_stages_behind_the_last_level_is_the_same_model(tmp_path, monkeypatch):
+    state = build_backbone("mobilenetv3_small_050", whole=True).state_dict()
+    safetensors.torch.save_file(state, tmp_path / "weights.safetensors")
+    settings = {"backbone": "mobilenetv3_small_050", "weights": tmp_path / "weights.safetensors"}
+    settings |= {"size": "64", "coreset_ratio": 0.1, "distribution_size": 12, "device": "cpu"}
+    images, probes = [texture(seed) for seed in range(4)], [texture(50), texture(51, defect=True)]
+    short = PNI(**settings).fit(images)
+    with monkeypatch.context() as older:
+        older.setattr(families, "_end_with_the_last_level", lambda _: None)
+        whole = PNI(**settings).fit(images)
+    assert whole.fitted.extractor.graph is not None
+    file = tmp_path / "whole.safetensors"
+    whole.save(file)
+    short.save(tmp_path / "short.safetensors")
+    assert file.stat().st_size > (tmp_path / "short.safetensors").stat().st_size + 500_000
+    np.testing.assert_array_equal(whole.coreset_, short.coreset_)
+    for engine in ("auto", "torch"):
+        expected = PNI.load(tmp_path / "short.safetensors", device="cpu", engine=engine).score_samples(probes)
+        model = PNI.load(file, device="cpu", engine=engine)
+        assert model.score_samples(probes).tobytes() == expected.tobytes()
+        model.save(tmp_path / "again.safetensors")
+        assert (tmp_path / "again.safetensors").read_bytes() == file.read_bytes()

@@ -47,7 +47,12 @@ def create_pyramid(name: str, what: str, levels: Sequence[int] | None = None) ->
 
 
 def build_backbone(
-    name: str, shape: tuple[int, int] | None = None, levels: Sequence[int] = (), *, outline: bool = False
+    name: str,
+    shape: tuple[int, int] | None = None,
+    levels: Sequence[int] = (),
+    *,
+    outline: bool = False,
+    whole: bool = False,
 ) -> nn.Module:
     """Return the untrained network `name` that gives the levels used, as far as the last of them.
 
@@ -62,6 +67,8 @@ def build_backbone(
         Strides of a pyramid, or numbers of a vision transformer's blocks from 0 up; none: the usual ones.
     outline
         Names and shapes of its parameters alone, see :func:`shapes_alone`.
+    whole
+        As for :meth:`Family.create`.
 
     Raises
     ------
@@ -75,7 +82,7 @@ def build_backbone(
     told = None if shape is None else told_size(architecture, indices, shape)
     try:
         with shapes_alone() if outline else contextlib.nullcontext():
-            return family.create(indices, told)
+            return family.create(indices, told, whole=whole)
     except REFUSALS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         where = f" for images of {told[1]} x {told[0]} pixels" if told else ""
@@ -122,10 +129,10 @@ def build_extractor(
     return FeatureExtractor(network, mean, std, patch, min(dimension, channels(network)), normalize)
 
 
-def backbone_of(config: Config, *, outline: bool = False) -> nn.Module:
+def backbone_of(config: Config, *, outline: bool = False, whole: bool = False) -> nn.Module:
     """Return the untrained backbone of a model's settings, which name one."""
     (name,) = config.backbones
-    return build_backbone(name, config.seen, config.levels, outline=outline)
+    return build_backbone(name, config.seen, config.levels, outline=outline, whole=whole)
 
 
 def told_of(config: Config) -> dict[str, Any]:

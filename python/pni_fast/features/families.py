@@ -147,10 +147,18 @@ class Family:
         used = [self.strides[index] for index in self.indices(levels)]
         return max(self.strides) if self.sized else max(used)
 
-    def create(self, indices: Sequence[int], shape: tuple[int, int] | None = None) -> nn.Module:
-        """Return the untrained network with some of its levels, told the size of its crops or not."""
+    def create(
+        self, indices: Sequence[int], shape: tuple[int, int] | None = None, *, whole: bool = False
+    ) -> nn.Module:
+        """Return the untrained network with some of its levels, told the size of its crops or not.
+
+        It ends with the last of them, unless the `whole` is asked for: timm keeps and runs all stages of some
+        networks, EfficientNet's among them, as model files of older versions do.
+        """
         options = {"out_indices": tuple(indices), **dict(self.options), **self.size(shape)}
         network: nn.Module = timm.create_model(self.architecture, features_only=True, **options)
+        if not whole:
+            _end_with_the_last_level(network)
         return network
 
     def size(self, shape: tuple[int, int] | None) -> dict[str, Any]:
@@ -158,6 +166,18 @@ class Family:
         if shape is None:
             return {}
         return {"img_size": shape, **({"dynamic_img_size": False} if self.still else {})}
+
+
+def _end_with_the_last_level(network: Any) -> None:
+    """Leave out the stages behind the last level, of networks that say at which stage each level is.
+
+    Their stages follow each other in ``blocks``, the stem being stage 0. Where levels are taken inside of
+    stages, by hooks, nothing is left out.
+    """
+    blocks, hooks = getattr(network, "blocks", None), getattr(network, "feature_hooks", False)
+    stages = [level.get("stage") for level in network.feature_info.get_dicts()]
+    if isinstance(blocks, nn.Sequential) and hooks is None and None not in stages:
+        network.blocks = blocks[: max(stages)]
 
 
 def listed(levels: Sequence[int]) -> str:

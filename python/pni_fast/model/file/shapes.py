@@ -7,13 +7,14 @@ is taken as it is, and is compared when a network is built from it: without torc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from pni_fast.config import Config
 from pni_fast.config.checks import check_network_name
 from pni_fast.config.geometry import size_text
 from pni_fast.errors import PniError, is_there
+from pni_fast.features.engines.networks import BACKBONE
 from pni_fast.features.graphs import StoredGraph
 from pni_fast.runtime.tensor_values import Place, place_of
 
@@ -72,8 +73,11 @@ class Networks:
         """Return the extractor with the tensors of its backbone."""
         from pni_fast.features.backbones import backbone_of, extractor_of
 
-        extractor = extractor_of(self.config, outline=True)
-        extractor.backbone = filled(extractor.backbone, lambda: backbone_of(self.config), state)
+        extractor, config = extractor_of(self.config, outline=True), self.config
+        whole = goes_on(extractor.backbone, state)
+        if whole:
+            extractor.backbone = backbone_of(config, outline=True, whole=True)
+        extractor.backbone = filled(extractor.backbone, lambda: backbone_of(config, whole=whole), state)
         return extractor
 
     def build_neighborhood(self, state: dict[str, Tensor]) -> NeighborhoodMLP:
@@ -128,11 +132,14 @@ def seen_grid(config: Config, grid: tuple[int, ...]) -> tuple[int, int]:
 class BuiltNetworks(Networks):
     """Networks whose tensors torch tells, for files without a graph."""
 
-    def __init__(self, config: Config, columns: int, n_classes: int) -> None:
+    def __init__(self, config: Config, columns: int, n_classes: int, places: Collection[str]) -> None:
         super().__init__(config, columns, n_classes)
-        from pni_fast.features.backbones import extractor_of, stride
+        from pni_fast.features.backbones import backbone_of, extractor_of, stride
 
         self._extractor = extractor_of(config, outline=True)
+        own = [name[len(BACKBONE) :] for name in places if name.startswith(BACKBONE)]
+        if goes_on(self._extractor.backbone, own):
+            self._extractor.backbone = backbone_of(config, outline=True, whole=True)
         self._stride = stride(self._extractor.backbone)
         self.dimension = self._extractor.dimension
         self.tensors["backbone"] = _places("backbone", self._extractor.backbone)
@@ -151,14 +158,6 @@ class BuiltNetworks(Networks):
         expected = tuple(max(level.shape[axis] for level in levels) for axis in (2, 3))
         if grid != expected:
             raise PniError(f"grid must be {expected} at a size of {size_text(shape)}, got {grid}")
-
-    def build_extractor(self, state: dict[str, Tensor]) -> FeatureExtractor:
-        """Return the extractor with the tensors of its backbone."""
-        from pni_fast.features.backbones import backbone_of
-
-        extractor = self._extractor
-        extractor.backbone = filled(extractor.backbone, lambda: backbone_of(self.config), state)
-        return extractor
 
 
 class GraphNetworks(Networks):
@@ -220,8 +219,13 @@ def expected_networks(
     if "backbone" in graphs:
         return GraphNetworks(config, columns, n_classes, graphs, places)
     if is_there("torch"):
-        return BuiltNetworks(config, columns, n_classes)
+        return BuiltNetworks(config, columns, n_classes, places)
     return Networks(config, columns, n_classes)
+
+
+def goes_on(backbone: nn.Module, names: Iterable[str]) -> bool:
+    """Whether a file has tensors of stages behind the last level used, as those of older versions do."""
+    return not backbone.state_dict().keys() >= set(names)
 
 
 def _places(part: str, network: nn.Module) -> dict[str, Place]:
