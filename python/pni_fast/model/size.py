@@ -21,7 +21,7 @@ HEADER, ENTRY, NAME = 1 << 14, 256, 128
 
 
 GRAPH = 1 << 15
-"""Bytes of a network's graph without its weights; that of lite's backbone has 18 KB."""
+"""Bytes of a network's graph without its weights; that of lite's backbone has 13 KB."""
 
 
 def most_model_bytes(config: Config, n_images: int) -> int:
