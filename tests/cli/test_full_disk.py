@@ -73,16 +73,16 @@ def test_room_for_the_model_is_looked_at_before_the_fit(refused, category, tmp_p
     output = tmp_path / "new" / "model.safetensors"
     before = entries(tmp_path)
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=5 << 20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2 << 20))
     monkeypatch.setattr(PNI, "fit", lambda *_, **__: pytest.fail("the fit began"))
     line = refused("fit", category, "-o", output, *SMALL)
     assert line == (
-        f"{output}: cannot write: 11.6 MiB may be needed, got 5.0 MiB free in {tmp_path}; "
+        f"{output}: cannot write: 2.9 MiB may be needed, got 2.0 MiB free in {tmp_path}; "
         "free some or give another folder"
     )
     # A checkpoint is there twice while the next one is written.
     line = refused("fit", category, "-o", output, *SMALL, *REFINED, "--checkpoint", tmp_path / "training")
-    assert f"{output}: cannot write: 12." in line
+    assert f"{output}: cannot write: 3." in line
     assert entries(tmp_path) == before
 
 
