@@ -4,7 +4,7 @@ from .conformal import lowest_rate, rank
 from .decision import Decision
 from .drift import Drift, drift
 from .regions import Region, regions
-from .suspects import Suspect, suspects
+from .suspects import Suspect
 
 __all__ = [
     "Decision",
@@ -15,5 +15,4 @@ __all__ = [
     "lowest_rate",
     "rank",
     "regions",
-    "suspects",
 ]

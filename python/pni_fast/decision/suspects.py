@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,24 +26,14 @@ class Suspect:
     score: float
 
 
-def suspects(names: Sequence[str], scores: NDArray[np.float64]) -> list[Suspect]:
-    """Return the images whose score lies far outside the others', worst first.
+def outlying(scores: NDArray[np.float64]) -> list[int]:
+    """Return the places of the scores that lie far outside the others, the highest first, at most `MOST`.
 
     A score is the maximum of a map, and the maximum of many values with an exponential tail follows a Gumbel
     distribution (as in :class:`pni_fast.distribution.gate.Gate`). Its scale is the distance of the quartiles
     divided by ln(ln 4 / ln(4/3)), its place follows from the median; up to a quarter of the images may be
     anything without moving them. An image is named where, of n such scores, one as high has a chance of 1 %.
-
-    Parameters
-    ----------
-    names, scores
-        Of n images.
     """
-    return [Suspect(names[place], float(scores[place])) for place in outlying(scores)]
-
-
-def outlying(scores: NDArray[np.float64]) -> list[int]:
-    """Return the places of the scores that lie far outside the others, the highest first, at most `MOST`."""
     limit = highest_likely(scores)
     order = np.argsort(-scores, kind="stable")
     return [int(place) for place in order if scores[place] > limit][:MOST]
