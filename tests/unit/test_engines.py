@@ -17,6 +17,7 @@ from pni_fast.features.engines.agreement import Agreement, agreement
 from pni_fast.features.engines.choose import choose_engine, open_engine
 from pni_fast.features.engines.export import extractor_graph, state_arrays
 from pni_fast.features.engines.networks import extractor_ends, whole_model
+from pni_fast.features.engines.onnxruntime_engine import ONNXRuntimeEngine
 from pni_fast.features.families import without_values
 from pni_fast.features.stored import TorchExtraction
 from pni_fast.runtime.run import Run
@@ -249,6 +250,16 @@ assert os.listdir(os.environ["HOME"]) == []
 def test_openvino_reports_its_use_to_nobody(environment, tmp_path, reporter):
     command = [sys.executable, "-W", "ignore", "-c", REPORTING, reporter]
     subprocess.run(command, env={**environment, "HOME": str(tmp_path)}, check=True, timeout=120)
+
+
+def test_onnxruntime_reports_its_sessions_to_nobody(monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    told = []
+    monkeypatch.setattr(onnxruntime, "disable_telemetry_events", lambda: told.append("disabled"))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: told.append("opened"))
+    with pytest.raises(AttributeError):  # that is no session
+        ONNXRuntimeEngine(b"")
+    assert told == ["disabled", "opened"]
 
 
 def test_engines_import_no_torch(environment):

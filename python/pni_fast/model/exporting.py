@@ -144,8 +144,9 @@ def _checked(
 def _runner(content: bytes, outputs: list[str]) -> tuple[str, Any]:
     """Return what gives a graph's outputs here, ONNX's own runtime where it is installed."""
     if installed("onnxruntime"):
-        import onnxruntime
+        from pni_fast.features.engines.onnxruntime_engine import quiet_onnxruntime
 
+        onnxruntime = quiet_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what is wrong comes as an exception
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

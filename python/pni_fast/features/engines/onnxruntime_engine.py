@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pni_fast.errors import ModelFileError, PniError
 
 from .engine import Inputs, checked
+
+
+def quiet_onnxruntime() -> Any:
+    """Return the module, which on Windows would report sessions to its makers, without that."""
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime
 
 
 class ONNXRuntimeEngine:
@@ -31,10 +41,9 @@ class ONNXRuntimeEngine:
     name = "onnxruntime"
 
     def __init__(self, model: bytes, precision: str = "fp32") -> None:
-        import onnxruntime
-
         if precision != "fp32":
             raise PniError(f"engine onnxruntime computes in fp32 on a CPU, got precision {precision!r}")
+        onnxruntime = quiet_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
