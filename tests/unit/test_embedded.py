@@ -49,7 +49,9 @@ def test_the_files_are_what_torch_gives():
 
 
 def test_its_graph_for_another_size_is_what_torch_gives(extractor):
-    assert graph_for((64, 96)) == extractor_graph(extractor, 64, 96)
+    for shape in ((64, 96), (16, 16)):  # the second is the smallest there is
+        assert graph_for(shape) == extractor_graph(extractor, *shape)
+        assert embedded_extractor(shape).opened(Run(engine="openvino")) is not None
     image = question()[:, 100:212, 30:206]
     found = embedded_extractor((112, 176)).extraction(Run(engine="openvino"))(image)
     expected = extractor(torch.from_numpy(image)).numpy()
