@@ -22,7 +22,7 @@ PROBE = ".pni-fast-probe"
 """Of no file: with it is asked whether one could be written into a folder, where users' own have any name."""
 
 SMALLEST_MODEL = 1 << 20
-"""Bytes no model file is smaller than: its backbone alone has more."""
+"""Bytes that must be free before it is known how many a model takes; few backbones have less."""
 
 
 def check_writable(path: Path, room: int = 0, kind: Kind | None = None) -> None:

@@ -71,13 +71,10 @@ class Networks:
 
     def build_extractor(self, state: dict[str, Tensor]) -> FeatureExtractor:
         """Return the extractor with the tensors of its backbone."""
-        from pni_fast.features.backbones import backbone_of, extractor_of
+        from pni_fast.features.backbones import backbone_of
 
-        extractor, config = extractor_of(self.config, outline=True), self.config
-        whole = goes_on(extractor.backbone, state)
-        if whole:
-            extractor.backbone = backbone_of(config, outline=True, whole=True)
-        extractor.backbone = filled(extractor.backbone, lambda: backbone_of(config, whole=whole), state)
+        extractor, whole = _outlined(self.config, state)
+        extractor.backbone = filled(extractor.backbone, lambda: backbone_of(self.config, whole=whole), state)
         return extractor
 
     def build_neighborhood(self, state: dict[str, Tensor]) -> NeighborhoodMLP:
@@ -134,12 +131,10 @@ class BuiltNetworks(Networks):
 
     def __init__(self, config: Config, columns: int, n_classes: int, places: Collection[str]) -> None:
         super().__init__(config, columns, n_classes)
-        from pni_fast.features.backbones import backbone_of, extractor_of, stride
+        from pni_fast.features.backbones import stride
 
-        self._extractor = extractor_of(config, outline=True)
         own = [name[len(BACKBONE) :] for name in places if name.startswith(BACKBONE)]
-        if goes_on(self._extractor.backbone, own):
-            self._extractor.backbone = backbone_of(config, outline=True, whole=True)
+        self._extractor, _ = _outlined(config, own)
         self._stride = stride(self._extractor.backbone)
         self.dimension = self._extractor.dimension
         self.tensors["backbone"] = _places("backbone", self._extractor.backbone)
@@ -223,9 +218,19 @@ def expected_networks(
     return Networks(config, columns, n_classes)
 
 
-def goes_on(backbone: nn.Module, names: Iterable[str]) -> bool:
-    """Whether a file has tensors of stages behind the last level used, as those of older versions do."""
-    return not backbone.state_dict().keys() >= set(names)
+def _outlined(config: Config, names: Iterable[str]) -> tuple[FeatureExtractor, bool]:
+    """Return an extractor without memory, and whether its backbone is whole.
+
+    That it is where a file has tensors, of these names, of stages behind the last level used, as those of
+    older versions do.
+    """
+    from pni_fast.features.backbones import backbone_of, extractor_of
+
+    extractor = extractor_of(config, outline=True)
+    whole = not extractor.backbone.state_dict().keys() >= set(names)
+    if whole:
+        extractor.backbone = backbone_of(config, outline=True, whole=True)
+    return extractor, whole
 
 
 def _places(part: str, network: nn.Module) -> dict[str, Place]:
