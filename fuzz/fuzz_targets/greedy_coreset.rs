@@ -4,7 +4,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use pni_core::coreset::{Request, Tuning, full_scan, greedy, lazy, lazy_with};
+use pni_core::coreset::{Request, full_scan, greedy, lazy, lazy_with};
 use pni_fuzz::oracle::plain_coreset;
 use pni_fuzz::{columns, every_way, matrix, view};
 
@@ -65,7 +65,7 @@ fuzz_target!(|input: Input| {
             greedy(&points, &request, context),
             lazy(&points, &request, context),
             // Few hot points take a few rows through all that many go through.
-            lazy_with(&points, &request, Tuning { hot: 3, clusters: 5 }, context),
+            lazy_with(&points, &request, 3, context),
         ];
         for found in found {
             let found = found.expect("a good request");

@@ -119,8 +119,7 @@ class Forgetful(InProcess):
                 if told:
                     getattr(actor, told[0][0])(*told[0][1])
                 if len(told) > 1:
-                    rows, squared = zip(*(arguments for _, arguments in told[1:]), strict=True)
-                    actor.take(np.concatenate(rows), np.concatenate(squared))
+                    actor.take(np.concatenate([picks for _, (picks,) in told[1:]]))
                 self.actors[handle] = actor
             results.append(getattr(self.actors[handle], name)(*arguments))
             if name in ("begin", "take"):

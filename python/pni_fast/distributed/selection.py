@@ -230,7 +230,7 @@ def greedy_coreset(
         rows = hot.rows(indices)
         places, taken = _core.pick_hot(rows, distances[wanted], floor, size - count, num_threads)
         ceiling = floor
-        samples = parts.ask("take", rows[places], taken)
+        samples = parts.ask("take", rows[places])
         picks.append(indices[places])
         hot.forget(picks[-1])
         squared.append(taken)

@@ -81,12 +81,9 @@ class ShardActor:
             raise DataError(f"{self._name}: {error}") from None
         return self.sample()
 
-    def take(self, picks: NDArray[np.float32], squared: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Take later picks (k, d), in order, and their squared distances (k,) to those before them.
-
-        Return :meth:`sample`, which is asked for next.
-        """
-        self._begun().take(picks, squared)
+    def take(self, picks: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Take later picks (k, d), in order; return :meth:`sample`, which is asked for next."""
+        self._begun().take(picks)
         return self.sample()
 
     def sample(self) -> NDArray[np.float64]:

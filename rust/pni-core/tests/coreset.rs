@@ -1,7 +1,7 @@
 //! The lazy selection equals the plain scan, bit by bit, at every SIMD level and any number of threads.
 
 use half::f16;
-use pni_core::coreset::{Request, Tuning, full_scan, greedy, lazy, lazy_with};
+use pni_core::coreset::{Request, full_scan, greedy, lazy, lazy_with};
 use pni_core::{Context, Control, Error, Matrix, Simd};
 use proptest::prelude::*;
 
@@ -37,8 +37,8 @@ proptest! {
             for simd in Simd::available() {
                 let context = Context { simd, threads, ..context };
                 prop_assert_eq!(&lazy(&points, &request, &context).unwrap(), &expected);
-                for tuning in [Tuning { hot: 1, clusters: 1 }, Tuning { hot: 7, clusters: 9 }] {
-                    prop_assert_eq!(&lazy_with(&points, &request, tuning, &context).unwrap(), &expected);
+                for hot in [1, 7] {
+                    prop_assert_eq!(&lazy_with(&points, &request, hot, &context).unwrap(), &expected);
                 }
                 prop_assert_eq!(&greedy(&points, &request, &context).unwrap(), &expected);
             }
@@ -92,9 +92,9 @@ fn points_that_bytes_can_tell_apart_are_picked_as_the_scan_does() {
         let expected = full_scan(&points, &request, &context).unwrap();
         for simd in Simd::available() {
             let context = Context { simd, ..context };
-            for (hot, clusters) in [(1, 1), (250, 20), (250, usize::MAX), (1_000, 100)] {
-                let found = lazy_with(&points, &request, Tuning { hot, clusters }, &context).unwrap();
-                assert!(found == expected, "{simd} {size} {assign:?} {hot} {clusters}");
+            for hot in [1, 250, 1_000] {
+                let found = lazy_with(&points, &request, hot, &context).unwrap();
+                assert!(found == expected, "{simd} {size} {assign:?} {hot}");
             }
         }
     }

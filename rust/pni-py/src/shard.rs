@@ -3,7 +3,7 @@
 use crate::arrays::{Rows, values};
 use crate::leave::leave;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
-use pni_core::coreset::{Shard as Core, Tuning, pick_hot as pick};
+use pni_core::coreset::{Shard as Core, pick_hot as pick};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -41,7 +41,7 @@ impl Shard {
         let (points, first) = (rows.view("features")?, first.view("first")?);
         let core = leave(py, num_threads, None, |context| {
             let mut buffer = Vec::new();
-            Core::read(&points, first.row(0, &mut buffer), Tuning::default(), context)
+            Core::read(&points, first.row(0, &mut buffer), context)
         })?;
         let core = std::sync::Mutex::new(core);
         Ok(Self {
@@ -51,15 +51,15 @@ impl Shard {
         })
     }
 
-    /// Takes picks (k, d) and their squared distances (k,) to those before them.
+    /// Takes picks (k, d).
     #[allow(clippy::needless_pass_by_value)]
-    fn take(&self, py: Python<'_>, picks: Rows<'_>, squared: PyReadonlyArray1<'_, f64>) -> PyResult<()> {
+    fn take(&self, py: Python<'_>, picks: Rows<'_>) -> PyResult<()> {
         let rows = self.rows(py)?;
-        let (points, picks, squared) = (rows.view("features")?, picks.view("picks")?, values(&squared)?);
+        let (points, picks) = (rows.view("features")?, picks.view("picks")?);
         let mut core = self.core()?;
         let core = &mut *core;
         leave(py, self.num_threads, None, |context| {
-            core.take(&points, &picks, squared, context)
+            core.take(&points, &picks, context)
         })
     }
 

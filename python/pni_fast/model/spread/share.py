@@ -116,9 +116,9 @@ class ShareWorker:
         """As for :class:`FeatureShard`, as the others below."""
         return self._made().begin(first)
 
-    def take(self, picks: NDArray[np.float32], squared: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Take later picks and their distances."""
-        return self._made().take(picks, squared)
+    def take(self, picks: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Take later picks."""
+        return self._made().take(picks)
 
     def sample(self) -> NDArray[np.float64]:
         """Return at least the squared distances of some rows."""

@@ -44,7 +44,8 @@ pub fn squared<I: Isa>(isa: I, a: &[f32], b: &[f32]) -> f32 {
 }
 
 multiversion! {
-    fn measure(a: &[f32], b: &[f32]) -> f32 = squared
+    /// See [`squared`].
+    pub fn measure(a: &[f32], b: &[f32]) -> f32 = squared
 }
 
 /// Relative error of a sum of squares of so many differences: every difference, square and sum is of one sign and rounded

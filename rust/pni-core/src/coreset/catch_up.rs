@@ -1,8 +1,8 @@
 //! Bringing points up to date with the centers they have not seen.
 
-use super::cover::{Cell, Entry, Group, Pass, horizon_of};
-use super::linked::Linked;
-use super::links;
+use super::centers::Centers;
+use super::cover::{Buffers, Cell, Entry, Group, Pass, horizon_of};
+use super::later::{self, Asked, TOGETHER, most_within};
 use super::low_dimensional::catch_up_exactly;
 use super::points::{Points, State};
 use crate::bounds::bytes::blocks::POINTS;
@@ -28,18 +28,18 @@ pub fn catch_up(
     points: &mut Points<'_>,
     list: &[u32],
     enough: f64,
-    linked: Linked<'_>,
+    centers: &Centers,
     simd: Simd,
     team: &Team<'_>,
 ) -> Result<()> {
     let batch = BATCH.max(points.states.len() / SHARE);
     for list in list.chunks(batch) {
-        let mut entries = by_cell(points, list, linked.centers.len(), team)?;
+        let mut entries = by_cell(points, list, centers.len(), team)?;
         let shared: &Points<'_> = points;
         let part = (entries.len() / (16 * team.threads())).clamp(*PARTS.start(), *PARTS.end());
         team.each_chunk(&mut entries, part, |_, entries| {
-            if linked.centers.are_sketches() {
-                return catch_up_exactly(entries, shared, linked, simd);
+            if centers.are_sketches() {
+                return catch_up_exactly(entries, shared, centers, simd);
             }
             let mut scratch = Scratch::default();
             for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
@@ -49,8 +49,15 @@ pub fn catch_up(
             let mut ahead = Ahead(order.chunks(POINTS));
             ahead.fetch(shared);
             ahead.fetch(shared);
-            for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
-                catch_up_cell(members, enough, shared, linked, simd, &mut ahead, &mut scratch);
+            let mut cells = memory::collected(entries.chunk_by_mut(|a, b| a.state.center == b.state.center));
+            for together in cells.chunks_mut(TOGETHER) {
+                let Scratch { cells, lookup, .. } = &mut scratch;
+                let asked = memory::collected(together.iter().map(|members| asked(members)));
+                let candidates = cells.iter_mut().map(|cell| &mut cell.candidates);
+                most_within(centers, &asked, simd, lookup, candidates);
+                for (place, members) in together.iter_mut().enumerate() {
+                    catch_up_cell(members, place, enough, shared, centers, simd, &mut ahead, &mut scratch);
+                }
             }
         })?;
         for entry in entries {
@@ -113,38 +120,46 @@ impl Ahead<'_> {
     }
 }
 
+/// What is asked for the points of a cell.
+fn asked(members: &[Entry]) -> Asked {
+    Asked {
+        center: members[0].state.center as usize,
+        seen: members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize,
+        horizon: COVER_SHARE * horizon_of(members),
+    }
+}
+
 /// Buffers of one thread.
 #[derive(Default)]
 struct Scratch {
-    cell: Cell,
-    lookup: links::Scratch,
+    cells: [Cell; TOGETHER],
+    lookup: later::Scratch,
     groups: [Group; 2],
-    row: Vec<f32>,
+    buffers: Buffers,
 }
 
-/// Compares points with the same nearest center.
+/// Compares points with the same nearest center with the candidates of the cell in its place.
+#[allow(clippy::too_many_arguments)]
 fn catch_up_cell(
     members: &mut [Entry],
+    place: usize,
     enough: f64,
     points: &Points<'_>,
-    linked: Linked<'_>,
+    centers: &Centers,
     simd: Simd,
     ahead: &mut Ahead<'_>,
     scratch: &mut Scratch,
 ) {
     let Scratch {
-        cell,
-        lookup,
+        cells,
         groups: [group, last],
-        row,
+        buffers,
+        ..
     } = scratch;
-    let centers = linked.centers;
-    let seen = members.iter().map(|entry| entry.state.seen).min().unwrap_or(0) as usize;
-    let horizon = horizon_of(members);
-    let center = members[0].state.center as usize;
-    linked.candidates(simd, center, seen, COVER_SHARE * horizon, lookup, &mut cell.candidates);
+    let cell = &mut cells[place];
     if !cell.candidates.is_empty() {
-        cell.lay(simd, center, seen, horizon, members.len(), centers);
+        let Asked { center, seen, .. } = asked(members);
+        cell.lay(simd, center, seen, horizon_of(members), members.len(), centers);
         let pass = Pass {
             cell,
             view: cell.view(centers),
@@ -159,9 +174,9 @@ fn catch_up_cell(
             if let Some(start) = start {
                 group.members = start..(start + POINTS).min(members.len());
                 ahead.fetch(points);
-                pass.aim_at_cover(members, group);
+                pass.aim(enough, members, group, buffers);
             }
-            pass.find_cover(enough, members, last, row);
+            pass.find_cover(enough, members, last, buffers);
             swap(group, last);
         }
     }

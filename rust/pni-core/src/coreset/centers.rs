@@ -4,7 +4,6 @@ use crate::Simd;
 use crate::bounds::bytes::blocks::{ByteBlocks, LONGEST_SKETCH, SketchBytes};
 use crate::bounds::bytes::quantize::REACH;
 use crate::bounds::pair::PairBounds;
-use crate::bounds::sketch::compare::{RELATIVE, blocks, decisive};
 use crate::memory;
 use crate::simd::lanes::LANES;
 
@@ -33,24 +32,6 @@ pub struct Centers {
     byte_blocks: ByteBlocks,
     /// Units of the bytes to one.
     scale: f32,
-}
-
-/// How far centers are from a later one.
-#[derive(Debug, Default)]
-pub struct Apart {
-    /// Squared distances in units: with the errors, at most the true ones.
-    pub squared: Vec<f32>,
-    /// Units to one.
-    pub scale: f32,
-    /// In units.
-    error: f32,
-}
-
-impl Apart {
-    /// What a squared distance must exceed to prove a center farther than `reach`.
-    pub fn limit(&self, reach: f32) -> f32 {
-        decisive(reach * self.scale + self.error)
-    }
 }
 
 impl Centers {
@@ -164,28 +145,6 @@ impl Centers {
         let bytes = self.bytes(simd, sketch);
         self.byte_blocks.push(&bytes, slack * self.scale);
         memory::push(&mut self.bytes, bytes);
-    }
-
-    /// Measures how far the centers before `index`, and maybe a few from it on, are from it, as far as that is below `horizon`.
-    pub fn apart(&self, simd: Simd, index: usize, horizon: f32, out: &mut Apart) {
-        let lanes = index.next_multiple_of(LANES);
-        if self.are_sketches() || !self.fine_within(horizon) {
-            (out.scale, out.error) = (1.0 + RELATIVE, self.slack[index] + self.most_slack);
-            memory::resize(&mut out.squared, lanes, 0.0);
-            blocks(
-                simd,
-                self.sketch(index),
-                &self.blocks[..lanes * self.width],
-                out.limit(horizon),
-                &mut out.squared,
-            );
-        } else {
-            let view = self.byte_blocks.from(0).to(lanes);
-            let bytes = &self.bytes[index];
-            view.compare_one(simd, bytes, &mut out.squared);
-            out.scale = self.scale;
-            out.error = bytes.error + view.slack + self.slack[index] * self.scale;
-        }
     }
 }
 

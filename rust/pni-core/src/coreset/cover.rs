@@ -7,15 +7,13 @@ use super::points::{Points, State};
 use crate::Simd;
 use crate::bounds::bytes::blocks::{ByteBlocks, ByteView, POINTS, SketchBytes};
 use crate::bounds::bytes::quantize::REACH;
-use crate::bounds::lowest::lowest_lane;
+use crate::bounds::lowest::{LOWEST, low_lanes};
 use crate::bounds::sketch::compare::{decisive, horizon, reach};
 use crate::memory;
 use crate::simd::lanes::LANES;
 use crate::simd::prefetch;
 use std::ops::Range;
-
-/// Candidates a point is measured against, at most. The first is near enough for 19 of 20 points.
-const TRIES: usize = 4;
+use std::slice;
 
 /// A point that catches up.
 #[derive(Clone, Copy)]
@@ -33,6 +31,13 @@ pub fn horizon_of(members: &[Entry]) -> f32 {
 
 /// What laying out a candidate costs, in comparisons with one point.
 const LAYING: usize = 32;
+
+/// Centers, for each value of a row, from which on all that look near are measured, though one would do: a nearer one spares
+/// points catching up again and being settled against all centers, which takes longer the more there are.
+const THOROUGH: usize = 8;
+
+/// Candidates whose bytes are asked for before they are needed.
+const AHEAD: usize = 8;
 
 /// A component of a point is rarely longer than so many times the root of the mean of their squares.
 const SPREAD: f32 = 2.8;
@@ -68,8 +73,13 @@ impl Cell {
                 self.candidates.extend(first as u32..centers.len() as u32);
             } else {
                 self.blocks.reset(centers.width());
-                for candidate in &self.candidates {
-                    self.blocks.push_from(centers.byte_blocks(), *candidate as usize);
+                for (i, candidate) in self.candidates.iter().enumerate() {
+                    if let Some(later) = self.candidates.get(i + AHEAD) {
+                        prefetch(slice::from_ref(centers.bytes_of(*later as usize)));
+                    }
+                    let index = *candidate as usize;
+                    self.blocks
+                        .push_known(centers.bytes_of(index), centers.byte_blocks(), index);
                 }
             }
             return;
@@ -114,26 +124,29 @@ impl Cell {
     }
 }
 
+/// A center that may be near a point, and how far their bytes are from each other.
+#[derive(Clone, Copy)]
+struct Try {
+    squared: f32,
+    index: u32,
+}
+
 /// Up to four points that are compared together.
 #[derive(Default)]
 pub struct Group {
     pub members: Range<usize>,
-    /// The first lane that matters to them.
-    pub first: usize,
-    /// Squared distances of the bytes, in units: a run for each point.
-    squared: Vec<f32>,
     /// Errors of the points' bytes.
-    pub errors: [f32; POINTS],
-    /// The lane each point is measured against first; no lane where nothing is in doubt.
-    pub aims: [usize; POINTS],
+    errors: [f32; POINTS],
+    /// What each is to be measured against, the nearest by bytes first.
+    tries: [Vec<Try>; POINTS],
 }
 
-impl Group {
-    /// The run of a point.
-    pub fn squared_mut(&mut self, i: usize) -> &mut [f32] {
-        let lanes = self.squared.len() / POINTS;
-        &mut self.squared[i * lanes..][..lanes]
-    }
+/// Buffers.
+#[derive(Default)]
+pub struct Buffers {
+    squared: Vec<f32>,
+    lanes: Vec<u32>,
+    row: Vec<f32>,
 }
 
 /// What the points of a cell are compared with.
@@ -147,73 +160,70 @@ pub struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Compares the points of a group with all lanes, by bytes.
-    pub fn compare(&self, entries: &[Entry], group: &mut Group) {
+    /// What the bytes must exceed to prove a center no nearer to a point than the root of `squared`.
+    fn limit(&self, squared: f64, slack: f32, error: f32) -> f32 {
+        decisive(self.cell.units(reach(squared, slack)) + error + self.view.slack)
+    }
+
+    /// Finds the centers that look nearest to each point of a group, and asks for the rows.
+    pub fn aim(&self, enough: f64, members: &[Entry], group: &mut Group, buffers: &mut Buffers) {
+        let entries = &members[group.members.clone()];
         let sketch = |i: usize| self.points.sketch(entries[i.min(entries.len() - 1)].point as usize);
         let bytes = self.cell.bytes(self.simd, [sketch(0), sketch(1), sketch(2), sketch(3)]);
-        // Members are in the order of what they have seen.
-        group.first = self.cell.first_lane(entries[0].state.seen as usize);
-        let view = self.view.from(group.first);
-        view.compare(self.simd, &bytes, &mut group.squared);
         group.errors = [0, 1, 2, 3].map(|i: usize| bytes[i].error);
-    }
-
-    /// The centers in the lanes of a group.
-    pub fn indices(&self, group: &Group) -> &[u32] {
-        &self.cell.candidates[group.first..]
-    }
-
-    /// Sets the lane a point is measured against first, and asks for both rows.
-    pub fn aim(&self, entry: &Entry, group: &mut Group, i: usize, lane: usize) {
-        group.aims[i] = lane;
-        if let Some(index) = self.indices(group).get(lane) {
-            self.points.prefetch(entry.point as usize);
-            prefetch(self.centers.row(*index as usize));
-        }
-    }
-
-    /// Finds the center that looks nearest to each point of a group, and asks for the rows.
-    pub fn aim_at_cover(&self, members: &[Entry], group: &mut Group) {
-        let entries = &members[group.members.clone()];
-        self.compare(entries, group);
-        for (i, entry) in entries.iter().enumerate() {
-            let own = self.cell.own_lane(entry.state.center as usize, group.first);
-            let squared = group.squared_mut(i);
-            if let Some(own) = own {
+        // Members are in the order of what they have seen.
+        let first = self.cell.first_lane(entries[0].state.seen as usize);
+        let Buffers { squared, lanes, .. } = buffers;
+        self.view.from(first).compare(self.simd, &bytes, squared);
+        let indices = &self.cell.candidates[first..];
+        let lanes_each = squared.len() / POINTS;
+        let runs = squared.chunks_exact_mut(lanes_each);
+        for (((entry, squared), error), tries) in entries.iter().zip(runs).zip(group.errors).zip(&mut group.tries) {
+            if let Some(own) = self.cell.own_lane(entry.state.center as usize, first) {
                 squared[own] = f32::INFINITY;
             }
-            let lane = lowest_lane(self.simd, squared);
-            self.aim(entry, group, i, lane);
+            let limit = self.limit(enough, entry.slack, error);
+            lanes.clear();
+            low_lanes(self.simd, squared, limit, lanes);
+            tries.clear();
+            // Lanes without a center are within an infinite limit.
+            for (lane, index) in lanes
+                .iter()
+                .map_while(|lane| Some((*lane, *indices.get(*lane as usize)?)))
+            {
+                let squared = squared[lane as usize];
+                memory::push(tries, Try { squared, index });
+            }
+            tries.sort_unstable_by(|a, b| a.squared.total_cmp(&b.squared));
+            tries.truncate(LOWEST);
+            if let Some(nearest) = tries.first() {
+                self.points.prefetch(entry.point as usize);
+                prefetch(self.centers.row(nearest.index as usize));
+            }
         }
     }
 
-    /// Measures what looks nearest until something is nearer than `enough` (squared), or nothing can be.
-    pub fn find_cover(&self, enough: f64, members: &mut [Entry], group: &mut Group, buffer: &mut Vec<f32>) {
-        for (i, entry) in members[group.members.clone()].iter_mut().enumerate() {
-            let limit = decisive(self.cell.units(reach(enough, entry.slack)) + group.errors[i] + self.view.slack);
-            let row = self.points.row(entry.point as usize, entry.slack, buffer);
-            let mut lane = group.aims[i];
-            for _ in 0..TRIES {
-                let Some(index) = self.indices(group).get(lane).copied() else {
-                    break;
-                };
-                let squared = group.squared_mut(i);
-                if squared[lane] > limit {
+    /// Measures what looks near, as long as it may be nearer than `enough` (squared) and what is known.
+    pub fn find_cover(&self, enough: f64, members: &mut [Entry], group: &Group, buffers: &mut Buffers) {
+        let one_will_do = self.centers.len() < THOROUGH * self.centers.row(0).len();
+        let entries = &mut members[group.members.clone()];
+        for ((entry, tries), error) in entries.iter_mut().zip(&group.tries).zip(group.errors) {
+            if tries.is_empty() {
+                continue;
+            }
+            let row = self.points.row(entry.point as usize, entry.slack, &mut buffers.row);
+            for near in tries {
+                if near.squared > self.limit(entry.state.best.min(enough), entry.slack, error) {
                     break;
                 }
-                let distance = self
-                    .centers
-                    .pair_bounds()
-                    .of(self.simd, row, self.centers.row(index as usize))
-                    .1;
-                if distance < entry.state.best {
-                    (entry.state.best, entry.state.center) = (distance, index);
-                    if distance < enough {
+                let other = self.centers.row(near.index as usize);
+                let most = self.centers.pair_bounds().of(self.simd, row, other).1;
+                if most < entry.state.best {
+                    (entry.state.best, entry.state.center) = (most, near.index);
+                    if one_will_do && most < enough {
                         break;
                     }
                 }
-                squared[lane] = f32::INFINITY;
-                lane = lowest_lane(self.simd, squared);
             }
         }
     }

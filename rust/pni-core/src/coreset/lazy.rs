@@ -8,7 +8,7 @@
 
 use super::hot::Hot;
 use super::points::Points;
-use super::request::{Assignment, Coreset, Request, Tuning};
+use super::request::{Assignment, Coreset, Request};
 use super::shard::Core;
 
 use crate::search::{Few, search};
@@ -18,7 +18,6 @@ use crate::{Context, Matrix, Result, Simd, memory};
 struct Run<'a> {
     core: Core<'a>,
     hot: Hot,
-    /// Hot points wanted, where a sixteenth of all is fewer.
     wanted: usize,
     assign: Option<usize>,
     assignment: Option<Assignment>,
@@ -27,22 +26,25 @@ struct Run<'a> {
     context: &'a Context<'a>,
 }
 
+/// Hot points wanted, where a sixteenth of all is fewer.
+const HOT: usize = 4096;
+
 /// See [`super::greedy`].
 pub fn lazy(matrix: &Matrix<'_>, request: &Request<'_>, context: &Context<'_>) -> Result<Coreset> {
-    lazy_with(matrix, request, Tuning::default(), context)
+    lazy_with(matrix, request, HOT, context)
 }
 
-/// The same tuned otherwise: few hot points, and clusters of few centers, take a small matrix through all that a large one
-/// goes through.
-pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, tuning: Tuning, context: &Context<'_>) -> Result<Coreset> {
+/// The same with other `hot` points wanted (more when they are equally far): few take a small matrix through all that a large
+/// one goes through.
+pub fn lazy_with(matrix: &Matrix<'_>, request: &Request<'_>, hot: usize, context: &Context<'_>) -> Result<Coreset> {
     request.validate(matrix)?;
-    memory::guarded(|| Team::with(context, |team| select(matrix, request, tuning, team, context)))
+    memory::guarded(|| Team::with(context, |team| select(matrix, request, hot, team, context)))
 }
 
 fn select(
     matrix: &Matrix<'_>,
     request: &Request<'_>,
-    tuning: Tuning,
+    hot: usize,
     team: &Team<'_>,
     context: &Context<'_>,
 ) -> Result<Coreset> {
@@ -55,11 +57,10 @@ fn select(
         None => matrix.row(request.start, &mut buffer),
     };
     let points = Points::read(matrix, first, simd, team)?;
-    let before = request.initial.map_or(0, |initial| initial.rows());
     let mut run = Run {
-        core: Core::new(points, before, tuning),
+        core: Core::new(points),
         hot: Hot::default(),
-        wanted: tuning.hot,
+        wanted: hot,
         assign: request.assign,
         assignment: None,
         simd,
@@ -71,7 +72,7 @@ fn select(
         run.start_from(initial)?;
     } else {
         picks.push((f64::INFINITY, request.start));
-        run.pick(request.start, f64::INFINITY)?;
+        run.pick(request.start)?;
     }
     while picks.len() < request.size {
         context.control.check()?;
@@ -79,7 +80,7 @@ fn select(
         picks.push((best, point));
         // After the last pick nothing is looked for, unless rows are to be assigned to it too.
         if picks.len() < request.size || request.assign == Some(run.core.centers.len() + 1) {
-            run.pick(point, best)?;
+            run.pick(point)?;
         }
         context.control.report(picks.len());
     }
@@ -114,10 +115,9 @@ impl Run<'_> {
     }
 
     /// Makes a point the next center; the very first one has been seen by all points.
-    fn pick(&mut self, point: usize, best: f64) -> Result<()> {
+    fn pick(&mut self, point: usize) -> Result<()> {
         self.core.points.add_to(self.simd, point, &mut self.core.centers);
         let newest = self.core.centers.len() - 1;
-        self.core.link(best);
         self.hot
             .update(&mut self.core.points, &self.core.centers, self.simd, self.team)?;
         if self.assign == Some(newest + 1) {

@@ -2,13 +2,11 @@
 
 mod catch_up;
 mod centers;
-mod clusters;
 mod cover;
 mod full_scan;
 mod hot;
+mod later;
 mod lazy;
-mod linked;
-mod links;
 mod low_dimensional;
 mod points;
 mod request;
@@ -19,7 +17,7 @@ use crate::{Context, Matrix, Result};
 
 pub use full_scan::full_scan;
 pub use lazy::{lazy, lazy_with};
-pub use request::{Assignment, Coreset, Request, Tuning};
+pub use request::{Assignment, Coreset, Request};
 pub use shard::{HotRows, Shard, pick_hot};
 
 /// Picks `request.size` rows of `points`, each the farthest from the centers before it; the lowest row among equals.

@@ -82,21 +82,3 @@ impl Assignment {
         Self { labels, distances }
     }
 }
-
-/// What costs time, and no bit of the result, to have otherwise.
-#[derive(Debug, Clone, Copy)]
-pub struct Tuning {
-    /// Hot points wanted, where a sixteenth of all is fewer (more when they are equally far).
-    pub hot: usize,
-    /// Centers from which on they are looked for by clusters.
-    pub clusters: usize,
-}
-
-impl Default for Tuning {
-    fn default() -> Self {
-        Self {
-            hot: 4096,
-            clusters: 4096,
-        }
-    }
-}

@@ -5,14 +5,9 @@
 
 use super::catch_up::catch_up;
 use super::centers::Centers;
-use super::clusters::Clusters;
 use super::hot::Hot;
-use super::linked::Linked;
-use super::links::Links;
 use super::points::{Known, Points};
-use super::request::Tuning;
 use super::settle::settle;
-use crate::bounds::sketch::compare::{COVER_SHARE, horizon};
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result, Simd, memory};
 
@@ -23,27 +18,16 @@ const SAMPLE: usize = 4096;
 pub struct Core<'a> {
     pub points: Points<'a>,
     pub centers: Centers,
-    clusters: Clusters,
-    links: Links,
 }
 
 impl<'a> Core<'a> {
-    /// No centers yet, of which `before` come from elsewhere.
-    pub fn new(points: Points<'a>, before: usize, tuning: Tuning) -> Self {
+    /// No centers yet.
+    pub fn new(points: Points<'a>) -> Self {
         let width = points.map.width();
-        let rows = points.states.len();
         Self {
             centers: Centers::new(points.matrix.cols(), width, points.largest()),
-            clusters: Clusters::new(tuning.clusters, width),
-            links: Links::new(before, rows, points.matrix.cols()),
             points,
         }
-    }
-
-    /// Links the newest center, chosen at the root of `squared`, to those before it.
-    pub fn link(&mut self, squared: f64) {
-        let share = if self.centers.are_sketches() { 1.0 } else { COVER_SHARE };
-        self.links.meet(self.centers.len() - 1, squared, share);
     }
 
     /// What is known of some points, evenly spread: at least their squared distances.
@@ -63,26 +47,14 @@ impl<'a> Core<'a> {
         self.catch_up(&list, threshold, simd, team)?;
         if !self.centers.are_sketches() {
             list.retain(|point| self.points.states[*point as usize].best >= threshold);
-            let (centers, clusters) = (&self.centers, &self.clusters);
-            settle(&mut self.points, &list, threshold, centers, clusters, simd, team)?;
+            settle(&mut self.points, &list, threshold, &self.centers, simd, team)?;
         }
         Ok(Some(list))
     }
 
     /// Brings points up to date with all centers; see [`catch_up`].
     pub fn catch_up(&mut self, list: &[u32], enough: f64, simd: Simd, team: &Team<'_>) -> Result<()> {
-        // No point is farther than these, now or later.
-        let best = list.iter().map(|point| self.points.states[*point as usize].best);
-        let share = if self.centers.are_sketches() { 1.0 } else { COVER_SHARE };
-        let most = share * horizon(best.fold(0.0, f64::max));
-        self.clusters.keep_up(&self.centers, simd, team)?;
-        self.links.make(&self.centers, &self.clusters, most, simd, team)?;
-        let linked = Linked {
-            centers: &self.centers,
-            clusters: &self.clusters,
-            links: &self.links,
-        };
-        catch_up(&mut self.points, list, enough, linked, simd, team)
+        catch_up(&mut self.points, list, enough, &self.centers, simd, team)
     }
 
     /// The points whose distance may reach the threshold (squared).
@@ -113,8 +85,6 @@ fn alone<'a>(context: &Context<'a>) -> Context<'a> {
 struct Kept {
     known: Known,
     centers: Centers,
-    clusters: Clusters,
-    links: Links,
 }
 
 /// One of several parts of the points of a selection. Its rows stay with the caller, who hands over the same ones each time.
@@ -123,8 +93,6 @@ pub struct Shard {
     cols: usize,
     /// Lost where a call ends early.
     kept: Option<Kept>,
-    /// What is known of no point is more (squared).
-    most: f64,
 }
 
 /// Points of a shard that may be picked.
@@ -140,44 +108,27 @@ pub struct HotRows {
 
 impl Shard {
     /// Reads all rows of `matrix`; `first` is the first center.
-    pub fn read(matrix: &Matrix<'_>, first: &[f32], tuning: Tuning, context: &Context<'_>) -> Result<Self> {
+    pub fn read(matrix: &Matrix<'_>, first: &[f32], context: &Context<'_>) -> Result<Self> {
         let (rows, cols) = (matrix.rows(), matrix.cols());
         Matrix::from_f32("first", first, 1, first.len())?.check_width(matrix)?;
         memory::guarded(|| {
             Team::with(context, |team| {
                 let points = Points::read(matrix, first, context.simd, team)?;
-                let mut core = Core::new(points, 0, tuning);
+                let mut core = Core::new(points);
                 core.push(first, context.simd);
-                core.link(f64::INFINITY);
                 let kept = Some(core.keep());
-                let most = f64::INFINITY;
-                Ok(Self { rows, cols, kept, most })
+                Ok(Self { rows, cols, kept })
             })
         })
     }
 
-    /// Takes picks of the selection, in their order, with their squared distances to those before them. A shard that is read anew
-    /// takes all so far but the first.
-    pub fn take(
-        &mut self,
-        matrix: &Matrix<'_>,
-        picks: &Matrix<'_>,
-        squared: &[f64],
-        context: &Context<'_>,
-    ) -> Result<()> {
+    /// Takes picks of the selection, in their order. A shard that is read anew takes all so far but the first.
+    pub fn take(&mut self, matrix: &Matrix<'_>, picks: &Matrix<'_>, context: &Context<'_>) -> Result<()> {
         picks.check_width(matrix)?;
-        if squared.len() != picks.rows() {
-            let allowed = format!("a distance for each of {} picks", picks.rows());
-            return Err(Error::invalid("squared", allowed, squared.len()));
-        }
-        let most = self.most;
         self.with(matrix, &alone(context), |core, _| {
             let mut buffer = Vec::new();
-            let exactly = core.centers.are_sketches();
-            for (row, squared) in squared.iter().enumerate() {
+            for row in 0..picks.rows() {
                 core.push(picks.row(row, &mut buffer), context.simd);
-                // Points that look for their nearest must find it whatever was known of them.
-                core.link(if exactly { most } else { *squared });
             }
             Ok(())
         })
@@ -190,7 +141,7 @@ impl Shard {
 
     /// The points at least the root of `threshold` from all centers; of more than `most` the farthest, and their equals.
     pub fn hot(&mut self, matrix: &Matrix<'_>, threshold: f64, most: usize, context: &Context<'_>) -> Result<HotRows> {
-        let found = self.with(matrix, context, |core, team| {
+        self.with(matrix, context, |core, team| {
             let list = core.lower(threshold, context.simd, team)?.unwrap_or_default();
             let best = |point: &u32| core.points.states[*point as usize].best;
             let (mut floor, most) = (threshold, most.max(1));
@@ -206,9 +157,7 @@ impl Shard {
                 rows,
                 floor,
             })
-        })?;
-        self.most = found.squared.iter().copied().fold(threshold, f64::max);
-        Ok(found)
+        })
     }
 
     /// Works with what is kept.
@@ -235,8 +184,6 @@ impl Shard {
                 let mut core = Core {
                     points: Points::of(matrix, kept.known),
                     centers: kept.centers,
-                    clusters: kept.clusters,
-                    links: kept.links,
                 };
                 let found = work(&mut core, team)?;
                 Ok((core.keep(), found))
@@ -260,8 +207,6 @@ impl Core<'_> {
         Kept {
             known: self.points.known(),
             centers: self.centers,
-            clusters: self.clusters,
-            links: self.links,
         }
     }
 }

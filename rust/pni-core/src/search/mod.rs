@@ -18,16 +18,18 @@ mod worker;
 use crate::bounds::sketch::Basis;
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result, memory};
-use prepare::{Prepared, Way};
+pub(crate) use prepare::Prepared;
+use prepare::Way;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use worker::{PART, Scratch, Worker};
+use worker::PART;
+pub(crate) use worker::{Scratch, Worker};
 
 pub(crate) use mask::Mask;
 
 /// With fewer queries or targets than these, bounds cost more than they save.
 const FEW_QUERIES: usize = 16;
-const FEW_TARGETS: usize = 48;
+pub(crate) const FEW_TARGETS: usize = 48;
 
 /// Up to so many columns a product over all of them costs as little as a sketch.
 const NARROW: usize = 48;
@@ -93,7 +95,7 @@ fn run(
     team: &Team<'_>,
     context: &Context<'_>,
 ) -> Result<Vec<(f64, i64)>> {
-    let worker = Worker::new(prepared, mask, queries.rows(), context);
+    let worker = Worker::new(prepared, mask, queries.rows(), 0.0, context);
     let mut found = memory::filled((f64::INFINITY, -1), queries.rows());
     let bad = AtomicUsize::new(usize::MAX);
     let idle: Mutex<Vec<Scratch>> = Mutex::default();
@@ -104,7 +106,7 @@ fn run(
         }
         let own = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut scratch = own.unwrap_or_default();
-        if let Some(row) = worker.part(queries, part * PART, found, &mut scratch) {
+        if let Some(row) = worker.load(queries, part * PART, found, &mut scratch) {
             bad.fetch_min(row, Ordering::Relaxed);
         }
         idle.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);

@@ -127,8 +127,20 @@ impl<'a> Prepared<'a> {
     }
 
     /// With sketches, and bytes.
-    pub fn with_sketches(mut self, basis: &'a Basis, simd: Simd, team: &Team<'_>) -> Result<Self> {
+    pub fn with_sketches(self, basis: &'a Basis, simd: Simd, team: &Team<'_>) -> Result<Self> {
         let (values, slack) = self.sketch(basis, simd, team)?;
+        self.with_known_sketches(basis, &values, &slack, simd, team)
+    }
+
+    /// The same, given the targets' sketches and slacks in the targets' order.
+    pub fn with_known_sketches(
+        mut self,
+        basis: &'a Basis,
+        values: &[f32],
+        slack: &[f32],
+        simd: Simd,
+        team: &Team<'_>,
+    ) -> Result<Self> {
         let sketch = |column| &values[self.index(column) * WIDTH..][..WIDTH];
         let short = RowBytes::new(self.count, vec![0.0; WIDTH], sketch, simd, team)?;
         let mut short_panels = BytePanels::new(&short);

@@ -77,13 +77,7 @@ impl ByteBlocks {
 
     /// Adds a center; `slack` is in units.
     pub fn push(&mut self, center: &SketchBytes, slack: f32) {
-        let lane = self.grow();
-        let start = self.len / LANES * LANES * self.stride;
-        let (fours, _) = center.values[..self.stride].as_chunks::<4>();
-        let (places, _) = self.bytes[start..].as_chunks_mut::<4>();
-        for (place, four) in places[lane..].iter_mut().step_by(LANES).zip(fours) {
-            *place = four.map(|q| (q + OFFSET) as u8);
-        }
+        self.put(center);
         let slack = slack + center.error;
         self.norms[self.len] = if slack <= MOST_ERROR {
             self.slack = self.slack.max(slack);
@@ -94,36 +88,24 @@ impl ByteBlocks {
         self.len += 1;
     }
 
-    /// Adds the center in a lane of `other`, as wide and in the same units.
-    pub fn push_from(&mut self, other: &Self, index: usize) {
-        self.grow();
-        self.fill_from(self.len, other, index);
+    /// Adds a center whose lane in `other`, as wide and in the same units, is `index`.
+    pub fn push_known(&mut self, center: &SketchBytes, other: &Self, index: usize) {
+        self.put(center);
+        self.norms[self.len] = other.norms[index];
+        self.slack = other.slack;
         self.len += 1;
     }
 
-    /// Adds sixteen lanes without a center.
-    pub fn open_block(&mut self) {
-        self.len = self.norms.len();
-        self.grow();
-        self.len += LANES;
-    }
-
-    /// Puts the center in a lane of `other`, as wide and in the same units, into a lane without one.
-    pub fn fill_from(&mut self, lane: usize, other: &Self, index: usize) {
-        let block = LANES * self.stride;
-        let (places, _) = self.bytes[lane / LANES * block..][..block].as_chunks_mut::<4>();
-        let (fours, _) = other.bytes[index / LANES * block..][..block].as_chunks::<4>();
-        let fours = fours[index % LANES..].iter().step_by(LANES);
-        for (place, four) in places[lane % LANES..].iter_mut().step_by(LANES).zip(fours) {
+    /// Writes the bytes of a center to the next lane.
+    fn put(&mut self, center: &SketchBytes) {
+        let lane = self.grow();
+        let start = self.len / LANES * LANES * self.stride;
+        let values = center.values.map(|q| (q + OFFSET) as u8);
+        let (fours, _) = values[..self.stride].as_chunks::<4>();
+        let (places, _) = self.bytes[start..].as_chunks_mut::<4>();
+        for (place, four) in places[lane..].iter_mut().step_by(LANES).zip(fours) {
             *place = *four;
         }
-        self.norms[lane] = other.norms[index];
-        self.slack = other.slack;
-    }
-
-    /// Whether a center's bytes say nothing.
-    pub fn in_doubt(&self, index: usize) -> bool {
-        self.norms[index] == f32::NEG_INFINITY
     }
 
     /// Makes room for one center more; returns its lane in the last block.
@@ -180,8 +162,9 @@ impl<'a> ByteView<'a> {
         }
     }
 
-    /// Those before lane `end`, a multiple of 16.
+    /// Those before lane `end`, a multiple of 16; all where there are fewer.
     pub fn to(&self, end: usize) -> Self {
+        let end = end.min(self.norms.len());
         Self {
             bytes: &self.bytes[..end * self.stride],
             norms: &self.norms[..end],
@@ -325,8 +308,8 @@ mod tests {
         );
         // Copied lanes are the same.
         let mut copies = ByteBlocks::new(3);
-        for index in [4, 1] {
-            copies.push_from(&blocks, index);
+        for (index, row) in [(4, [0.0; 3]), (1, [3.0, 4.0, 0.0])] {
+            copies.push_known(&SketchBytes::of(simd, &row, &[0.0; 3], 1.0), &blocks, index);
         }
         copies.from(0).compare(simd, &points, &mut out);
         assert_eq!(out[..3], [f32::NEG_INFINITY, 25.0, f32::INFINITY]);

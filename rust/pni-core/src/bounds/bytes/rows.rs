@@ -2,7 +2,7 @@
 
 use super::quantize::{REACH, quantize};
 use crate::simd::lanes::{Isa, LANES};
-use crate::simd::multiversion;
+use crate::simd::{multiversion, prefetch};
 use crate::threads::Team;
 use crate::{Result, Simd, memory};
 use std::sync::{Mutex, PoisonError};
@@ -19,6 +19,9 @@ const TYPICAL_ROWS: usize = 256;
 
 /// Rows a thread takes at a time.
 const PART: usize = 64;
+
+/// Rows that are asked for before they are needed: they lie anywhere.
+const AHEAD: usize = 8;
 
 /// Pieces whose squares are added up in 32 bits: four of at most 126² to a lane and piece.
 const TOGETHER: usize = 1 << 12;
@@ -166,6 +169,9 @@ fn narrow_body<I: Isa>(isa: I, known: &RowBytes, error: f32, reach: f32, left: &
     // Without a branch on what is kept: it could not be foreseen.
     for i in 0..rows.len() {
         let row = rows[i];
+        if let Some(later) = rows.get(i + AHEAD) {
+            prefetch(known.row(*later as usize).0);
+        }
         let squared = known.squared(isa, bytes, row as usize);
         (rows[kept], lower[kept]) = (row, squared);
         let most = reach + (error + known.errors[row as usize]);

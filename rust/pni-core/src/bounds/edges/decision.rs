@@ -2,7 +2,7 @@
 
 use super::{DOUBLED, LOST, Random};
 use crate::bounds::pair::PairBounds;
-use crate::coreset::{Request, Tuning, full_scan, lazy_with};
+use crate::coreset::{Request, full_scan, lazy_with};
 use crate::distance::squared;
 use crate::nearest::{Few, nearest_with};
 use crate::{Context, Control, Matrix, Simd};
@@ -68,7 +68,7 @@ fn what_float32_confuses_is_decided_in_float64() {
             };
             let expected = full_scan(&centers, &request, &context).unwrap();
             assert_eq!(
-                lazy_with(&centers, &request, Tuning { hot: 4, clusters: 2 }, &context).unwrap(),
+                lazy_with(&centers, &request, 4, &context).unwrap(),
                 expected,
                 "{simd} {start}"
             );

@@ -3,16 +3,15 @@
 use super::{Exact, Random, climb, scaled};
 use crate::Simd;
 use crate::bounds::UNIT;
+use crate::bounds::pair::measure;
 use crate::bounds::sketch::compare::{
-    RELATIVE, Reach, blocks, decisive, horizon, lower_bound, lower_bounds, near, reach, squared_to,
+    RELATIVE, Reach, blocks, decisive, horizon, lower_bound, lower_bounds, near, reach,
 };
 use crate::distance::squared;
 use crate::simd::lanes::LANES;
 
 pub(super) fn by_rows(simd: Simd, a: &[f32], b: &[f32]) -> f32 {
-    let mut out = Vec::new();
-    squared_to(simd, a, b, &[0], &mut out);
-    out[0]
+    measure(simd, a, b)
 }
 
 fn by_blocks(simd: Simd, a: &[f32], b: &[f32]) -> f32 {

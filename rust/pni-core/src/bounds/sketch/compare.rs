@@ -4,13 +4,10 @@ use crate::bounds::pair::squared;
 use crate::bounds::root_above;
 use crate::memory;
 use crate::simd::lanes::{Isa, LANES};
-use crate::simd::{multiversion, prefetch};
+use crate::simd::multiversion;
 
 /// Leading components that are compared before the others.
 const LEAD: usize = 16;
-
-/// Sketches that are asked for before they are needed.
-const AHEAD: usize = 12;
 
 /// A relative error that no sum of squares below exceeds: up to 64 terms, each rounded three times (BOUNDS.md, *Sketches compared*).
 pub const RELATIVE: f32 = 1e-5;
@@ -196,24 +193,4 @@ multiversion! {
         bounds: &mut [f32],
         near: &mut Vec<u32>,
     ) = lower_bounds_body
-}
-
-#[inline(always)]
-fn squared_to_body<I: Isa>(isa: I, sketch: &[f32], sketches: &[f32], some: &[u32], out: &mut Vec<f32>) {
-    let width = sketch.len();
-    out.clear();
-    memory::reserve(out, some.len());
-    let of = |other: &u32| &sketches[*other as usize * width..][..width];
-    some.iter().take(AHEAD).for_each(|other| prefetch(of(other)));
-    out.extend(some.iter().enumerate().map(|(i, other)| {
-        if let Some(later) = some.get(i + AHEAD) {
-            prefetch(of(later));
-        }
-        squared(isa, sketch, of(other))
-    }));
-}
-
-multiversion! {
-    /// Writes to `out` the squared distances of one sketch to `some` of others.
-    pub fn squared_to(sketch: &[f32], sketches: &[f32], some: &[u32], out: &mut Vec<f32>) = squared_to_body
 }

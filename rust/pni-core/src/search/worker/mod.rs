@@ -66,6 +66,8 @@ pub struct Worker<'a> {
     mask: Option<&'a Mask<'a>>,
     context: &'a Context<'a>,
     queries: usize,
+    /// A target nearer than this (squared) will do, whichever is the nearest.
+    enough: f64,
     panels: usize,
     tried: AtomicUsize,
     failed: AtomicUsize,
@@ -76,6 +78,7 @@ impl<'a> Worker<'a> {
         prepared: &'a Prepared<'a>,
         mask: Option<&'a Mask<'a>>,
         queries: usize,
+        enough: f64,
         context: &'a Context<'a>,
     ) -> Self {
         Self {
@@ -83,6 +86,7 @@ impl<'a> Worker<'a> {
             mask,
             context,
             queries,
+            enough,
             panels: prepared.count.div_ceil(PANEL),
             tried: AtomicUsize::new(0),
             failed: AtomicUsize::new(0),
@@ -90,7 +94,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Answers the queries from `first` on into `found`, or returns the first row that is not finite.
-    pub fn part(
+    pub fn load(
         &self,
         queries: &Matrix<'_>,
         first: usize,
@@ -102,14 +106,21 @@ impl<'a> Worker<'a> {
         let rows = queries.load(first..first + found.len(), &mut buffer);
         let bad = first_not_finite(rows, width);
         if bad.is_none() {
-            let scored = self.panels.min(SEGMENT) * PANEL;
-            let step = (SCORES / scored / TILE_ROWS * TILE_ROWS).clamp(TILE_ROWS, PART);
-            for (block, (rows, found)) in rows.chunks(step * width).zip(found.chunks_mut(step)).enumerate() {
-                self.block(rows, first + block * step, found, scratch);
-            }
+            self.part(rows, first, found, scratch);
         }
         scratch.buffer = buffer;
         bad.map(|row| first + row)
+    }
+
+    /// Answers finite `rows`, the queries from `first` on. `found` holds what is known: some target's squared canonical distance
+    /// and its row, or infinity and −1.
+    pub fn part(&self, rows: &[f32], first: usize, found: &mut [(f64, i64)], scratch: &mut Scratch) {
+        let width = self.prepared.width;
+        let scored = self.panels.min(SEGMENT) * PANEL;
+        let step = (SCORES / scored / TILE_ROWS * TILE_ROWS).clamp(TILE_ROWS, PART);
+        for (block, (rows, found)) in rows.chunks(step * width).zip(found.chunks_mut(step)).enumerate() {
+            self.block(rows, first + block * step, found, scratch);
+        }
     }
 
     /// The panels, so many at a time; none are left once somebody cancels.
@@ -124,8 +135,8 @@ impl<'a> Worker<'a> {
         let count = found.len();
         let block = &mut scratch.block;
         block.answers.resize_with(count, Answer::default);
-        for answer in &mut block.answers {
-            answer.most = f64::INFINITY;
+        for (answer, found) in block.answers.iter_mut().zip(&*found) {
+            answer.most = found.0;
             answer.left.clear();
         }
         if let Some(mask) = self.mask {

@@ -113,7 +113,7 @@ impl Worker<'_> {
         } = scored;
         let simd = self.context.simd;
         let lowest = lowest(simd, values, lows, words);
-        if lowest > limit(answer.most) {
+        if answer.most < self.enough || lowest > limit(answer.most) {
             return None;
         }
         found.clear();
