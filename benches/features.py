@@ -52,6 +52,54 @@ def grids(
     return name, np.load(kept)
 
 
+def mixed(output: Path, pictures: int, batch: int = 8) -> Path:
+    """Return a ``.npy`` file of ``lite`` features (rows, 152) of crops and flips of all pictures, shuffled.
+
+    Pictures of all sets under `data_root` and of the demo are taken in turn: a square of three quarters to
+    all of the shorter side, anywhere, at 480 pixels, mirrored or not, gives 3,600 rows.
+    """
+    import torch
+    from PIL import Image
+    from pni_fast.features.backbones import build_extractor
+    from pni_fast.features.weights import load_weights
+
+    kept = output / f"features-mixed-{pictures}.npy"
+    if kept.exists():
+        return kept
+    folders = [category_folder(output, "demo"), *(set for set in data_root().glob("*") if set.is_dir())]
+    files = sorted(
+        file
+        for folder in folders
+        for file in folder.rglob("*")
+        if file.suffix.lower() in (".png", ".jpg") and "ground_truth" not in file.parts
+    )
+    rng = np.random.default_rng(7)
+    order = np.concatenate([rng.permutation(len(files)) for _ in range(-(-pictures // len(files)))])[
+        :pictures
+    ]
+    name = "tf_efficientnet_lite0"
+    extractor = build_extractor(name, 3, 152)
+    load_weights(extractor.backbone, name, None)
+    half = kept.with_suffix(".part.npy")
+    rows = np.lib.format.open_memmap(half, "w+", np.float32, (pictures * 3600, 152))
+    for first in range(0, pictures, batch):
+        crops = []
+        for number in order[first : first + batch]:
+            with Image.open(files[number]) as opened:
+                picture = opened.convert("RGB")
+            side = int(min(picture.size) * rng.uniform(0.75, 1.0))
+            x, y = (int(rng.uniform(0, length - side)) for length in picture.size)
+            crop = picture.resize((480, 480), Image.Resampling.BICUBIC, box=(x, y, x + side, y + side))
+            flips = tuple(axis for axis in (0, 1) if rng.integers(2))
+            crops.append(np.flip(np.asarray(crop), flips))
+        with torch.inference_mode():
+            features = extractor(torch.from_numpy(np.stack(crops)))
+        rows[first * 3600 : (first + len(crops)) * 3600] = features.numpy().reshape(-1, 152)
+    rows.flush()
+    half.replace(kept)
+    return kept
+
+
 def _extract(kind: str, split: str, folder: Path, count: int | None) -> NDArray[np.float32]:
     import torch
     from pni_fast.config import Geometry
