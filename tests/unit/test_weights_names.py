@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 
 import huggingface_hub
 import pytest
@@ -168,4 +169,24 @@ def test_a_place_that_is_none(place):
 @pytest.mark.usefixtures("cache")
 def test_a_place_that_cannot_be_reached():
     with pytest.raises(WeightsError, match=r"hf-hub:somebody/mine cannot be fetched .*--weights FILE"):
+        PNI(backbone="hf-hub:somebody/mine")
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_machine_that_knows_no_address_of_the_hub_is_told_at_once(monkeypatch):
+    def nowhere(*_, **__):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    def asked(*_, **__):
+        raise AssertionError("the hub's client would try for a minute")
+
+    network = build_backbone("resnet18")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    monkeypatch.setattr(timm, "create_model", asked)
+    with pytest.raises(WeightsError, match=r"'resnet18' cannot be fetched .* \(ConnectionError\)"):
+        load_weights(network, "resnet18", None)
+    with pytest.raises(WeightsError, match=r"hf-hub:somebody/mine cannot be fetched .*LocalEntryNotFound"):
         PNI(backbone="hf-hub:somebody/mine")

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from pni_fast.config.backbones import HUB_SCHEME, WeightsFile, as_names, member_weights
 from pni_fast.errors import WeightsError
@@ -106,6 +109,20 @@ def resolved(
     return tuple(names), files
 
 
+def unreachable() -> bool:
+    """Return whether the hub's name has no address here: its client would try for a minute, line by line."""
+    from huggingface_hub import constants
+
+    host = urlsplit(constants.ENDPOINT).hostname
+    if constants.HF_HUB_OFFLINE or host is None or getproxies():  # a proxy looks names up itself
+        return False
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        return True
+    return False
+
+
 def from_hub(place: str) -> tuple[str, Path]:
     """Return the timm name of a network on the hub, and its weights; without a connection, from its cache.
 
@@ -137,7 +154,7 @@ def from_hub(place: str) -> tuple[str, Path]:
 def _fetched(repository: str, file: str, revision: str | None) -> str:
     from huggingface_hub import hf_hub_download
 
-    return hf_hub_download(repository, file, revision=revision)
+    return hf_hub_download(repository, file, revision=revision, local_files_only=unreachable())
 
 
 def _weights(repository: str, revision: str | None) -> Path:

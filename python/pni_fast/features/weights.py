@@ -19,7 +19,7 @@ from pni_fast.runtime.torch_file import read_first_format
 
 from .embedded import weights_file
 from .families import shapes_alone
-from .hub import cached, described, weights_in
+from .hub import cached, described, unreachable, weights_in
 
 AROUND = ("model.", "body.")
 """What the names of a network begin with that lies whole in the one that gives its levels."""
@@ -63,6 +63,8 @@ def load_weights(
         fill(network, name, read_state_dict(kept), str(kept), told)
         return f"hub:{name}"
     try:
+        if unreachable():
+            raise ConnectionError
         pretrained = timm.create_model(name, pretrained=True)
     except Exception as error:  # the hub client raises whatever its transport does
         raise WeightsError(
