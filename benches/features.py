@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,13 +61,11 @@ def mixed(output: Path, pictures: int, batch: int = 8) -> Path:
     """
     import torch
     from PIL import Image
-    from pni_fast.features.backbones import build_extractor
-    from pni_fast.features.weights import load_weights
 
     kept = output / f"features-mixed-{pictures}.npy"
     if kept.exists():
         return kept
-    folders = [category_folder(output, "demo"), *(set for set in data_root().glob("*") if set.is_dir())]
+    folders = [category_folder(output, "demo"), *(path for path in data_root().glob("*") if path.is_dir())]
     files = sorted(
         file
         for folder in folders
@@ -74,17 +73,14 @@ def mixed(output: Path, pictures: int, batch: int = 8) -> Path:
         if file.suffix.lower() in (".png", ".jpg") and "ground_truth" not in file.parts
     )
     rng = np.random.default_rng(7)
-    order = np.concatenate([rng.permutation(len(files)) for _ in range(-(-pictures // len(files)))])[
-        :pictures
-    ]
-    name = "tf_efficientnet_lite0"
-    extractor = build_extractor(name, 3, 152)
-    load_weights(extractor.backbone, name, None)
+    turns = -(-pictures // len(files))
+    order = np.concatenate([rng.permutation(len(files)) for _ in range(turns)])
+    extractor = _extractor("lite")
     half = kept.with_suffix(".part.npy")
     rows = np.lib.format.open_memmap(half, "w+", np.float32, (pictures * 3600, 152))
     for first in range(0, pictures, batch):
         crops = []
-        for number in order[first : first + batch]:
+        for number in order[first : min(first + batch, pictures)]:
             with Image.open(files[number]) as opened:
                 picture = opened.convert("RGB")
             side = int(min(picture.size) * rng.uniform(0.75, 1.0))
@@ -100,11 +96,8 @@ def mixed(output: Path, pictures: int, batch: int = 8) -> Path:
     return kept
 
 
-def _extract(kind: str, split: str, folder: Path, count: int | None) -> NDArray[np.float32]:
-    import torch
-    from pni_fast.config import Geometry
-    from pni_fast.data import open_category, read_image
-    from pni_fast.data.cropping import crop_image
+def _extractor(kind: str) -> Any:
+    """Return the network that makes features of a kind, a torch module."""
     from pni_fast.features.backbones import build_extractor
     from pni_fast.features.weights import load_weights
 
@@ -113,6 +106,16 @@ def _extract(kind: str, split: str, folder: Path, count: int | None) -> NDArray[
         name, dimension, weights = "densenet201", 1024, weights_file()
     extractor = build_extractor(name, 3, dimension)
     load_weights(extractor.backbone, name, weights)
+    return extractor
+
+
+def _extract(kind: str, split: str, folder: Path, count: int | None) -> NDArray[np.float32]:
+    import torch
+    from pni_fast.config import Geometry
+    from pni_fast.data import open_category, read_image
+    from pni_fast.data.cropping import crop_image
+
+    extractor = _extractor(kind)
     geometry = Geometry(512, 480)
     category = open_category(folder)
     paths = category.train if split == "train" else [sample.path for sample in category.test]

@@ -11,6 +11,7 @@ import timm
 import torch
 from pni_fast import PNI
 from pni_fast.errors import PniError, WeightsError
+from pni_fast.features import hub
 from pni_fast.features.backbones import build_backbone
 from pni_fast.features.families import shapes_alone, without_values
 from pni_fast.features.hub import cached, described, weights_in
@@ -182,8 +183,7 @@ def test_a_machine_that_knows_no_address_of_the_hub_is_told_at_once(monkeypatch)
 
     network = build_backbone("resnet18")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(hub, "getproxies", dict)
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
     monkeypatch.setattr(timm, "create_model", asked)
     with pytest.raises(WeightsError, match=r"'resnet18' cannot be fetched .* \(ConnectionError\)"):

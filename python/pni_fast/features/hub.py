@@ -114,7 +114,9 @@ def unreachable() -> bool:
     from huggingface_hub import constants
 
     host = urlsplit(constants.ENDPOINT).hostname
-    if constants.HF_HUB_OFFLINE or host is None or getproxies():  # a proxy looks names up itself
+    if (
+        constants.HF_HUB_OFFLINE or host is None or {"http", "https", "all"} & getproxies().keys()
+    ):  # a proxy looks names up
         return False
     try:
         socket.getaddrinfo(host, None)

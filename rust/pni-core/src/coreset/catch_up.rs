@@ -41,22 +41,40 @@ pub fn catch_up(
             if centers.are_sketches() {
                 return catch_up_exactly(entries, shared, centers, simd);
             }
-            let mut scratch = Scratch::default();
-            for members in entries.chunk_by_mut(|a, b| a.state.center == b.state.center) {
+            let mut members = memory::collected(entries.chunk_by_mut(|a, b| a.state.center == b.state.center));
+            for members in &mut members {
                 members.sort_unstable_by_key(|entry| (entry.state.seen, entry.point));
             }
-            let order = memory::collected(entries.iter().map(|entry| entry.point));
+            let order = memory::collected(
+                members
+                    .iter()
+                    .flat_map(|members| members.iter().map(|entry| entry.point)),
+            );
             let mut ahead = Ahead(order.chunks(POINTS));
             ahead.fetch(shared);
             ahead.fetch(shared);
-            let mut cells = memory::collected(entries.chunk_by_mut(|a, b| a.state.center == b.state.center));
-            for together in cells.chunks_mut(TOGETHER) {
-                let Scratch { cells, lookup, .. } = &mut scratch;
-                let asked = memory::collected(together.iter().map(|members| asked(members)));
+            let (mut cells, mut lookup, mut scratch) = (
+                <[Cell; TOGETHER]>::default(),
+                later::Scratch::default(),
+                Scratch::default(),
+            );
+            for together in members.chunks_mut(TOGETHER) {
+                let last = together.len() - 1;
+                let asked: [Asked; TOGETHER] = std::array::from_fn(|i| asked(together[i.min(last)]));
                 let candidates = cells.iter_mut().map(|cell| &mut cell.candidates);
-                most_within(centers, &asked, simd, lookup, candidates);
-                for (place, members) in together.iter_mut().enumerate() {
-                    catch_up_cell(members, place, enough, shared, centers, simd, &mut ahead, &mut scratch);
+                most_within(centers, &asked[..=last], simd, &mut lookup, candidates);
+                for ((members, cell), asked) in together.iter_mut().zip(&mut cells).zip(asked) {
+                    catch_up_cell(
+                        members,
+                        cell,
+                        asked,
+                        enough,
+                        shared,
+                        centers,
+                        simd,
+                        &mut ahead,
+                        &mut scratch,
+                    );
                 }
             }
         })?;
@@ -132,17 +150,16 @@ fn asked(members: &[Entry]) -> Asked {
 /// Buffers of one thread.
 #[derive(Default)]
 struct Scratch {
-    cells: [Cell; TOGETHER],
-    lookup: later::Scratch,
     groups: [Group; 2],
     buffers: Buffers,
 }
 
-/// Compares points with the same nearest center with the candidates of the cell in its place.
+/// Compares points with the same nearest center with the candidates of their cell, which are what was `asked` for.
 #[allow(clippy::too_many_arguments)]
 fn catch_up_cell(
     members: &mut [Entry],
-    place: usize,
+    cell: &mut Cell,
+    asked: Asked,
     enough: f64,
     points: &Points<'_>,
     centers: &Centers,
@@ -151,15 +168,18 @@ fn catch_up_cell(
     scratch: &mut Scratch,
 ) {
     let Scratch {
-        cells,
         groups: [group, last],
         buffers,
-        ..
     } = scratch;
-    let cell = &mut cells[place];
     if !cell.candidates.is_empty() {
-        let Asked { center, seen, .. } = asked(members);
-        cell.lay(simd, center, seen, horizon_of(members), members.len(), centers);
+        cell.lay(
+            simd,
+            asked.center,
+            asked.seen,
+            horizon_of(members),
+            members.len(),
+            centers,
+        );
         let pass = Pass {
             cell,
             view: cell.view(centers),

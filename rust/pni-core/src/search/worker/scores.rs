@@ -112,14 +112,20 @@ impl Worker<'_> {
             first,
         } = scored;
         let simd = self.context.simd;
+        if answer.most < self.enough {
+            return None;
+        }
         let lowest = lowest(simd, values, lows, words);
-        if answer.most < self.enough || lowest > limit(answer.most) {
+        if lowest > limit(answer.most) {
             return None;
         }
         found.clear();
         collect(simd, values, lows, words, lowest, first, found);
         let probe = found.first().copied()?;
         self.look(row, probe, answer);
+        if answer.most < self.enough {
+            return None;
+        }
         found.clear();
         collect(simd, values, lows, words, limit(answer.most), first, found);
         Some(probe)

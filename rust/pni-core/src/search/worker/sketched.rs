@@ -107,9 +107,6 @@ impl Worker<'_> {
 
     /// Looks at the columns of `found` that the rows' bytes leave, but for `probe`.
     fn look_closer(&self, known: &RowBytes, row: &[f32], probe: u32, answer: &mut Answer, found: &mut Narrowed) {
-        if answer.most < self.enough {
-            return;
-        }
         let mut reach = root_above(answer.most);
         known.narrow(self.context.simd, row, reach, found);
         for (column, lower) in found.nearest_first() {
