@@ -17,6 +17,7 @@ pub mod maps;
 pub mod matrix;
 mod memory;
 pub mod nearest;
+mod sample;
 mod search;
 pub mod sets;
 pub mod simd;

@@ -5,12 +5,16 @@ use crate::bounds::sketch::Map;
 use crate::distance::squared;
 use crate::matrix::first_not_finite;
 use crate::memory::prefer_large_pages;
+use crate::sample::sample;
 use crate::threads::Team;
 use crate::{Error, Matrix, Result, Simd, memory};
 use std::sync::{Mutex, PoisonError};
 
 /// float32 in a cache line.
 const LINE: usize = 16;
+
+/// Sketches that are asked for their largest component, at most.
+const LARGEST_OF: usize = 4096;
 
 /// What is known of a point's nearest center.
 #[derive(Debug, Clone, Copy)]
@@ -139,13 +143,8 @@ impl<'a> Points<'a> {
 
     /// About the largest component of a sketch, from a sample of them.
     pub fn largest(&self) -> f32 {
-        let width = self.map.width();
-        let step = self.states.len().div_ceil(4096);
-        let sample = self.sketches[self.aligned..]
-            .chunks_exact(width)
-            .step_by(step)
-            .flatten();
-        sample.fold(0.0, |most: f32, value| most.max(value.abs()))
+        let some = sample(self.states.len(), LARGEST_OF).flat_map(|point| self.sketch(point));
+        some.fold(0.0, |most: f32, value| most.max(value.abs()))
     }
 
     pub fn sketch(&self, point: usize) -> &[f32] {

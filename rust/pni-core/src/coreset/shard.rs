@@ -8,6 +8,7 @@ use super::centers::Centers;
 use super::hot::Hot;
 use super::points::{Known, Points};
 use super::settle::settle;
+use crate::sample::sample;
 use crate::threads::Team;
 use crate::{Context, Error, Matrix, Result, Simd, memory};
 
@@ -33,8 +34,7 @@ impl<'a> Core<'a> {
     /// What is known of some points, evenly spread: at least their squared distances.
     pub fn sample(&self) -> Vec<f64> {
         let states = &self.points.states;
-        let some = states.iter().step_by(states.len().div_ceil(SAMPLE));
-        some.map(|state| state.best).collect()
+        sample(states.len(), SAMPLE).map(|point| states[point].best).collect()
     }
 
     /// Finds the points that are at least the root of `threshold` from all centers: they are among those returned, whose nearest

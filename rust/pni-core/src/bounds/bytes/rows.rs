@@ -1,6 +1,7 @@
 //! Whole rows in bytes, to be compared one with many: they rule out nearly all that short sketches leave in doubt.
 
 use super::quantize::{REACH, quantize};
+use crate::sample::sample;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::{multiversion, prefetch};
 use crate::threads::Team;
@@ -69,7 +70,7 @@ impl RowBytes {
             let squares = row(i).iter().zip(&origin).map(|(x, y)| (x - y) * (x - y));
             (squares.sum::<f32>() / origin.len() as f32).sqrt()
         };
-        let mut typical: Vec<f32> = (0..count).step_by(count.div_ceil(TYPICAL_ROWS)).map(spread).collect();
+        let mut typical: Vec<f32> = sample(count, TYPICAL_ROWS).map(spread).collect();
         typical.sort_unstable_by(f32::total_cmp);
         let typical = typical[typical.len() / 2].clamp(1e-30, 1e30);
         let scale = f32::from(REACH) / (SPREAD * typical);

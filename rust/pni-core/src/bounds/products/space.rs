@@ -7,6 +7,7 @@ use crate::bounds::UNIT;
 use crate::bounds::center::center;
 use crate::bounds::pair::relative_error;
 use crate::memory;
+use crate::sample::sample;
 
 /// Squared lengths above this are not bounded but computed: far from it nothing over- or underflows unnoticed
 /// (BOUNDS.md, *Products*).
@@ -34,7 +35,7 @@ impl Space {
     /// Around the mean of some `targets`, which are finite.
     pub fn new(targets: &[f32], columns: usize) -> Self {
         let rows = targets.len() / columns;
-        let chosen = || spread(rows).map(|row| &targets[row * columns..][..columns]);
+        let chosen = || sample(rows, MEAN_ROWS).map(|row| &targets[row * columns..][..columns]);
         let mut mean: Vec<f64> = memory::zeros(columns);
         for row in chosen() {
             mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(*x));
@@ -76,10 +77,4 @@ impl Space {
         // Never infinite, as the score of padding is.
         ((limit + limit.abs() * CONVERSION + UNDERFLOW) as f32).min(f32::MAX)
     }
-}
-
-/// Up to [`MEAN_ROWS`] of so many rows, evenly.
-fn spread(rows: usize) -> impl Iterator<Item = usize> {
-    let count = rows.min(MEAN_ROWS);
-    (0..count).map(move |i| i * rows / count)
 }

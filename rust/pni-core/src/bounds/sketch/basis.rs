@@ -1,6 +1,7 @@
 //! Principal directions of the data, from a fixed sample of its rows by subspace iteration.
 
 use crate::bounds::RUN;
+use crate::sample::sample;
 use crate::simd::lanes::{Isa, LANES};
 use crate::simd::multiversion;
 use crate::threads::Team;
@@ -100,10 +101,10 @@ impl Basis {
     /// The leading directions of a fixed sample of up to so many `points`. Whatever the data, what comes back is finite.
     pub fn of(points: &Matrix<'_>, most: usize, simd: Simd, team: &Team<'_>) -> Result<Self> {
         let cols = points.cols();
-        let step = points.rows().div_ceil(most);
-        let mut sample = memory::with_room(points.rows().div_ceil(step) * cols);
+        let chosen = sample(points.rows(), most);
+        let mut sample = memory::with_room(chosen.len() * cols);
         let mut buffer = Vec::new();
-        for row in (0..points.rows()).step_by(step) {
+        for row in chosen {
             // Each may be a read from a disk, and more than the row is then read.
             team.control().check()?;
             let row = points.row(row, &mut buffer);
