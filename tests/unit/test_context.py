@@ -108,6 +108,9 @@ def test_bound_distances_are_those_of_the_whole_search(seed, groups, threads):
     whole, _ = max_likelihood(rows, coreset, of, allowed)
     np.testing.assert_array_equal(bound, np.where(np.isfinite(whole), whole, free))
     np.testing.assert_array_equal(blended(free, bound, 0.0), free)
+    filled = np.empty_like(free)
+    assert blended(free, bound, 0.25, out=filled) is filled
+    np.testing.assert_array_equal(filled, blended(free, bound, 0.25))
     np.testing.assert_allclose(blended(free, bound, 0.5), (free + bound) / 2, rtol=1e-6)
 
 

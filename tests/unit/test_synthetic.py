@@ -16,11 +16,12 @@ from pni_fast.synthetic import (
     synthesize,
 )
 from pni_fast.synthetic.colour import jitter
-from pni_fast.synthetic.drawing import _place
+from pni_fast.synthetic.drawing import _place, _spline
 from pni_fast.synthetic.noise import fractal, perlin
 from pni_fast.synthetic.proposal import Proposal, exact
 from pni_fast.synthetic.sheet import _pair
 from pni_fast.synthetic.textures import PATTERNS
+from scipy.interpolate import CubicSpline
 
 
 def photograph(height=96, width=128, seed=0):
@@ -260,3 +261,13 @@ def test_contact_sheet_shows_every_kind():
     assert red.sum() >= sum(int(item.mask.sum()) for item in defects) // 2
     with pytest.raises(ValueError, match="at least one defect"):
         contact_sheet([])
+
+
+@pytest.mark.parametrize("count", range(3, 9))
+def test_strokes_follow_the_cubic_spline(count):
+    rng = np.random.default_rng(count)
+    knots, along = np.linspace(0.0, 1.0, count), np.linspace(0.0, 1.0, 97)
+    for values in (rng.uniform(-500.0, 500.0, (count, 2)), rng.uniform(0.0, 1.0, count)):
+        np.testing.assert_allclose(
+            _spline(knots, values, along), CubicSpline(knots, values)(along), rtol=0, atol=1e-9
+        )

@@ -202,10 +202,14 @@ class Trying:
     def _pictured(self, distances: Mapping[str, NDArray[np.float32]], mask: NDArray[np.bool_]) -> Picture:
         """Return an image of these distances by condition, under the whole plan."""
         maps = {name: self.to_map(found.reshape(self.shape)) for name, found in distances.items()}
-        # Maps are linear in the distances, so they may be weighed instead.
-        wholes = [blended(maps["none"], maps[name], weight) for name, weight in self.plan]
-        scores = np.array([float(whole.max()) for whole in wholes])
-        return Picture(scores, np.stack([at_patches(whole, self.shape) for whole in wholes]), mask)
+        scores = np.empty(len(self.plan))
+        small = np.empty((len(self.plan), *self.shape), dtype=np.float32)
+        whole = np.empty_like(maps["none"])
+        for row, (name, weight) in enumerate(self.plan):
+            # Maps are linear in the distances, so they may be weighed instead.
+            blended(maps["none"], maps[name], weight, out=whole)
+            scores[row], small[row] = whole.max(), at_patches(whole, self.shape)
+        return Picture(scores, small, mask)
 
     def _seen(self, tried: Sequence[Tried], row: int) -> dict[str, tuple[float, float]]:
         """Return the figures of every kind of defect under a row of the plan."""

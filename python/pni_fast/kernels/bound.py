@@ -82,11 +82,18 @@ def _holds(allowed: NDArray[np.uint8], groups: NDArray[np.int64]) -> NDArray[np.
     return held
 
 
-def blended(free: NDArray[np.float32], bound: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
-    """Return (1 − w)·free + w·bound, float32 (n,).
+def blended(
+    free: NDArray[np.float32],
+    bound: NDArray[np.float32],
+    weight: float,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Return (1 − w)·free + w·bound, float32 of their shape; in `out` where there is one.
 
     With p(Φ|c) = exp(−λ‖Φ − c‖) this is the geometric mean of the two likelihoods: a logarithmic opinion pool
     of the features alone and of the features held to a condition.
     """
-    mixed: NDArray[np.float32] = free + np.float32(weight) * (bound - free)
+    mixed = np.subtract(bound, free, out=out)
+    mixed *= np.float32(weight)
+    mixed += free
     return mixed
