@@ -105,6 +105,22 @@ def test_good_folders_alone_are_learnt_from(tmp_path):
     assert len(training_images(tmp_path)) == 3
 
 
+@pytest.mark.parametrize("folder", ["", "made", "line/one"])
+def test_made_defects_among_good_images_are_not_learnt(tmp_path, folder):
+    toy = tmp_path / "toy"
+    good = toy / "train/good"
+    touch(toy, "train/good/0.png", "test/good/0.png")
+    touch(good / folder, "test/draem/000.png", "Ground_Truth/draem/000_mask.png")
+    message = rf"{good}: must hold good images alone, got masks in {(folder + '/').lstrip('/')}Ground_Truth$"
+    with pytest.raises(DataError, match=message):
+        training_images(toy)
+    with pytest.raises(DataError, match=message):
+        open_category(toy)
+    if folder == "line/one":
+        with pytest.raises(DataError, match="got masks in line/one/Ground_Truth$"):
+            training_images(good)
+
+
 def test_a_category_is_known_in_any_case(tmp_path):
     touch(tmp_path, "toy/Train/Good/0.png", "toy/TEST/normal/0.png", "toy/TEST/crack/0.png")
     assert training_images(tmp_path / "toy") == [tmp_path / "toy/Train/Good/0.png"]

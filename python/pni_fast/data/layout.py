@@ -90,8 +90,8 @@ def training_images(path: str | os.PathLike[str]) -> list[Path]:
     Raises
     ------
     DataError
-        The path is missing, holds no images, is a result of this package, or is a category without
-        ``train/good``.
+        The path is missing, holds no images, is a result of this package, is a category without
+        ``train/good``, or there are masks among the images.
     """
     root = Path(path)
     if root.is_file():
@@ -101,14 +101,25 @@ def training_images(path: str | os.PathLike[str]) -> list[Path]:
         good = _good_folder(subfolder(root, "train"))
         if good is None:
             raise DataError(f"{root}: a category must hold its good images in train/good, got no such folder")
-        return list_images(good)
+        return _good_images(good)
     if root.is_dir():
         nested = sorted(child.name for child in root.iterdir() if is_visible(child) and _is_category(child))
         if nested:
             shown = ", ".join(nested[:5]) + (", …" if len(nested) > 5 else "")
             raise DataError(f"{root}: must be one category or a folder of images, got several: {shown}")
-    images = list_images(root)
+    images = _good_images(root)
     _refuse_siblings_of_good(root, images)
+    return images
+
+
+def _good_images(root: Path) -> list[Path]:
+    """Return the images below a folder of good ones; masks among them say that some are not."""
+    images = list_images(root)
+    for image in images:
+        inside = image.relative_to(root).parts[:-1]
+        masks = next((depth for depth, name in enumerate(inside, 1) if name.lower() in TRUTH_NAMES), None)
+        if masks is not None:
+            raise DataError(f"{root}: must hold good images alone, got masks in {Path(*inside[:masks])}")
     return images
 
 
@@ -154,7 +165,8 @@ def open_category(path: str | os.PathLike[str]) -> Category:
     Raises
     ------
     DataError
-        The folder or its ``test`` folder is missing or holds no images.
+        The folder or its ``test`` folder is missing or holds no images, or there are masks among the
+        good ones.
     """
     root = Path(path)
     if not root.exists():
@@ -169,7 +181,7 @@ def open_category(path: str | os.PathLike[str]) -> Category:
     good = _good_folder(subfolder(root, "train"))
     return Category(
         root=root,
-        train=list_images(good) if good else [],
+        train=_good_images(good) if good else [],
         test=samples,
         unclaimed=unclaimed(truth, [image.relative_to(test) for image in images]) if truth else [],
     )
