@@ -117,7 +117,7 @@ def test_made_defects_among_good_images_are_not_learnt(tmp_path, folder):
     with pytest.raises(DataError, match=message):
         open_category(toy)
     if folder == "line/one":
-        with pytest.raises(DataError, match="got masks in line/one/Ground_Truth$"):
+        with pytest.raises(DataError, match=r"got masks in line/one/Ground_Truth$"):
             training_images(good)
 
 
