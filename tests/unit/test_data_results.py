@@ -116,9 +116,12 @@ def test_made_defects_among_good_images_are_not_learnt(tmp_path, folder):
         training_images(toy)
     with pytest.raises(DataError, match=message):
         open_category(toy)
-    if folder == "line/one":
-        with pytest.raises(DataError, match=r"got masks in line/one/Ground_Truth$"):
-            training_images(good)
+
+
+def test_masks_deep_in_a_plain_folder_are_not_learnt(tmp_path):
+    touch(tmp_path, "0.png", "line/one/groundtruth/0.png")
+    with pytest.raises(DataError, match=rf"{tmp_path}: .* got masks in line/one/groundtruth$"):
+        training_images(tmp_path)
 
 
 def test_a_category_is_known_in_any_case(tmp_path):

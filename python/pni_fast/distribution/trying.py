@@ -202,10 +202,10 @@ class Trying:
     def _pictured(self, distances: Mapping[str, NDArray[np.float32]], mask: NDArray[np.bool_]) -> Picture:
         """Return an image of these distances by condition, under the whole plan."""
         maps = {name: self.to_map(found.reshape(self.shape)) for name, found in distances.items()}
-        scores = np.empty(len(self.plan))
-        small = np.empty((len(self.plan), *self.shape), dtype=np.float32)
+        plan = self.plan
+        scores, small = np.empty(len(plan)), np.empty((len(plan), *self.shape), dtype=np.float32)
         whole = np.empty_like(maps["none"])
-        for row, (name, weight) in enumerate(self.plan):
+        for row, (name, weight) in enumerate(plan):
             # Maps are linear in the distances, so they may be weighed instead.
             blended(maps["none"], maps[name], weight, out=whole)
             scores[row], small[row] = whole.max(), at_patches(whole, self.shape)
